@@ -1,0 +1,35 @@
+# The libraries we use, all of them Debian packages; docs/dependencies.md says what each is for.
+#
+# Those without a CMake package are found by pkg-config and given a target of the same shape:
+# liburing::liburing, xxhash::xxhash, libsodium::libsodium. A library that only programs or tests
+# need is looked for only when they are built, and a missing one is named in one line.
+
+find_package(Threads REQUIRED)
+find_package(PkgConfig REQUIRED)
+
+function(millrace_pkg_config target module)
+  string(MAKE_C_IDENTIFIER ${module} prefix)
+  pkg_check_modules(${prefix} REQUIRED IMPORTED_TARGET ${module})
+  add_library(${target} INTERFACE IMPORTED GLOBAL)
+  target_link_libraries(${target} INTERFACE PkgConfig::${prefix})
+  set_target_properties(PkgConfig::${prefix} PROPERTIES IMPORTED_GLOBAL TRUE)
+endfunction()
+
+millrace_pkg_config(liburing::liburing liburing)
+millrace_pkg_config(xxhash::xxhash libxxhash)
+millrace_pkg_config(libsodium::libsodium libsodium)
+
+find_package(CLI11 REQUIRED)
+find_package(tomlplusplus REQUIRED)
+find_package(fmt REQUIRED)
+find_package(nlohmann_json REQUIRED)
+find_package(mimalloc REQUIRED)
+
+if(MILLRACE_TESTS)
+  find_package(GTest REQUIRED)
+  find_package(simdjson REQUIRED)
+  include(GoogleTest)
+endif()
+if(MILLRACE_BENCH)
+  find_package(benchmark REQUIRED)
+endif()

@@ -1,0 +1,90 @@
+# What a build can be asked for, and the compiler flags that follow.
+#
+# All flags hang on two interface targets: millrace_flags (every target of ours) and
+# millrace_program_flags (executables). Nothing is set globally, so that imported libraries and a
+# project that embeds Millrace by add_subdirectory keep their own flags.
+
+option(MILLRACE_TESTS "Build the tests" ON)
+option(MILLRACE_BENCH "Build the micro-benchmarks" ON)
+option(MILLRACE_FUZZ "Build the fuzzers with libFuzzer (needs clang)" OFF)
+option(MILLRACE_PLANTED_BUGS "Compile in the switches of the planted bugs, to test the tests" OFF)
+option(MILLRACE_NATIVE "Tune for the processor of this machine instead of x86-64-v2" OFF)
+option(MILLRACE_HARDENED "Stack protector, FORTIFY, standard library assertions" ON)
+option(MILLRACE_WERROR "Warnings are errors" ON)
+set(MILLRACE_SANITIZE "" CACHE STRING "Sanitizers: empty, address,undefined or thread")
+set_property(CACHE MILLRACE_SANITIZE PROPERTY STRINGS "" "address,undefined" "thread")
+
+if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
+  set(CMAKE_BUILD_TYPE Release CACHE STRING "" FORCE)
+endif()
+# -g1 keeps line tables, so that a release build can be profiled and a stack trace read.
+set(CMAKE_CXX_FLAGS_RELEASE "-O2 -g1" CACHE STRING "" FORCE)
+set(CMAKE_C_FLAGS_RELEASE "-O2 -g1" CACHE STRING "" FORCE)
+
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+
+if(PROJECT_IS_TOP_LEVEL AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+  find_program(MILLRACE_CCACHE ccache)
+  mark_as_advanced(MILLRACE_CCACHE)
+  if(MILLRACE_CCACHE)
+    set(CMAKE_C_COMPILER_LAUNCHER ${MILLRACE_CCACHE})
+    set(CMAKE_CXX_COMPILER_LAUNCHER ${MILLRACE_CCACHE})
+  endif()
+endif()
+
+add_library(millrace_flags INTERFACE)
+add_library(millrace_program_flags INTERFACE)
+
+target_compile_options(millrace_flags INTERFACE -Wall -Wextra -Wconversion -Wshadow)
+if(MILLRACE_WERROR)
+  target_compile_options(millrace_flags INTERFACE -Werror)
+endif()
+# Position-independent, but our own calls inside the shared library need not be replaceable.
+target_compile_options(millrace_flags INTERFACE -fno-semantic-interposition
+                                                -fno-omit-frame-pointer)
+
+if(MILLRACE_NATIVE)
+  target_compile_options(millrace_flags INTERFACE -march=native)
+elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+  target_compile_options(millrace_flags INTERFACE -march=x86-64-v2)
+endif()
+
+if(MILLRACE_HARDENED)
+  target_compile_options(millrace_flags INTERFACE -fstack-protector-strong)
+  target_compile_definitions(millrace_flags INTERFACE _GLIBCXX_ASSERTIONS)
+  # FORTIFY needs the optimiser, and the sanitizers want the plain functions to intercept.
+  if(NOT MILLRACE_SANITIZE AND NOT MILLRACE_FUZZ)
+    target_compile_definitions(
+      millrace_flags INTERFACE $<$<CONFIG:Release,RelWithDebInfo>:_FORTIFY_SOURCE=2>)
+  endif()
+  target_link_options(millrace_program_flags INTERFACE -pie -Wl,-z,relro,-z,now)
+endif()
+
+if(MILLRACE_PLANTED_BUGS)
+  target_compile_definitions(millrace_flags INTERFACE MILLRACE_PLANTED_BUGS=1)
+endif()
+
+if(MILLRACE_FUZZ)
+  if(NOT CMAKE_CXX_COMPILER_ID MATCHES "Clang")
+    message(FATAL_ERROR "MILLRACE_FUZZ needs clang: use the preset fuzz")
+  endif()
+  target_compile_options(millrace_flags INTERFACE -fsanitize=fuzzer-no-link)
+  if(NOT MILLRACE_SANITIZE)
+    set(MILLRACE_SANITIZE "address,undefined")
+  endif()
+endif()
+
+if(MILLRACE_SANITIZE)
+  # vptr needs RTTI, which the library is built without.
+  target_compile_options(millrace_flags INTERFACE -fsanitize=${MILLRACE_SANITIZE}
+                                                  -fno-sanitize-recover=all)
+  target_link_options(millrace_flags INTERFACE -fsanitize=${MILLRACE_SANITIZE})
+  if(MILLRACE_SANITIZE MATCHES "undefined")
+    target_compile_options(millrace_flags INTERFACE -fno-sanitize=vptr)
+    target_link_options(millrace_flags INTERFACE -fno-sanitize=vptr)
+  endif()
+endif()

@@ -1,0 +1,112 @@
+# How a folder's CMakeLists.txt declares what it builds. A source is listed by name, never globbed.
+#
+#   millrace_library(NAME millrace_storage SOURCES log.cc ... LINKS millrace_base [PRIVATE_LINKS ...])
+#   millrace_program(NAME millraced SOURCES main.cc ... LINKS millrace_net CLI11::CLI11)
+#   millrace_test(NAME log_test SOURCES log_test.cc ... LINKS millrace_storage
+#                 [LABELS fast|slow] [TIMEOUT seconds] [WHOLE] [ARGUMENTS ...])
+#   millrace_fuzzer(NAME frame_fuzzer SOURCES frame_fuzzer.cc LINKS millrace_net [CORPUS folder])
+#   millrace_bench(NAME log_bench SOURCES log_bench.cc LINKS millrace_storage)
+#
+# Libraries are built without exceptions and RTTI. Tests and benchmarks may throw but have no RTTI
+# either, so that a fake can derive from a library's class; programs have both, since the libraries
+# that parse their options and files throw.
+
+function(millrace_library)
+  cmake_parse_arguments(PARSE_ARGV 0 arg "" "NAME" "SOURCES;LINKS;PRIVATE_LINKS")
+  add_library(${arg_NAME} STATIC ${arg_SOURCES})
+  target_include_directories(
+    ${arg_NAME} PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}>
+                       $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>)
+  target_compile_options(${arg_NAME} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:-fno-exceptions>
+                                             $<$<COMPILE_LANGUAGE:CXX>:-fno-rtti>)
+  target_link_libraries(
+    ${arg_NAME}
+    PUBLIC ${arg_LINKS}
+    PRIVATE ${arg_PRIVATE_LINKS} $<BUILD_INTERFACE:millrace_flags>)
+  # Sanitizers and planted bugs must agree between a library and whoever includes its headers.
+  if(MILLRACE_PLANTED_BUGS)
+    target_compile_definitions(${arg_NAME} INTERFACE MILLRACE_PLANTED_BUGS=1)
+  endif()
+endfunction()
+
+function(millrace_program)
+  cmake_parse_arguments(PARSE_ARGV 0 arg "" "NAME" "SOURCES;LINKS")
+  add_executable(${arg_NAME} ${arg_SOURCES})
+  target_include_directories(${arg_NAME} PRIVATE ${PROJECT_SOURCE_DIR}
+                                                 ${PROJECT_SOURCE_DIR}/include)
+  target_link_libraries(${arg_NAME} PRIVATE ${arg_LINKS} millrace_flags millrace_program_flags)
+  # A sanitizer brings its own allocator. The program names no symbol of mimalloc, which takes
+  # malloc's place by being loaded: hence --no-as-needed.
+  if(NOT MILLRACE_SANITIZE AND NOT MILLRACE_FUZZ)
+    target_link_options(${arg_NAME} PRIVATE -Wl,--push-state,--no-as-needed
+                        $<TARGET_FILE:mimalloc> -Wl,--pop-state)
+  endif()
+endfunction()
+
+# One ctest entry per test case, asked from the executable when ctest starts: the summary counts
+# behaviours, and a failing case is named. WHOLE makes one entry of the executable, for those that
+# share a costly set-up or are no GoogleTest program.
+function(millrace_test)
+  cmake_parse_arguments(PARSE_ARGV 0 arg "WHOLE" "NAME;TIMEOUT;LABELS" "SOURCES;LINKS;ARGUMENTS")
+  if(NOT arg_LABELS)
+    set(arg_LABELS fast)
+  endif()
+  if(NOT arg_TIMEOUT)
+    set(arg_TIMEOUT 60)
+  endif()
+  add_executable(${arg_NAME} ${arg_SOURCES})
+  target_include_directories(${arg_NAME} PRIVATE ${PROJECT_SOURCE_DIR}
+                                                 ${PROJECT_SOURCE_DIR}/include)
+  target_compile_options(${arg_NAME} PRIVATE -fno-rtti)
+  target_link_libraries(${arg_NAME} PRIVATE ${arg_LINKS} GTest::gtest GTest::gtest_main
+                                            Threads::Threads millrace_flags)
+  if(arg_WHOLE)
+    add_test(NAME ${arg_NAME} COMMAND ${arg_NAME} ${arg_ARGUMENTS})
+    set_tests_properties(${arg_NAME} PROPERTIES LABELS "${arg_LABELS}" TIMEOUT ${arg_TIMEOUT})
+  else()
+    gtest_discover_tests(
+      ${arg_NAME}
+      DISCOVERY_MODE PRE_TEST
+      DISCOVERY_TIMEOUT 30
+      EXTRA_ARGS ${arg_ARGUMENTS}
+      PROPERTIES LABELS "${arg_LABELS}" TIMEOUT ${arg_TIMEOUT})
+  endif()
+endfunction()
+
+# With MILLRACE_FUZZ a libFuzzer program. Without it, the same entry point behind a small driver that
+# replays the corpus and simple damage to it, so that every build tests every parser.
+function(millrace_fuzzer)
+  cmake_parse_arguments(PARSE_ARGV 0 arg "" "NAME;CORPUS" "SOURCES;LINKS")
+  set(corpus)
+  if(arg_CORPUS)
+    set(corpus ${CMAKE_CURRENT_SOURCE_DIR}/${arg_CORPUS})
+  endif()
+  add_executable(${arg_NAME} ${arg_SOURCES})
+  target_include_directories(${arg_NAME} PRIVATE ${PROJECT_SOURCE_DIR}
+                                                 ${PROJECT_SOURCE_DIR}/include)
+  target_compile_options(${arg_NAME} PRIVATE -fno-rtti)
+  target_link_libraries(${arg_NAME} PRIVATE ${arg_LINKS} Threads::Threads millrace_flags)
+  if(MILLRACE_FUZZ)
+    target_link_options(${arg_NAME} PRIVATE -fsanitize=fuzzer)
+    # New findings go to the build tree; the corpus in the source tree is only read.
+    file(MAKE_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR}/${arg_NAME}_findings)
+    add_test(NAME ${arg_NAME}
+             COMMAND ${arg_NAME} -max_total_time=30 -timeout=1 -rss_limit_mb=512 -max_len=65536
+                     ${CMAKE_CURRENT_BINARY_DIR}/${arg_NAME}_findings ${corpus})
+    set_tests_properties(${arg_NAME} PROPERTIES LABELS fuzz TIMEOUT 120)
+  else()
+    target_sources(${arg_NAME} PRIVATE ${PROJECT_SOURCE_DIR}/cmake/fuzz_replay.cc)
+    add_test(NAME ${arg_NAME} COMMAND ${arg_NAME} ${corpus})
+    set_tests_properties(${arg_NAME} PROPERTIES LABELS fast TIMEOUT 60)
+  endif()
+endfunction()
+
+function(millrace_bench)
+  cmake_parse_arguments(PARSE_ARGV 0 arg "" "NAME" "SOURCES;LINKS")
+  add_executable(${arg_NAME} ${arg_SOURCES})
+  target_include_directories(${arg_NAME} PRIVATE ${PROJECT_SOURCE_DIR}
+                                                 ${PROJECT_SOURCE_DIR}/include)
+  target_compile_options(${arg_NAME} PRIVATE -fno-rtti)
+  target_link_libraries(${arg_NAME} PRIVATE ${arg_LINKS} benchmark::benchmark_main
+                                            Threads::Threads millrace_flags)
+endfunction()
