@@ -1,0 +1,36 @@
+// Planted bugs: mistakes that a test build can switch on, to prove that the suite catches them
+// (tests/sim/README.md).
+//
+// In a normal build planted() is constant false and every branch behind it disappears. With
+// -DMILLRACE_PLANTED_BUGS it reads a process-wide switch set by the test, or by
+// MILLRACE_PLANTED=<name> for whole programs.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+namespace millrace::base {
+
+enum class Bug : uint8_t {
+  none,
+  ack_before_sync,        // replies do not wait for the durable position
+  no_chaining,            // recovery ignores the chain and the segment's generation
+  directory_not_synced,   // a new segment is used before its directory entry is durable
+  sync_retried,           // a failed sync is tried again and believed
+  sequence_reused,        // slots start again from what is alive after a restart
+  lease_lost_on_restart,  // lease records are not applied in recovery
+};
+
+#ifdef MILLRACE_PLANTED_BUGS
+extern Bug g_planted_bug;
+inline bool planted(Bug bug) {
+  return g_planted_bug == bug;
+}
+Bug bug_by_name(std::string_view name);  // Bug::none if unknown
+#else
+constexpr bool planted(Bug) {
+  return false;
+}
+#endif
+
+}  // namespace millrace::base

@@ -1,0 +1,258 @@
+// The embedding API: a broker opened on a directory, in this process, without a network. net/ is
+// built on exactly this.
+//
+// A broker is a set of shards. Each shard is driven by one thread: the caller's own
+// (ShardPort::tick in a loop) or one the broker starts (Broker::start_threads, with LocalClient as
+// a blocking, thread-safe handle). A request is made on the shard's thread through its ShardPort
+// and answered, on the same thread, through the ReplySink given with it: at once, or in a later
+// tick when the log position it depends on has reached the durability asked for.
+//
+//   auto broker = Broker::open(options);                    // recovery happens here
+//   ShardPort& shard = (*broker)->shard(ShardId{0});
+//   shard.send({.queue = id, .messages = run, .count = n}, {&sink, 17});
+//   shard.tick();                                           // ... sink.on_send(17, reply)
+//
+// Views handed to a sink live until the callback returns. Views handed in are read before the call
+// returns.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "millrace/message.h"
+#include "millrace/options.h"
+#include "millrace/result.h"
+#include "millrace/types.h"
+
+namespace millrace {
+
+// --- requests ---
+
+struct SendRequest {
+  QueueId queue{};
+  uint32_t count = 0;  // 1..kBatchMessagesMax
+  Bytes messages;      // a run as in message.h: exactly `count` messages. All or nothing: one bad
+                       // message refuses the run
+};
+
+struct ReceiveRequest {
+  QueueId queue{};
+  uint32_t messages_max = 1;  // 1..kBatchMessagesMax
+  uint32_t bytes_max =
+      kBatchBytesMax;  // stop before the answer's run passes this (the first message always fits)
+  uint32_t visibility_ms = kDelayQueueDefault;  // kDelayQueueDefault: the queue's own
+  uint32_t wait_ms = kDelayQueueDefault;  // 0: answer at once; kDelayQueueDefault: the queue's own;
+                                          // max kReceiveWaitMsMax
+};
+inline constexpr uint32_t kReceiveWaitMsMax = 3'600'000;
+
+struct AckRequest {
+  std::span<const Receipt> receipts;  // 1..kBatchMessagesMax, all of queues on any shard
+};
+
+struct ExtendEntry {
+  Receipt receipt;
+  uint32_t visibility_ms;  // 0: visible at once; counted from now
+  uint32_t reserved = 0;
+};
+struct ExtendRequest {
+  std::span<const ExtendEntry> entries;
+};
+
+enum class MessageState : uint8_t { delayed = 0, ready = 1, leased = 2 };
+
+struct PeekRequest {
+  QueueId queue{};
+  uint32_t messages_max = 10;  // over all shards, oldest first within a shard
+  uint8_t states = 0b111;      // bit set of MessageState
+};
+
+// --- answers ---
+
+struct SendReply {
+  Errc error = Errc::ok;
+  uint32_t bad_index = 0;   // with an error about one message: its index in the run
+  Durability durability{};  // the level that was reached before this answer
+  ShardId shard{};
+  Position position{};  // end of the record in the shard's log
+  Slot first_slot{};    // messages have consecutive slots; MessageId is made of queue, shard, slot
+};
+
+// One delivered message. `message` starts with its MessageHeader and spans its stride, in the log's
+// map or a copy of it.
+struct Delivery {
+  Receipt receipt;
+  TimeMs sent_at;
+  uint32_t receive_count;
+  Bytes message;
+};
+
+struct ReceiveReply {
+  Errc error = Errc::ok;  // ok with no deliveries: nothing came in time
+  std::span<const Delivery> deliveries;
+};
+
+struct ResultsReply {     // ack, extend: one Errc an entry, in the order asked
+  Errc error = Errc::ok;  // an error of the whole request; then `results` is empty
+  std::span<const Errc> results;
+};
+
+struct PeekedMessage {
+  uint64_t shard_slot;  // as in Receipt
+  TimeMs sent_at;
+  TimeMs due;  // delayed: when ready; leased: when the lease ends; ready: 0
+  uint32_t receive_count;
+  MessageState state;
+  Bytes message;
+};
+struct PeekReply {
+  Errc error = Errc::ok;
+  std::span<const PeekedMessage> messages;
+};
+
+struct QueueCounters {  // exact, summed over shards
+  uint64_t ready = 0, leased = 0, delayed = 0;
+  uint64_t bytes = 0;  // live message bytes in the log
+  uint64_t sent = 0, received = 0, acked = 0, expired = 0,
+           empty_receives = 0;    // since the broker opened
+  int64_t oldest_sent_at_ms = 0;  // 0: no message
+};
+
+struct QueueInfo {
+  QueueId id{};
+  std::string name;
+  QueueAttributes attributes;
+  int64_t created_at_ms = 0;
+  QueueCounters counters;  // filled by stats and show; zero in a list
+};
+struct QueueReply {
+  Errc error = Errc::ok;
+  std::string_view detail;  // what was wrong with which value, for people; may be empty
+  std::span<const QueueInfo> queues;
+};
+
+struct ShardStats {
+  ShardId shard{};
+  Position head, end, written, durable;
+  uint64_t live_bytes = 0, disk_bytes = 0, bytes_written = 0, syncs = 0, index_bytes = 0, ticks = 0,
+           busy_ticks = 0;
+  bool fenced = false, disk_full = false;
+};
+struct BrokerStatsReply {
+  Errc error = Errc::ok;
+  std::span<const ShardStats> shards;
+  Durability durability{};
+};
+
+// Receives the answers of a shard; all calls on that shard's thread, inside tick() or inside the
+// request itself.
+class ReplySink {
+ public:
+  virtual ~ReplySink() = default;
+  virtual void on_send(uint64_t token, const SendReply& reply) = 0;
+  virtual void on_receive(uint64_t token,
+                          const ReceiveReply& reply) = 0;  // also each push of a subscription
+  virtual void on_results(uint64_t token, const ResultsReply& reply) = 0;
+  virtual void on_peek(uint64_t token, const PeekReply& reply) = 0;
+  virtual void on_queues(uint64_t token, const QueueReply& reply) = 0;
+  virtual void on_stats(uint64_t token, const BrokerStatsReply& reply) = 0;
+};
+
+// Where an answer goes. The sink must outlive its outstanding requests; cancel_all() ends them.
+struct ReplyTo {
+  ReplySink* sink = nullptr;
+  uint64_t token = 0;
+};
+
+// --- a shard, from its own thread ---
+
+class ShardPort {
+ public:
+  virtual ~ShardPort() = default;
+  virtual ShardId id() const = 0;
+
+  virtual void send(const SendRequest& request, ReplyTo reply) = 0;
+  virtual void receive(const ReceiveRequest& request, ReplyTo reply) = 0;
+  virtual void ack(const AckRequest& request, ReplyTo reply) = 0;
+  virtual void extend(const ExtendRequest& request, ReplyTo reply) = 0;
+  virtual void peek(const PeekRequest& request, ReplyTo reply) = 0;
+
+  // A standing receive: pushes deliveries to reply.sink (on_receive with reply.token) as they come,
+  // while credit lasts. `credit` counts messages; each delivered one takes one. Ends with
+  // unsubscribe(), cancel_all(), or queue deletion (on_receive with error queue_not_found). Returns
+  // queue_not_found at once, or ok.
+  virtual Status subscribe(const ReceiveRequest& request, uint64_t credit, ReplyTo reply) = 0;
+  virtual Status add_credit(ReplyTo subscription, uint64_t messages) = 0;
+  virtual Status unsubscribe(ReplyTo subscription) = 0;
+
+  // Forgets everything outstanding for this sink: no call to it happens afterwards. A receive that
+  // waits leases nothing.
+  virtual void cancel_all(ReplySink* sink) = 0;
+  // Forgets one waiting receive.
+  virtual void cancel(ReplyTo reply) = 0;
+
+  // Queue administration. Answered when durable and known to every shard. Names: 1..80 of
+  // [A-Za-z0-9_-].
+  virtual void create_queue(std::string_view name, const QueueAttributes& attributes,
+                            ReplyTo reply) = 0;  // equal: the existing one
+  virtual void set_queue(QueueId queue, const QueueAttributes& attributes, ReplyTo reply) = 0;
+  virtual void purge_queue(QueueId queue, ReplyTo reply) = 0;
+  virtual void delete_queue(QueueId queue, ReplyTo reply) = 0;
+  virtual void list_queues(std::string_view prefix, std::string_view after, uint32_t max,
+                           ReplyTo reply) = 0;  // by name
+  virtual void queue_stats(std::span<const QueueId> queues,
+                           ReplyTo reply) = 0;  // counters summed over shards; empty span: all
+  virtual void broker_stats(ReplyTo reply) = 0;
+  // This shard's own copy of the catalog: no hop.
+  virtual const QueueInfo* find_queue(std::string_view name) const = 0;
+  virtual const QueueInfo* find_queue(QueueId id) const = 0;
+
+  // One turn: mailboxes, completions, timers, cleaning, write, replies, sync. Call it after each
+  // round of requests and when next_deadline() comes or the waker fired. Returns true if there is
+  // more to do at once.
+  virtual bool tick() = 0;
+  // Server time of the current tick.
+  virtual TimeMs now() const = 0;
+  // When tick() must be called though nothing else happens; kNever if not at all.
+  virtual TimeMs next_deadline() const = 0;
+  // Called from any thread when the shard has mail or a disk job is done: must make the driving
+  // thread call tick() soon. Set once before the first tick.
+  virtual void set_waker(std::function<void()> wake) = 0;
+  // True when nothing is gathered, no reply waits and the mailboxes are empty.
+  virtual bool idle() const = 0;
+};
+
+// --- the broker ---
+
+class Environment;  // engine/environment.h: clock, disks, entropy. The simulator brings its own
+
+class Broker {
+ public:
+  virtual ~Broker() = default;
+
+  // Opens or creates. Recovery is finished when this returns. On failure `message` gets one line
+  // for people.
+  static Result<std::unique_ptr<Broker>> open(const BrokerOptions& options, std::string* message);
+  static Result<std::unique_ptr<Broker>> open(const BrokerOptions& options,
+                                              Environment& environment, std::string* message);
+
+  virtual uint16_t shard_count()
+      const = 0;  // at least options.shards; more if the directory was made with more
+  virtual ShardPort& shard(ShardId shard) = 0;
+  virtual const std::vector<std::string>& recovery_report()
+      const = 0;  // a line a shard, for the log
+
+  // Own threads, one per shard, pinned if there are enough cores. Afterwards only LocalClient and
+  // stop() may be used.
+  virtual Status start_threads() = 0;
+  // Writes and syncs everything, marks a clean shutdown. With own threads it joins them first;
+  // otherwise no shard may be ticked any more. Also done by the destructor.
+  virtual Status stop() = 0;
+};
+
+}  // namespace millrace

@@ -1,0 +1,260 @@
+// The binary protocol, version 1: frames and their fixed parts. docs/wire-protocol.md is the
+// document; a test compares its byte tables with these structs.
+//
+// Every frame is FrameHeader + body. All integers little endian, structs as in memory, no padding.
+// Requests flow client to server, each answered by exactly one frame with the same correlation id
+// and opcode | kReplyBit, or by an ERROR frame; DELIVER frames are pushed between them. A client's
+// correlation ids must rise strictly (gaps are fine). Answers may come in another order than the
+// requests. The first frame must be HELLO; until WELCOME is sent a frame may be at most
+// kPreLoginFrameBytesMax long.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <type_traits>
+
+#include "millrace/message.h"
+
+namespace millrace::wire {
+
+inline constexpr uint64_t kMagic = 0x454341524C4C494DULL;  // "MILLRACE" as bytes
+inline constexpr uint16_t kVersion = 1;
+inline constexpr uint8_t kReplyBit = 0x80;
+inline constexpr uint32_t kPreLoginFrameBytesMax = 4096;
+inline constexpr uint32_t kFrameBytesMax = 8u << 20;
+
+enum class Opcode : uint8_t {
+  hello = 1,    // Hello -> Welcome
+  echo = 2,     // any bytes -> the same bytes
+  resolve = 3,  // queue name -> QueueRef
+  send = 4,     // SendBody + run of messages -> SendAnswer
+  receive = 5,  // ReceiveBody -> DeliveryHeader + entries + run
+  ack = 6,      // CountBody + Receipts -> ResultsAnswer
+  extend = 7,   // CountBody + ExtendItems -> ResultsAnswer
+  subscribe =
+      8,       // SubscribeBody -> SubscriptionRef; then DELIVER frames with its id as correlation
+  credit = 9,  // CreditBody -> empty answer
+  unsubscribe = 10,   // SubscriptionRef -> empty answer
+  peek = 11,          // PeekBody -> CountBody + PeekItems + run
+  queue_create = 12,  // QueueSpec + name -> QueueRef
+  queue_set = 13,     // QueueRef + QueueSpec (name_bytes 0) -> empty answer
+  queue_purge = 14,   // QueueRef -> empty answer
+  queue_delete = 15,  // QueueRef -> empty answer
+  queue_list = 16,    // ListBody + prefix + after -> CountBody + QueueItems, each followed by its
+                      // name padded to 8
+  queue_stats =
+      17,  // CountBody + u32 ids padded to 8 (count 0: all) -> as queue_list, counters filled
+  server_stats = 18,  // empty -> CountBody + ShardItems
+  cancel = 19,  // CancelBody: ends a waiting RECEIVE, which is answered with status canceled ->
+                // empty answer
+  deliver =
+      0x60,  // pushed by the server: DeliveryHeader + entries + run; correlation is the SUBSCRIBE's
+  error = 0x7F,  // ErrorBody + text; status says which. correlation 0: about the connection, which
+                 // then closes
+};
+
+struct FrameHeader {
+  uint32_t length;  //  0  of the whole frame, header included; multiple of 8, <= kFrameBytesMax
+  uint8_t opcode;   //  4  Opcode, | kReplyBit in answers
+  uint8_t flags;    //  5  0 in version 1
+  uint16_t status;  //  6  Errc in answers, 0 in requests
+  uint64_t correlation;  //  8  strictly rising per connection; > 0 in requests
+  uint64_t checksum;     // 16  XXH3-64 of bytes [0, 16) + body, seed kMagic
+};
+static_assert(sizeof(FrameHeader) == 24 && offsetof(FrameHeader, checksum) == 16);
+
+struct Hello {
+  uint64_t magic;        //  0
+  uint16_t version_min;  //  8
+  uint16_t version_max;  // 10
+  uint32_t reserved;     // 12  0
+};
+static_assert(sizeof(Hello) == 16);
+
+struct Welcome {
+  uint64_t magic;               //  0
+  uint16_t version;             //  8  the one that is spoken from here on
+  uint16_t shards;              // 10
+  uint16_t shard;               // 12  the shard this connection landed on
+  uint8_t durability;           // 14  the server's
+  uint8_t reserved;             // 15
+  uint32_t frame_bytes_max;     // 16
+  uint32_t batch_messages_max;  // 20
+  uint32_t message_bytes_max;   // 24
+  uint32_t
+      inflight_max;  // 28  requests under way on one connection before the server stops reading
+};
+static_assert(sizeof(Welcome) == 32);
+
+struct QueueRef {
+  uint32_t queue_id;  // 0
+  uint32_t reserved;  // 4  0
+};
+static_assert(sizeof(QueueRef) == 8);
+
+struct SendBody {
+  uint32_t queue_id;  // 0
+  uint32_t count;     // 4  1..kBatchMessagesMax; the run follows, to the frame's end
+};
+static_assert(sizeof(SendBody) == 8);
+
+struct SendAnswer {
+  uint64_t position;    //  0  end of the record in the shard's log
+  uint64_t shard_slot;  //  8  shard << 48 | slot of the first message; the others follow by one
+  uint32_t count;       // 16
+  uint8_t durability;   // 20  the level reached when this was sent
+  uint8_t reserved[3];  // 21
+};
+static_assert(sizeof(SendAnswer) == 24);
+
+struct ReceiveBody {
+  uint32_t queue_id;       //  0
+  uint32_t messages_max;   //  4  1..kBatchMessagesMax
+  uint32_t bytes_max;      //  8  of the answer's run; 0: kBatchBytesMax
+  uint32_t visibility_ms;  // 12  0xFFFFFFFF: the queue's
+  uint32_t wait_ms;        // 16  0xFFFFFFFF: the queue's
+  uint32_t reserved;       // 20
+};
+static_assert(sizeof(ReceiveBody) == 24);
+
+struct DeliveryHeader {
+  uint32_t count;      // 0  entries that follow
+  uint32_t run_bytes;  // 4  bytes of messages after the entries, each as in message.h
+};
+static_assert(sizeof(DeliveryHeader) == 8);
+
+struct DeliveryEntry {
+  Receipt receipt;         //  0
+  int64_t sent_at_ms;      // 24
+  uint32_t receive_count;  // 32
+  uint32_t run_offset;     // 36  of its MessageHeader in the run
+};
+static_assert(sizeof(DeliveryEntry) == 40);
+
+struct CountBody {
+  uint32_t count;     // 0
+  uint32_t reserved;  // 4
+};
+static_assert(sizeof(CountBody) == 8);
+
+struct ExtendItem {
+  Receipt receipt;         //  0
+  uint32_t visibility_ms;  // 24  0: visible at once
+  uint32_t reserved;       // 28
+};
+static_assert(sizeof(ExtendItem) == 32);
+
+struct ResultsAnswer {
+  uint32_t count;   // 0
+  uint32_t failed;  // 4  0: all ok and nothing follows; else `count` u16 Errc, padded to 8
+};
+static_assert(sizeof(ResultsAnswer) == 8);
+
+struct SubscribeBody {
+  uint32_t queue_id;       //  0
+  uint32_t messages_max;   //  4  per DELIVER frame
+  uint32_t bytes_max;      //  8
+  uint32_t visibility_ms;  // 12
+  uint64_t credit;         // 16  messages; 1..2^32
+};
+static_assert(sizeof(SubscribeBody) == 24);
+
+struct SubscriptionRef {
+  uint64_t subscription;  // 0  the SUBSCRIBE's correlation id
+};
+static_assert(sizeof(SubscriptionRef) == 8);
+
+struct CreditBody {
+  uint64_t subscription;  // 0
+  uint64_t messages;      // 8  added to the credit
+};
+static_assert(sizeof(CreditBody) == 16);
+
+struct CancelBody {
+  uint64_t correlation;  // 0  of the RECEIVE
+};
+static_assert(sizeof(CancelBody) == 8);
+
+struct PeekBody {
+  uint32_t queue_id;      // 0
+  uint32_t messages_max;  // 4
+  uint32_t states;        // 8  bit set: 1 delayed, 2 ready, 4 leased
+  uint32_t reserved;      // 12
+};
+static_assert(sizeof(PeekBody) == 16);
+
+struct PeekItem {
+  uint64_t shard_slot;     //  0
+  int64_t sent_at_ms;      //  8
+  int64_t due_ms;          // 16
+  uint32_t receive_count;  // 24
+  uint8_t state;           // 28  MessageState
+  uint8_t reserved[3];     // 29
+  uint32_t run_offset;     // 32
+  uint32_t reserved2;      // 36
+};
+static_assert(sizeof(PeekItem) == 40);
+
+struct QueueSpec {
+  uint32_t visibility_timeout_ms;  //  0
+  uint32_t delay_ms;               //  4
+  uint32_t message_bytes_max;      //  8
+  uint32_t receive_wait_ms;        // 12
+  uint8_t durability;              // 16
+  uint8_t reserved[3];             // 17
+  uint32_t name_bytes;             // 20  the name follows, padded to 8
+};
+static_assert(sizeof(QueueSpec) == 24);
+
+struct ListBody {
+  uint32_t max;           // 0  1..1000
+  uint16_t prefix_bytes;  // 4
+  uint16_t after_bytes;   // 6  names greater than this; both follow, one after the other, padded to
+                          // 8 together
+};
+static_assert(sizeof(ListBody) == 8);
+
+struct QueueItem {
+  uint32_t queue_id;          //   0
+  uint32_t name_bytes;        //   4
+  QueueSpec attributes;       //   8  name_bytes 0
+  int64_t created_at_ms;      //  32
+  uint64_t ready;             //  40
+  uint64_t leased;            //  48
+  uint64_t delayed;           //  56
+  uint64_t bytes;             //  64
+  uint64_t sent;              //  72
+  uint64_t received;          //  80
+  uint64_t acked;             //  88
+  uint64_t expired;           //  96
+  uint64_t empty_receives;    // 104
+  int64_t oldest_sent_at_ms;  // 112
+};
+static_assert(sizeof(QueueItem) == 120 && offsetof(QueueItem, oldest_sent_at_ms) == 112);
+
+struct ShardItem {
+  uint16_t shard;          //  0
+  uint8_t fenced;          //  2
+  uint8_t disk_full;       //  3
+  uint32_t reserved;       //  4
+  uint64_t head;           //  8
+  uint64_t end;            // 16
+  uint64_t durable;        // 24
+  uint64_t live_bytes;     // 32
+  uint64_t disk_bytes;     // 40
+  uint64_t bytes_written;  // 48
+  uint64_t syncs;          // 56
+  uint64_t index_bytes;    // 64
+  uint64_t ticks;          // 72
+  uint64_t busy_ticks;     // 80
+};
+static_assert(sizeof(ShardItem) == 88);
+
+struct ErrorBody {
+  uint16_t code;         // 0  Errc, as in the header's status
+  uint16_t text_bytes;   // 2  one line for people follows, padded to 8
+  uint32_t entry_index;  // 4  the message or entry it is about; 0xFFFFFFFF: the whole request
+};
+static_assert(sizeof(ErrorBody) == 8);
+
+}  // namespace millrace::wire

@@ -1,0 +1,185 @@
+// Log: a shard's endless, append-only sequence of checksummed records, cut into segments.
+//
+// A record is a kind (uint16, the user's own; kinds from kReservedKinds up are the log's) and a
+// body that is opaque here. Records appended in one loop turn are gathered and written by one
+// write, closed by a commit mark (storage/format.h, docs/storage-format.md).
+//
+//   append()... -> [gathered] -> write_batch() -> [written: readable, survives the process] -> sync
+//   -> [durable]
+//
+// A position is segment_sequence * segment_bytes + offset in the segment, so finding a record's
+// segment is a shift. A record never spans segments. Positions are 8-byte aligned.
+//
+// Sync: natural group commit. One sync is in flight at most; end_turn() submits the next when bytes
+// wait. The watermark is taken at submission, applied when the completion says ok. A failed sync or
+// write fences the log for good: fenced() is true, nothing becomes durable any more, appends answer
+// shard_fenced (promises a14, rule 3).
+//
+// Cleaning is oldest-first: segments are freed only from the head of the log. What an ack or lease
+// record in a freed segment says is about messages in the same or an older segment, so it is
+// covered by construction. The owner keeps live-byte accounts (add_live / remove_live) and, when
+// needs_cleaning(), walks the head segment with read_head_record() and re-appends what is alive. A
+// freed segment's file is recycled as a spare once a durable commit mark names the new head.
+//
+// Threads: shard-local.  Memory: one gathering buffer (grows to the largest batch), the segment
+// table, 24 bytes a segment.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "millrace/result.h"
+#include "millrace/types.h"
+#include "storage/disk.h"
+
+namespace millrace::storage {
+
+inline constexpr uint16_t kReservedKinds = 0xFF00;
+
+struct LogOptions {
+  std::string
+      directory;  // "shard-0", "catalog": one component below the Disk's root; made if missing
+  uint16_t log_id = 0;  // written into each segment header; a segment of another log is foreign
+  uint64_t segment_bytes =
+      64u << 20;  // power of two; a log that exists keeps its own (see segment_bytes())
+  uint64_t disk_bytes_max =
+      UINT64_MAX;  // segments beyond this are not made for sends; acks may use the reserve
+  Durability durability = Durability::commit;
+  uint32_t interval_ms = 100;
+  uint64_t entropy =
+      0;  // fresh random bits for this open; generations of new segments derive from it
+  uint32_t spare_segments = 1;  // kept ready for a full disk and for the next rotation; at least 1
+};
+
+struct Record {
+  Position position;  // of the record's header
+  uint16_t kind = 0;
+  Bytes body;            // into the mapped segment; valid until the segment is freed
+  Position end() const;  // first byte after the record, padding included
+};
+
+// What recovery found, for the log line, `millrace log verify` and the tests.
+struct RecoveryReport {
+  uint64_t segments = 0;
+  uint64_t records = 0;
+  uint64_t bytes = 0;
+  uint64_t torn_bytes_cut = 0;  // past the last durable position: never acknowledged (commit mode)
+  uint64_t bytes_rehomed = 0;
+  uint64_t damaged_ranges = 0;  // before the last durable position: quarantined
+  uint64_t damaged_bytes = 0;
+  TimeMs last_server_time{};  // newest server time found in a commit mark; 0 on a new log
+  bool clean_shutdown = false;
+  bool created = false;
+};
+
+// Receives every surviving record at open, in log order, from `from` on. `relocated` positions are
+// where the record lives now.
+class ReplaySink {
+ public:
+  virtual ~ReplaySink() = default;
+  virtual void on_record(const Record& record) = 0;
+};
+
+class Log {
+ public:
+  ~Log();
+  Log(const Log&) = delete;
+  Log& operator=(const Log&) = delete;
+
+  // Step 1 of opening: reads headers, decides head, tail and damage. Nothing is written yet.
+  // Errors: format_too_new, damaged (a sealed segment is missing or both its headers are bad),
+  // io_error, permission_denied. `message` gets one line for people naming the file on error.
+  static Result<std::unique_ptr<Log>> open(Disk& disk, const LogOptions& options,
+                                           std::string* message);
+
+  // Step 2: replays records from `from` (the head, or the position of a checkpoint; must be head()
+  // or a batch end <= durable()) to the end, re-homes the tail behind the last durable position
+  // into a fresh synced segment, and makes the log ready to append. Quarantined bytes are copied to
+  // "<directory>/quarantine-<position>" (exclusive; first 1000 ranges) before anything else.
+  Result<RecoveryReport> recover(Position from, ReplaySink& sink, TimeMs now);
+
+  // Appends a record whose body is the concatenation of `parts` (total <= body_bytes_max()).
+  // Copied. Not yet readable. Errors: disk_full (nothing was appended; only if !use_reserve),
+  // shard_fenced. `use_reserve`: for acks, extends, purges, carries: may use the spare segment and
+  // go past disk_bytes_max.
+  [[nodiscard]] Result<Position> append(uint16_t kind, std::span<const Bytes> parts,
+                                        bool use_reserve);
+
+  // As append, but hands out the body to fill in place (8-byte aligned, uninitialised). The pointer
+  // is valid until the next call; seal_record() computes the checksum and must be called before it.
+  // For the one copy of a SEND.
+  [[nodiscard]] Result<Position> begin_record(uint16_t kind, uint64_t body_bytes, bool use_reserve,
+                                              std::byte** body);
+  void seal_record();
+
+  // Ends the loop turn: closes the batch with a commit mark and writes it with one write.
+  // Afterwards written() == end(). No-op if nothing was appended. Errors: shard_fenced (the log is
+  // fenced now; what was gathered is dropped).
+  [[nodiscard]] Status write_batch(TimeMs now);
+
+  // Submits a sync if the durability asks for one (commit: bytes wait and none is in flight;
+  // interval: due; none: each second and at rotation) and a preparation if a spare is missing. Also
+  // the watermark-only record after 10 ms idle (promises 2b-7).
+  void start_jobs(TimeMs now);
+  // Takes a completion that Disk::reap() returned for this log (owns_token()).
+  bool owns_token(uint64_t token) const;
+  void on_completion(const Completion& completion, TimeMs now);
+  // When start_jobs wants to be called next though nothing happens; kNever if not at all.
+  TimeMs next_deadline() const;
+
+  // Writes and syncs all, marks a clean shutdown. Blocking. Afterwards only reads are allowed.
+  [[nodiscard]] Status close(TimeMs now);
+
+  Position head() const;     // start of the oldest segment in use
+  Position end() const;      // where the next record will start (or its segment's successor)
+  Position written() const;  // everything before it is readable
+  Position durable() const;  // everything before it is on stable storage
+  bool fenced() const;
+  bool sync_in_flight() const;
+  bool disk_full() const;  // the last append or preparation found no space; cleared by itself
+  uint64_t segment_bytes() const;
+  uint64_t body_bytes_max() const;
+  uint64_t bytes_written() const;  // since open, by write_batch: for write-amplification figures
+  uint64_t bytes_on_disk() const;  // segments in use + spares
+  uint64_t syncs() const;
+
+  // Bytes at a written position, e.g. a message inside a record: valid until its segment is freed.
+  // `bytes` must stay in the segment.
+  const std::byte* at(Position position) const;
+  // Reads and verifies the record at `position`. Error: corrupt.
+  Result<Record> read_record(Position position) const;
+
+  // --- live-byte accounts and cleaning ---
+  void add_live(Position position, uint64_t bytes);
+  void remove_live(Position position, uint64_t bytes);
+  uint64_t live_bytes() const;
+  uint64_t live_bytes(uint64_t segment_sequence) const;
+  uint64_t segment_of(Position position) const { return position.value / segment_bytes(); }
+
+  // True when the head segment should be cleaned now: it has no live bytes, or the log is larger
+  // than its bound (4 x live + 3 segments) allows. Never true for the segment that is being
+  // appended to.
+  bool needs_cleaning() const;
+  // Cleaning cursor over the head segment's records; nullopt at its end (commit marks and damage
+  // are skipped). The owner re-appends what is alive, a bounded number of records per turn, then
+  // calls free_head() once the cursor ended and live_bytes(head) is 0 (carried messages were
+  // removed from the old account and added to the new).
+  std::optional<Record> next_head_record();
+  void free_head();
+
+  // --- checkpoint (a cache; the owner's bytes, checksummed here, tied to this log) ---
+  // Submits the replacement of "<directory>/checkpoint" by `state` valid at `position` (must be
+  // durable()).
+  void save_checkpoint(Position position, std::vector<std::byte> state);
+  bool checkpoint_in_flight() const;
+  // The stored checkpoint if it is whole, of this log, and head() <= position <= durable end found
+  // by open(); else nullopt.
+  std::optional<std::pair<Position, std::vector<std::byte>>> load_checkpoint();
+};
+
+}  // namespace millrace::storage
