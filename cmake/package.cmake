@@ -48,6 +48,8 @@ write_basic_package_version_file(${PROJECT_BINARY_DIR}/MillraceConfigVersion.cma
 install(FILES ${PROJECT_BINARY_DIR}/MillraceConfig.cmake
               ${PROJECT_BINARY_DIR}/MillraceConfigVersion.cmake
         DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/Millrace)
+# Relative, so that the installed tree can be moved, as the CMake package can.
+file(RELATIVE_PATH MILLRACE_PC_TO_PREFIX /prefix/${CMAKE_INSTALL_LIBDIR}/pkgconfig /prefix)
 configure_file(${PROJECT_SOURCE_DIR}/cmake/millrace.pc.in ${PROJECT_BINARY_DIR}/millrace.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/millrace.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 
