@@ -216,7 +216,10 @@ class ShardPort {
   // round of requests and when next_deadline() comes or the waker fired. Returns true if there is
   // more to do at once.
   virtual bool tick() = 0;
-  // Server time of the current tick.
+  // Reads the clock. The driving loop calls it after it slept and before it makes requests: leases
+  // and delays count from now(), and a stale now() would end them early.
+  virtual void refresh_clock() = 0;
+  // Server time, as of the last tick() or refresh_clock().
   virtual TimeMs now() const = 0;
   // When tick() must be called though nothing else happens; kNever if not at all.
   virtual TimeMs next_deadline() const = 0;
