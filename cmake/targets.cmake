@@ -11,30 +11,50 @@
 # either, so that a fake can derive from a library's class; programs have both, since the libraries
 # that parse their options and files throw.
 
+# What every translation unit of ours is compiled with: includes from the root, and the flags.
+function(millrace_compile target)
+  target_include_directories(
+    ${target} PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}>
+                     $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>)
+  target_link_libraries(${target} PRIVATE $<BUILD_INTERFACE:millrace_flags>)
+endfunction()
+
+# Beside each library NAME stands NAME_planted: the same sources with the planted bugs compiled in
+# (base/planted.h), linked to the planted twins of what it links. It is built only if a test links it,
+# so that one build tests both the code and the tests. With MILLRACE_PLANTED_BUGS they are the same.
 function(millrace_library)
   cmake_parse_arguments(PARSE_ARGV 0 arg "" "NAME" "SOURCES;LINKS;PRIVATE_LINKS")
-  add_library(${arg_NAME} STATIC ${arg_SOURCES})
-  target_include_directories(
-    ${arg_NAME} PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}>
-                       $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>)
-  target_compile_options(${arg_NAME} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:-fno-exceptions>
-                                             $<$<COMPILE_LANGUAGE:CXX>:-fno-rtti>)
-  target_link_libraries(
-    ${arg_NAME}
-    PUBLIC ${arg_LINKS}
-    PRIVATE ${arg_PRIVATE_LINKS} $<BUILD_INTERFACE:millrace_flags>)
-  # Sanitizers and planted bugs must agree between a library and whoever includes its headers.
+  millrace_one_library(${arg_NAME} "${arg_SOURCES}" "${arg_LINKS}" "${arg_PRIVATE_LINKS}")
   if(MILLRACE_PLANTED_BUGS)
     target_compile_definitions(${arg_NAME} INTERFACE MILLRACE_PLANTED_BUGS=1)
+    add_library(${arg_NAME}_planted ALIAS ${arg_NAME})
+    return()
   endif()
+  set(twins ${arg_LINKS})
+  set(private_twins ${arg_PRIVATE_LINKS})
+  list(TRANSFORM twins APPEND _planted REGEX "^millrace_")
+  list(TRANSFORM private_twins APPEND _planted REGEX "^millrace_")
+  millrace_one_library(${arg_NAME}_planted "${arg_SOURCES}" "${twins}" "${private_twins}")
+  target_compile_definitions(${arg_NAME}_planted PUBLIC MILLRACE_PLANTED_BUGS=1)
+  set_target_properties(${arg_NAME}_planted PROPERTIES EXCLUDE_FROM_ALL TRUE)
+endfunction()
+
+function(millrace_one_library name sources links private_links)
+  add_library(${name} STATIC ${sources})
+  millrace_compile(${name})
+  target_compile_options(${name} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:-fno-exceptions>
+                                         $<$<COMPILE_LANGUAGE:CXX>:-fno-rtti>)
+  target_link_libraries(
+    ${name}
+    PUBLIC ${links}
+    PRIVATE ${private_links})
 endfunction()
 
 function(millrace_program)
   cmake_parse_arguments(PARSE_ARGV 0 arg "" "NAME" "SOURCES;LINKS")
   add_executable(${arg_NAME} ${arg_SOURCES})
-  target_include_directories(${arg_NAME} PRIVATE ${PROJECT_SOURCE_DIR}
-                                                 ${PROJECT_SOURCE_DIR}/include)
-  target_link_libraries(${arg_NAME} PRIVATE ${arg_LINKS} millrace_flags millrace_program_flags)
+  millrace_compile(${arg_NAME})
+  target_link_libraries(${arg_NAME} PRIVATE ${arg_LINKS} millrace_program_flags)
   # A sanitizer brings its own allocator. The program names no symbol of mimalloc, which takes
   # malloc's place by being loaded: hence --no-as-needed.
   if(NOT MILLRACE_SANITIZE AND NOT MILLRACE_FUZZ)
@@ -55,11 +75,10 @@ function(millrace_test)
     set(arg_TIMEOUT 60)
   endif()
   add_executable(${arg_NAME} ${arg_SOURCES})
-  target_include_directories(${arg_NAME} PRIVATE ${PROJECT_SOURCE_DIR}
-                                                 ${PROJECT_SOURCE_DIR}/include)
+  millrace_compile(${arg_NAME})
   target_compile_options(${arg_NAME} PRIVATE -fno-rtti)
   target_link_libraries(${arg_NAME} PRIVATE ${arg_LINKS} GTest::gtest GTest::gtest_main
-                                            Threads::Threads millrace_flags)
+                                            Threads::Threads)
   if(arg_WHOLE)
     add_test(NAME ${arg_NAME} COMMAND ${arg_NAME} ${arg_ARGUMENTS})
     set_tests_properties(${arg_NAME} PROPERTIES LABELS "${arg_LABELS}" TIMEOUT ${arg_TIMEOUT})
@@ -82,10 +101,9 @@ function(millrace_fuzzer)
     set(corpus ${CMAKE_CURRENT_SOURCE_DIR}/${arg_CORPUS})
   endif()
   add_executable(${arg_NAME} ${arg_SOURCES})
-  target_include_directories(${arg_NAME} PRIVATE ${PROJECT_SOURCE_DIR}
-                                                 ${PROJECT_SOURCE_DIR}/include)
+  millrace_compile(${arg_NAME})
   target_compile_options(${arg_NAME} PRIVATE -fno-rtti)
-  target_link_libraries(${arg_NAME} PRIVATE ${arg_LINKS} Threads::Threads millrace_flags)
+  target_link_libraries(${arg_NAME} PRIVATE ${arg_LINKS} Threads::Threads)
   if(MILLRACE_FUZZ)
     target_link_options(${arg_NAME} PRIVATE -fsanitize=fuzzer)
     # New findings go to the build tree; the corpus in the source tree is only read.
@@ -104,9 +122,8 @@ endfunction()
 function(millrace_bench)
   cmake_parse_arguments(PARSE_ARGV 0 arg "" "NAME" "SOURCES;LINKS")
   add_executable(${arg_NAME} ${arg_SOURCES})
-  target_include_directories(${arg_NAME} PRIVATE ${PROJECT_SOURCE_DIR}
-                                                 ${PROJECT_SOURCE_DIR}/include)
+  millrace_compile(${arg_NAME})
   target_compile_options(${arg_NAME} PRIVATE -fno-rtti)
   target_link_libraries(${arg_NAME} PRIVATE ${arg_LINKS} benchmark::benchmark_main
-                                            Threads::Threads millrace_flags)
+                                            Threads::Threads)
 endfunction()
