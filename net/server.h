@@ -1,0 +1,76 @@
+// Server: a broker behind a socket. One thread per shard, each with its own reactor.
+//
+//   std::string message;
+//   auto server = Server::start(**broker, {.listen = "127.0.0.1:7411"}, &message);
+//   if (!server) { print(message); return 1; }                     // one line: what, and why
+//   print("millraced ready: binary={}", (*server)->address());     // the port as bound
+//   ... poll() the program's signalfd together with (*server)->fence_fd() ...
+//   (*server)->stop();                                             // bounded: Limits::stop_ms
+//   (*broker)->stop();
+//   return (*server)->fenced() ? kExitShardFenced : 0;
+//
+// The broker is opened by the caller, must not have been given start_threads(), outlives the
+// server, and is driven by the server's threads alone from start() to the end of stop(). It is
+// driven also when `listen` is "off".
+//
+// A fenced shard (a write or sync failed: nothing is acknowledged any more) is logged as an error
+// and makes fence_fd() readable; the server goes on answering shard_fenced until the program stops
+// it.
+//
+// Threads: start, stop and the destructor from one thread; the others from any.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "millrace/engine.h"
+#include "millrace/options.h"
+#include "millrace/result.h"
+#include "net/limits.h"
+#include "net/reactor.h"
+
+namespace millrace::net {
+
+// EX_SOFTWARE: what a program exits with when a shard was fenced.
+inline constexpr int kExitShardFenced = 70;
+
+struct ServerOptions {
+  std::string listen =
+      "127.0.0.1:7411";  // "HOST:PORT", "[::1]:PORT", "unix:PATH", "off"; port 0: any
+  ReactorKind reactor = ReactorKind::automatic;
+  bool insecure_listen = false;                // allows an address that is not loopback
+  Durability durability = Durability::commit;  // the broker's, as WELCOME tells it to clients
+  bool pin_threads = true;  // one core each, if there are as many cores as shards and more than one
+  uint32_t spin_us = 0;     // how long an idle turn polls before it sleeps
+  Limits limits;
+};
+
+class Server {
+ public:
+  // Binds, starts the threads and returns when every one serves. On failure nothing is left running
+  // and `message` has one line for people: invalid_argument (the address; or not loopback without
+  // insecure_listen), address_in_use, permission_denied, io_error.
+  static Result<std::unique_ptr<Server>> start(Broker& broker, const ServerOptions& options,
+                                               std::string* message);
+  virtual ~Server() = default;  // stops
+
+  // As bound, in the form it can be given to a client: "127.0.0.1:40123", "unix:/run/m.sock",
+  // "off".
+  virtual const std::string& address() const = 0;
+  // "io_uring" or "epoll".
+  virtual std::string_view reactor() const = 0;
+  // Open connections, over all shards.
+  virtual uint32_t connections() const = 0;
+
+  // An eventfd that becomes readable, and stays so, once a shard is fenced.
+  virtual int fence_fd() const = 0;
+  virtual bool fenced() const = 0;
+
+  // Stops accepting and reading, answers what is committed, closes, joins the threads. May be
+  // called twice. Blocks for at most about Limits::stop_ms.
+  virtual void stop() = 0;
+};
+
+}  // namespace millrace::net
