@@ -1,0 +1,92 @@
+#include "storage/real_disk_workers.h"
+
+#include <algorithm>
+#include <pthread.h>
+#include <signal.h>
+#include <utility>
+
+#include "storage/disk_jobs.h"
+
+namespace millrace::storage {
+
+RealDiskWorkers::RealDiskWorkers(Disk& disk, Hooks hooks) : disk_(disk), hooks_(std::move(hooks)) {
+  // A signal meant for the program must find one of the program's own threads.
+  sigset_t all;
+  sigset_t before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  sync_worker_.thread = std::thread([this] { serve(sync_worker_); });
+  slow_worker_.thread = std::thread([this] { serve(slow_worker_); });
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  pthread_setname_np(sync_worker_.thread.native_handle(), "disk-sync");
+  pthread_setname_np(slow_worker_.thread.native_handle(), "disk-slow");
+}
+
+RealDiskWorkers::~RealDiskWorkers() {
+  stopping_.store(true, std::memory_order_relaxed);
+  for (Worker* worker : {&sync_worker_, &slow_worker_}) {
+    // Through the mutex, so that a worker between its test and its wait does not miss the call.
+    { const std::lock_guard lock(worker->mutex); }
+    worker->some.notify_one();
+    worker->thread.join();
+  }
+}
+
+void RealDiskWorkers::submit(Job job) {
+  Worker& worker = job.kind == JobKind::sync ? sync_worker_ : slow_worker_;
+  {
+    const std::lock_guard lock(worker.mutex);
+    worker.queue.push_back(std::move(job));
+  }
+  worker.some.notify_one();
+}
+
+size_t RealDiskWorkers::reap(std::span<Completion> out) {
+  if (!some_done_.load(std::memory_order_acquire)) return 0;
+  const std::lock_guard lock(done_mutex_);
+  const size_t count = std::min(out.size(), done_.size());
+  std::copy_n(done_.begin(), count, out.begin());
+  done_.erase(done_.begin(), done_.begin() + static_cast<std::ptrdiff_t>(count));
+  some_done_.store(!done_.empty(), std::memory_order_relaxed);
+  return count;
+}
+
+void RealDiskWorkers::serve(Worker& worker) {
+  for (;;) {
+    Job job;
+    {
+      std::unique_lock lock(worker.mutex);
+      worker.some.wait(
+          lock, [&] { return stopping_.load(std::memory_order_relaxed) || !worker.queue.empty(); });
+      if (stopping_.load(std::memory_order_relaxed)) return;
+      job = std::move(worker.queue.front());
+      worker.queue.pop_front();
+    }
+    complete(execute(std::move(job)));
+  }
+}
+
+Completion RealDiskWorkers::execute(Job job) {
+  if (job.kind == JobKind::sync) return {job.kind, job.token, hooks_.sync(job.file), job.file};
+  if (job.kind == JobKind::read_ahead) {
+    hooks_.read_ahead(job);
+    return {job.kind, job.token, Errc::ok, job.file};
+  }
+  JobRun run(disk_, std::move(job));
+  while (!run.step())
+    if (stopping_.load(std::memory_order_relaxed)) run.abandon();
+  return run.completion();
+}
+
+void RealDiskWorkers::complete(const Completion& completion) {
+  bool first = false;
+  {
+    const std::lock_guard lock(done_mutex_);
+    first = done_.empty();
+    done_.push_back(completion);
+    some_done_.store(true, std::memory_order_release);
+  }
+  if (first && hooks_.wake) hooks_.wake();
+}
+
+}  // namespace millrace::storage
