@@ -1,0 +1,394 @@
+#include "clients/cpp/client.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/assert.h"
+#include "base/os_clock.h"
+#include "millrace/options.h"
+
+namespace millrace::client {
+namespace {
+
+using wire::Opcode;
+
+// A request's id is its number, then the slot that holds its callback: ids rise strictly, as the
+// protocol asks, and an answer finds its slot without a search.
+constexpr int kSlotBits = 16;
+constexpr uint64_t kSlotMask = (1u << kSlotBits) - 1;
+constexpr size_t kOutBytes = 64 * 1024;
+constexpr size_t kReadBytesMin = 16 * 1024;
+
+wire::QueueSpec to_spec(const QueueAttributes& attributes, size_t name_bytes) {
+  return {attributes.visibility_timeout_ms,
+          attributes.delay_ms,
+          attributes.message_bytes_max,
+          attributes.receive_wait_ms,
+          static_cast<uint8_t>(attributes.durability),
+          {},
+          static_cast<uint32_t>(name_bytes)};
+}
+
+// Fits every frame of names; a name this long is refused by the server, not here.
+constexpr size_t kNameBytesMax = 4096;
+
+static_assert(sizeof(ExtendEntry) == sizeof(wire::ExtendItem) &&
+              offsetof(ExtendEntry, visibility_ms) == offsetof(wire::ExtendItem, visibility_ms));
+
+}  // namespace
+
+Client::Client(Socket socket, const ClientOptions& options)
+    : socket_(std::move(socket)), out_(kOutBytes), in_(options.receive_buffer_bytes) {
+  slots_.resize(std::clamp<uint32_t>(options.inflight_max, 1, kSlotMask));
+}
+
+Client::~Client() = default;
+
+Result<std::unique_ptr<Client>> Client::connect(std::string_view address,
+                                                const ClientOptions& options,
+                                                std::string* message) {
+  Result<Socket> socket = Socket::connect(address, options.connect_timeout_ms, message);
+  if (!socket) return fail(socket.error());
+  std::unique_ptr<Client> client(new Client(std::move(*socket), options));
+  if (Status hello = client->say_hello(options.connect_timeout_ms); !hello) {
+    if (message != nullptr)
+      *message = "no broker answers at " + std::string(address) + ": " + client->failure_text_;
+    return fail(hello.error());
+  }
+  return client;
+}
+
+Status Client::say_hello(int timeout_ms) {
+  free_ = {0};
+  const wire::Hello hello{wire::kMagic, wire::kVersion, wire::kVersion, 0};
+  bool answered = false;
+  Result<RequestId> sent = simple(Opcode::hello, hello, [&](const Answer& answer) {
+    answered = true;
+    if (!answer) return;
+    welcome_ = take<wire::Welcome>(answer.echoed().data());
+  });
+  if (!sent) return fail(sent.error());
+  const int64_t deadline_ms = base::os_monotonic_ns() / 1'000'000 + timeout_ms;
+  for (int64_t left_ms = timeout_ms; !answered && left_ms > 0;
+       left_ms = deadline_ms - base::os_monotonic_ns() / 1'000'000) {
+    if (Status turn = poll(static_cast<int>(left_ms)); !turn) return turn;
+  }
+  if (!answered)
+    fail_connection(Errc::timed_out, "no answer to the greeting in time");
+  else if (welcome_.magic != wire::kMagic || welcome_.version != wire::kVersion)
+    fail_connection(Errc::version_mismatch, errc_text(Errc::version_mismatch));
+  if (failure_ != Errc::ok) return fail(failure_);
+
+  if (welcome_.inflight_max > 0 && welcome_.inflight_max < slots_.size())
+    slots_.resize(welcome_.inflight_max);
+  free_.clear();
+  for (size_t slot = slots_.size(); slot > 0; --slot)
+    free_.push_back(static_cast<uint16_t>(slot - 1));
+  return {};
+}
+
+// --- requests ---
+
+Result<Client::Draft> Client::begin(Opcode opcode, size_t body_bytes, Callback callback) {
+  if (failure_ != Errc::ok) return fail(Errc::connection_closed);
+  if (free_.empty()) return fail(Errc::throttled);
+  const uint16_t index = free_.back();
+  free_.pop_back();
+  Slot& slot = slots_[index];
+  slot.request = (++sequence_ << kSlotBits) | index;
+  slot.opcode = opcode;
+  slot.callback = std::move(callback);
+  ++in_flight_;
+  return Draft{begin_frame(out_, opcode, slot.request, body_bytes), body_bytes, slot.request};
+}
+
+Result<RequestId> Client::finish(const Draft& draft) {
+  seal_frame(draft.body, draft.body_bytes);
+  return draft.request;
+}
+
+template <class Fixed>
+Result<RequestId> Client::simple(Opcode opcode, const Fixed& fixed, Callback callback) {
+  Result<Draft> draft = begin(opcode, sizeof fixed, std::move(callback));
+  if (!draft) return fail(draft.error());
+  put(draft->body, fixed);
+  return finish(*draft);
+}
+
+Result<RequestId> Client::resolve(std::string_view name, Callback done) {
+  if (name.empty() || name.size() > kQueueNameBytesMax) return fail(Errc::invalid_queue_name);
+  Result<Draft> draft = begin(Opcode::resolve, padded8(name.size()), std::move(done));
+  if (!draft) return fail(draft.error());
+  put_padded(draft->body, as_bytes(name));
+  return finish(*draft);
+}
+
+Result<RequestId> Client::send(QueueId queue, const MessageBatch& batch, Callback done) {
+  return send({.queue = queue, .count = batch.count(), .messages = batch.run()}, std::move(done));
+}
+
+Result<RequestId> Client::send(const SendRequest& request, Callback done) {
+  if (request.count == 0) return fail(Errc::batch_empty);
+  if (request.count > kBatchMessagesMax || request.messages.size() > kBatchBytesMax)
+    return fail(Errc::batch_too_large);
+  if (request.messages.size() % 8 != 0) return fail(Errc::malformed);
+  Result<Draft> draft =
+      begin(Opcode::send, sizeof(wire::SendBody) + request.messages.size(), std::move(done));
+  if (!draft) return fail(draft.error());
+  put_padded(put(draft->body, wire::SendBody{raw(request.queue), request.count}), request.messages);
+  return finish(*draft);
+}
+
+Result<RequestId> Client::receive(const ReceiveRequest& request, Callback done) {
+  return simple(Opcode::receive,
+                wire::ReceiveBody{raw(request.queue), request.messages_max, request.bytes_max,
+                                  request.visibility_ms, request.wait_ms, 0},
+                std::move(done));
+}
+
+Result<RequestId> Client::ack(std::span<const Receipt> receipts, Callback done) {
+  if (receipts.empty()) return fail(Errc::batch_empty);
+  if (receipts.size() > kBatchMessagesMax) return fail(Errc::batch_too_large);
+  Result<Draft> draft =
+      begin(Opcode::ack, sizeof(wire::CountBody) + receipts.size_bytes(), std::move(done));
+  if (!draft) return fail(draft.error());
+  put_padded(put(draft->body, wire::CountBody{static_cast<uint32_t>(receipts.size()), 0}),
+             std::as_bytes(receipts));
+  return finish(*draft);
+}
+
+Result<RequestId> Client::extend(std::span<const ExtendEntry> entries, Callback done) {
+  if (entries.empty()) return fail(Errc::batch_empty);
+  if (entries.size() > kBatchMessagesMax) return fail(Errc::batch_too_large);
+  Result<Draft> draft =
+      begin(Opcode::extend, sizeof(wire::CountBody) + entries.size_bytes(), std::move(done));
+  if (!draft) return fail(draft.error());
+  put_padded(put(draft->body, wire::CountBody{static_cast<uint32_t>(entries.size()), 0}),
+             std::as_bytes(entries));
+  return finish(*draft);
+}
+
+Result<RequestId> Client::subscribe(const ReceiveRequest& request, uint64_t credit,
+                                    Callback pushed) {
+  return simple(Opcode::subscribe,
+                wire::SubscribeBody{raw(request.queue), request.messages_max, request.bytes_max,
+                                    request.visibility_ms, credit},
+                std::move(pushed));
+}
+
+Result<RequestId> Client::add_credit(RequestId subscription, uint64_t messages, Callback done) {
+  return simple(Opcode::credit, wire::CreditBody{subscription, messages}, std::move(done));
+}
+
+Result<RequestId> Client::unsubscribe(RequestId subscription, Callback done) {
+  Result<RequestId> request =
+      simple(Opcode::unsubscribe, wire::SubscriptionRef{subscription}, std::move(done));
+  if (request) slots_[*request & kSlotMask].ends = subscription;
+  return request;
+}
+
+Result<RequestId> Client::peek(const PeekRequest& request, Callback done) {
+  return simple(Opcode::peek,
+                wire::PeekBody{raw(request.queue), request.messages_max, request.states, 0},
+                std::move(done));
+}
+
+Result<RequestId> Client::cancel(RequestId receive, Callback done) {
+  return simple(Opcode::cancel, wire::CancelBody{receive}, std::move(done));
+}
+
+Result<RequestId> Client::create_queue(std::string_view name, const QueueAttributes& attributes,
+                                       Callback done) {
+  if (name.size() > kNameBytesMax) return fail(Errc::invalid_queue_name);
+  Result<Draft> draft =
+      begin(Opcode::queue_create, sizeof(wire::QueueSpec) + padded8(name.size()), std::move(done));
+  if (!draft) return fail(draft.error());
+  put_padded(put(draft->body, to_spec(attributes, name.size())), as_bytes(name));
+  return finish(*draft);
+}
+
+Result<RequestId> Client::set_queue(QueueId queue, const QueueAttributes& attributes,
+                                    Callback done) {
+  Result<Draft> draft =
+      begin(Opcode::queue_set, sizeof(wire::QueueRef) + sizeof(wire::QueueSpec), std::move(done));
+  if (!draft) return fail(draft.error());
+  put(put(draft->body, wire::QueueRef{raw(queue), 0}), to_spec(attributes, 0));
+  return finish(*draft);
+}
+
+Result<RequestId> Client::purge_queue(QueueId queue, Callback done) {
+  return simple(Opcode::queue_purge, wire::QueueRef{raw(queue), 0}, std::move(done));
+}
+
+Result<RequestId> Client::delete_queue(QueueId queue, Callback done) {
+  return simple(Opcode::queue_delete, wire::QueueRef{raw(queue), 0}, std::move(done));
+}
+
+Result<RequestId> Client::list_queues(std::string_view prefix, std::string_view after, uint32_t max,
+                                      Callback done) {
+  if (prefix.size() > kNameBytesMax || after.size() > kNameBytesMax)
+    return fail(Errc::invalid_queue_name);
+  Result<Draft> draft =
+      begin(Opcode::queue_list, sizeof(wire::ListBody) + padded8(prefix.size() + after.size()),
+            std::move(done));
+  if (!draft) return fail(draft.error());
+  const std::string names = std::string(prefix) + std::string(after);
+  put_padded(put(draft->body, wire::ListBody{max, static_cast<uint16_t>(prefix.size()),
+                                             static_cast<uint16_t>(after.size())}),
+             as_bytes(names));
+  return finish(*draft);
+}
+
+Result<RequestId> Client::queue_stats(std::span<const QueueId> queues, Callback done) {
+  if (queues.size() > kBatchMessagesMax) return fail(Errc::batch_too_large);
+  Result<Draft> draft = begin(
+      Opcode::queue_stats, sizeof(wire::CountBody) + padded8(queues.size_bytes()), std::move(done));
+  if (!draft) return fail(draft.error());
+  put_padded(put(draft->body, wire::CountBody{static_cast<uint32_t>(queues.size()), 0}),
+             std::as_bytes(queues));
+  return finish(*draft);
+}
+
+Result<RequestId> Client::server_stats(Callback done) {
+  Result<Draft> draft = begin(Opcode::server_stats, 0, std::move(done));
+  if (!draft) return fail(draft.error());
+  return finish(*draft);
+}
+
+Result<RequestId> Client::echo(Bytes bytes, Callback done) {
+  if (bytes.size() % 8 != 0) return fail(Errc::invalid_argument);
+  if (bytes.size() > wire::kFrameBytesMax - sizeof(wire::FrameHeader))
+    return fail(Errc::frame_too_large);
+  Result<Draft> draft = begin(Opcode::echo, bytes.size(), std::move(done));
+  if (!draft) return fail(draft.error());
+  put_padded(draft->body, bytes);
+  return finish(*draft);
+}
+
+// --- driving ---
+
+Status Client::poll(int timeout_ms) {
+  if (Status sent = flush(); !sent) return sent;
+  if (!socket_.wait(wants_write(), timeout_ms)) return {};
+  if (Status sent = flush(); !sent) return sent;
+  return receive();
+}
+
+Status Client::flush() {
+  if (failure_ != Errc::ok) return fail(failure_);
+  if (out_.empty()) return {};
+  Result<size_t> written = socket_.write({out_.front(), out_.size()});
+  if (!written) {
+    // The server's last words may say why it closed.
+    if (Status heard = receive(); heard)
+      fail_connection(Errc::connection_closed, errc_text(Errc::connection_closed));
+    return fail(failure_);
+  }
+  out_.consume(*written);
+  return {};
+}
+
+Status Client::receive() {
+  MR_ASSERT(!in_callback_);
+  if (failure_ != Errc::ok) return fail(failure_);
+  const size_t missing = frame_bytes_at({in_.front(), in_.size()}) - in_.size();
+  const bool known = in_.size() >= sizeof(uint32_t);
+  const MutableBytes room = in_.room(known ? std::max(missing, kReadBytesMin) : kReadBytesMin);
+  Result<size_t> read = socket_.read(room);
+  if (!read) {
+    fail_connection(Errc::connection_closed, "the server closed the connection");
+    return fail(failure_);
+  }
+  in_.added(*read);
+  while (failure_ == Errc::ok && !in_.empty()) {
+    Result<Frame> frame = read_frame({in_.front(), in_.size()}, wire::kFrameBytesMax);
+    if (!frame) {
+      fail_connection(frame.error(), "the server sent bytes that are no frame");
+      break;
+    }
+    if (frame->header.length == 0) break;
+    take_frame(*frame);
+    in_.consume(frame->header.length);
+  }
+  if (failure_ != Errc::ok) return fail(failure_);
+  return {};
+}
+
+void Client::take_frame(const Frame& frame) {
+  const uint64_t correlation = frame.header.correlation;
+  const size_t index = correlation & kSlotMask;
+  const bool known =
+      correlation != 0 && index < slots_.size() && slots_[index].request == correlation;
+  const auto opcode = static_cast<Opcode>(frame.header.opcode);
+  if (!known) {
+    // A push that crossed our UNSUBSCRIBE: the leases run out and the messages come back.
+    if (opcode == Opcode::deliver) return;
+    Result<Answer> answer = Answer::parse(Opcode::error, frame);
+    if (correlation == 0 && answer && answer->error() != Errc::ok)
+      fail_connection(answer->error(), answer->text());
+    else
+      fail_connection(Errc::protocol_violation, "the server answered what was not asked");
+    return;
+  }
+  Slot& slot = slots_[index];
+  const bool pushed = opcode == Opcode::deliver && slot.opcode == Opcode::subscribe;
+  Result<Answer> answer = Answer::parse(pushed ? Opcode::deliver : slot.opcode, frame);
+  if (!answer) {
+    fail_connection(answer.error(), "the server's answer does not fit its counts");
+    return;
+  }
+  if (slot.opcode == Opcode::subscribe && answer->error() == Errc::ok) {
+    push(slot, *answer);
+    return;
+  }
+  if (slot.opcode == Opcode::unsubscribe && answer->error() == Errc::ok) {
+    Slot& ended = slots_[slot.ends & kSlotMask];
+    if (ended.request == slot.ends) release(ended);
+  }
+  const Callback callback = std::move(slot.callback);
+  release(slot);
+  if (!callback) return;
+  in_callback_ = true;
+  callback(*answer);
+  in_callback_ = false;
+}
+
+void Client::push(Slot& slot, const Answer& answer) {
+  if (!slot.callback) return;
+  in_callback_ = true;
+  slot.callback(answer);
+  in_callback_ = false;
+}
+
+void Client::release(Slot& slot) {
+  free_.push_back(static_cast<uint16_t>(slot.request & kSlotMask));
+  slot.request = 0;
+  slot.callback = nullptr;
+  --in_flight_;
+}
+
+void Client::close() {
+  fail_connection(Errc::connection_closed, "the connection was closed here");
+}
+
+void Client::fail_connection(Errc error, std::string_view text) {
+  MR_ASSERT(!in_callback_);
+  if (failure_ != Errc::ok) return;
+  failure_ = error;
+  failure_text_ = text;  // before the callbacks: `text` may lie in the receive buffer
+  socket_.close();
+  out_.clear();
+  for (Slot& slot : slots_) {
+    if (slot.request == 0) continue;
+    const Answer answer =
+        Answer::failed(slot.opcode, slot.request, Errc::connection_closed, failure_text_);
+    const Callback callback = std::move(slot.callback);
+    release(slot);
+    if (!callback) continue;
+    in_callback_ = true;
+    callback(answer);
+    in_callback_ = false;
+  }
+}
+
+}  // namespace millrace::client
