@@ -1,23 +1,36 @@
-// SlotIndex: which messages of one partition are alive, which are ready, and where each lies in the log.
+// SlotIndex: which messages of one partition are alive, which are ready, and where each lies in the
+// log.
 //
-// A deque of pages of kPageSlots slots, one slot per message in log order. Per page: the low 32 bits of each position in 8-byte
-// units relative to the page's base (a page whose messages were carried out of that range switches to 64-bit positions), a bitmap
-// of live slots, a bitmap of ready slots, and two arrays that exist only while needed: receive counts (first lease in the page) and
-// timer handles (while a slot in the page is leased or delayed). Dead pages are freed, wherever they are.
+// Pages of kPageSlots slots, one slot per message in log order, 64 pages to a group, groups in a
+// sorted vector. Per page: each position as 32 bits in 8-byte units from the page's base (a page
+// whose messages were carried out of that range, 32 GiB, switches to 64 bits), a bitmap of live
+// slots, a bitmap of ready slots, and two arrays that exist only while needed: receive counts (from
+// the first lease in the page on; 8 bits, larger counts in a side table) and timers (while a slot
+// in the page is leased or delayed). Dead pages and groups are freed, wherever they are: one
+// straggler holds its own page and nothing else.
 //
-// Ready means: alive, not delayed, not leased. The next ready slot is a find-first-set from a hint that only moves back when a slot
-// becomes ready again. Leased against delayed: both have a timer; the wheel's entry says which.
+// Ready means: alive, not delayed, not leased. The next ready slot is a find-first-set from a hint
+// that only moves back when a slot becomes ready again; a bitmap per group says which pages have
+// one. Leased against delayed: both have a timer; the wheel's entry says which.
 //
-// Threads: shard-local.  Memory: about 4.4 bytes a ready message never leased, 9.4 a leased one without its timer entry.
-// Invariants: ready is a subset of live; a slot with a timer is alive and not ready; slots are never reused.
+// Threads: shard-local.  Memory: 4.31 bytes a ready message never leased, 9.31 a leased one without
+// its timer entry (timer_wheel.h: 24). Invariants: ready is a subset of live; a slot with a timer
+// is alive and not ready; slots are never reused; each page but the last has a live slot.
 #pragma once
 
+#include <array>
+#include <bit>
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
+#include <type_traits>
+#include <unordered_map>
 #include <vector>
 
+#include "base/assert.h"
 #include "engine/timer_wheel.h"
+#include "millrace/result.h"
 #include "millrace/types.h"
 
 namespace millrace::engine {
@@ -31,27 +44,84 @@ class SlotIndex {
   SlotIndex(const SlotIndex&) = delete;
   SlotIndex& operator=(const SlotIndex&) = delete;
 
-  Slot end() const;    // the slot the next append gets
-  Slot first_live() const;  // end() if none
-  // Appends `position` as slot end(). Positions appended rise. Not ready, no timer: the caller says which next.
-  Slot append(Position position);
-  // Starts at `slot` (only while empty): the slots before it are gone. For checkpoints and for replay from a later head.
+  Slot end() const { return Slot{end_}; }  // the slot the next append gets
+  Slot first_live() const { return next_live(Slot{0}).value_or(end()); }  // end() if none
+  // Appends `position` (8-byte aligned) as slot end(). Not ready, no timer: the caller says which
+  // next.
+  Slot append(Position position) {
+    MR_ASSERT((position.value & 7) == 0);
+    if (tail_ == nullptr || end_ / kPageSlots != tail_number_) open_tail();
+    const auto i = static_cast<uint32_t>(end_ % kPageSlots);
+    if (tail_->live_count == 0) tail_->base = position.value / 8;
+    put(*tail_, i, position.value / 8);
+    tail_->live[i / 64] |= bit(i);
+    ++tail_->live_count;
+    ++live_count_;
+    return Slot{end_++};
+  }
+  // Appends a message for each offset, at base + offset (both 8-byte aligned): a SEND's run.
+  // Returns the first slot.
+  Slot append_run(Position base, std::span<const uint32_t> offsets);
+  // Starts at `slot` (only while empty): the slots before it are gone. For checkpoints and for
+  // replay from a later head.
   void start_at(Slot slot);
-  // A message met in replay whose earlier neighbours are gone: slots end()..slot-1 are dead, then appends.
+  // A message met in replay whose earlier neighbours are gone: slots end()..slot-1 are dead, then
+  // appends.
   void append_at(Slot slot, Position position);
 
-  bool live(Slot slot) const;   // false for slots past end() and before the first page too
-  bool ready(Slot slot) const;
-  Position position(Slot slot) const;             // requires live
-  void move(Slot slot, Position position);        // carry; requires live
-  uint32_t receive_count(Slot slot) const;        // requires live
-  void set_receive_count(Slot slot, uint32_t count);
-  TimerId timer(Slot slot) const;                 // kNoTimer: none
-  void set_timer(Slot slot, TimerId timer);       // kNoTimer clears
-  void set_ready(Slot slot, bool ready);          // requires live
-  void erase(Slot slot);                          // requires live, no timer
+  // Brings a dead slot below end() to life: replay of a carry whose first record is gone, met after
+  // younger slots. Not ready, no timer, receive count 0.
+  void insert(Slot slot, Position position);
+  // Slots end()..slot-1 are dead: replay of a record that tells how far slots were given out.
+  void skip_to(Slot slot) {
+    MR_ASSERT(raw(slot) >= end_);
+    end_ = raw(slot);
+  }
 
-  // Lowest ready slot in [from, below); nullopt if none. With from == Slot{0} amortised O(1) (hint), else O(pages).
+  // False for slots past end() and before the first page too.
+  bool live(Slot slot) const {
+    const Page* page = find(slot);
+    return page != nullptr && test(page->live, index(slot));
+  }
+  bool ready(Slot slot) const {
+    const Page* page = find(slot);
+    return page != nullptr && test(page->ready, index(slot));
+  }
+  Position position(Slot slot) const {  // requires live
+    const Page& page = page_of_live(slot);
+    const uint32_t i = index(slot);
+    return {(page.wide ? page.wide[i] : page.base + page.narrow[i]) * 8};
+  }
+  void move(Slot slot, Position position) {  // carry; requires live
+    MR_ASSERT((position.value & 7) == 0);
+    put(page_of_live(slot), index(slot), position.value / 8);
+  }
+  uint32_t receive_count(Slot slot) const {  // requires live
+    const Page& page = page_of_live(slot);
+    const uint32_t count = page.counts ? page.counts[index(slot)] : 0;
+    return count < kManyReceives ? count : many_receives_.find(raw(slot))->second;
+  }
+  void set_receive_count(Slot slot, uint32_t count);  // requires live
+  TimerId timer(Slot slot) const {                    // kNoTimer: none
+    const Page* page = find(slot);
+    return page != nullptr && page->timers ? page->timers[index(slot)] : kNoTimer;
+  }
+  void set_timer(Slot slot, TimerId timer);  // kNoTimer clears; requires live, and not ready to set
+  void set_ready(Slot slot, bool ready);     // requires live, and no timer to set
+  // Of the slots [first, first + count) those that are alive and have no timer become ready;
+  // returns how many were not ready before. For a run that became durable, of which some may be
+  // delayed or purged.
+  uint32_t set_ready_run(Slot first, uint32_t count);
+  void erase(Slot slot);  // requires live, no timer
+  // Erases every live slot below `below`, whatever its state, and returns how many. Calls either
+  // gone(TimerId) for each timer to stop (cost: the pages), or gone(Slot, Position, TimerId) for
+  // each slot (kNoTimer: none). `gone` must not change the index. Purges; erase a stretch per turn
+  // to bound a turn's time.
+  template <class F>
+  uint64_t clear_to(Slot below, F&& gone);
+
+  // Lowest ready slot in [from, below); nullopt if none. With from == Slot{0} amortised O(1)
+  // (hint), else O(groups).
   std::optional<Slot> next_ready(Slot from, Slot below) const;
   // Number of consecutive ready slots from `slot` on, at most `max`, below `below`.
   uint32_t ready_run(Slot slot, uint32_t max, Slot below) const;
@@ -60,17 +130,146 @@ class SlotIndex {
   // Calls f(Slot) for every live slot in order; f must not change the index.
   template <class F>
   void for_each_live(F&& f) const {
-    for (auto s = next_live(Slot{0}); s; s = next_live(*s + 1)) f(*s);
+    for (auto s = next_live(Slot{0}); s; s = next_live(*s + 1))
+      f(*s);
   }
 
-  uint64_t live_count() const;
-  uint64_t ready_count() const;
+  uint64_t live_count() const { return live_count_; }
+  uint64_t ready_count() const { return ready_count_; }
   uint64_t memory_bytes() const;  // anonymous memory held, pages and directory
 
+  // Checkpoints: about 1.1 bytes a message of even size, 2.1 with a receive count. Timers are not
+  // in it: the caller stores the deadlines and sets the timers again. `v` is a varint (LEB128),
+  // `z` a zigzag varint, B a page's slots in a bitmap of 128 bytes.
+  //   "slotidx1"  v end  v live slots  v pages, then for each page with a live slot, rising:
+  //   v page number - 1 - the previous one's   u8 flags: 1 every slot live, 2 each live slot ready,
+  //   4 receive counts   [B live]   [B ready]   z position / 8 - the previous one's, for each live
+  //   slot (the first page starts from 0)   [v receive count, for each live slot]
+  void save(std::vector<std::byte>& out) const;  // appends
+  // Replaces the state, and moves `in` past what save() wrote. Error corrupt: cut short or
+  // contradicting itself; the index is empty then. Allocates at most in proportion to in.size().
+  [[nodiscard]] Status load(Bytes& in);
+
  private:
-  struct Page;
-  struct State;
-  std::unique_ptr<State> state_;
+  static constexpr uint32_t kWords = kPageSlots / 64;
+  static constexpr uint32_t kGroupPages = 64;
+  static constexpr uint32_t kGroupSlots = kGroupPages * kPageSlots;
+  static constexpr uint32_t kManyReceives = 255;  // the count is in many_receives_
+  using Bitmap = std::array<uint64_t, kWords>;
+
+  struct Page {
+    uint64_t base = 0;                   // 8-byte units
+    std::unique_ptr<uint32_t[]> narrow;  // units from base
+    std::unique_ptr<uint64_t[]> wide;    // units from 0; replaces narrow
+    std::unique_ptr<uint8_t[]> counts;   // null: all 0
+    std::unique_ptr<TimerId[]> timers;   // null: all kNoTimer
+    uint16_t live_count = 0;
+    uint16_t timer_count = 0;
+    uint16_t ready_words = 0;  // which words of `ready` are not 0
+    Bitmap live{};
+    Bitmap ready{};
+  };
+  struct Group {
+    uint64_t number = 0;       // of its first slot, / kGroupSlots
+    uint64_t pages_held = 0;   // bit per page
+    uint64_t pages_ready = 0;  // bit per page: has a ready slot
+    std::unique_ptr<std::array<std::unique_ptr<Page>, kGroupPages>> pages;
+  };
+
+  static constexpr uint32_t index(Slot slot) {
+    return static_cast<uint32_t>(raw(slot) % kPageSlots);
+  }
+  static constexpr uint64_t bit(uint32_t i) { return uint64_t{1} << (i % 64); }
+  static bool test(const Bitmap& bits, uint32_t i) { return (bits[i / 64] & bit(i)) != 0; }
+  static uint32_t page_in_group(uint64_t page_number) {
+    return static_cast<uint32_t>(page_number % kGroupPages);
+  }
+
+  // Null if there is none. Counted from the back, a group is where it would be if none were missing
+  // above it, as is so for the traffic of the day; else it is searched for.
+  Group* group(uint64_t number) const {
+    const size_t size = groups_.size();
+    if (size == 0) return nullptr;
+    Group* last = const_cast<Group*>(groups_.data()) + (size - 1);
+    const uint64_t back = last->number - number;
+    if (back < size && (last - back)->number == number) [[likely]]
+      return last - back;
+    return search_group(number);
+  }
+  Page* find(Slot slot) const {
+    const Group* g = group(raw(slot) / kGroupSlots);
+    return g == nullptr ? nullptr : (*g->pages)[page_in_group(raw(slot) / kPageSlots)].get();
+  }
+  Page& page_of_live(Slot slot) const {
+    Page* page = find(slot);
+    MR_ASSERT(page != nullptr && test(page->live, index(slot)));
+    return *page;
+  }
+  void put(Page& page, uint32_t i, uint64_t units) {
+    if (page.wide == nullptr) [[likely]] {
+      if (units - page.base <= UINT32_MAX) [[likely]] {
+        page.narrow[i] = static_cast<uint32_t>(units - page.base);
+        return;
+      }
+      widen(page);
+    }
+    page.wide[i] = units;
+  }
+  // First page at or after `number` (of those that exist); null if none.
+  const Page* page_from(uint64_t number, uint64_t* found) const;
+  Group* search_group(uint64_t number) const;
+  Page& make_page(uint64_t number);
+  void drop_page(uint64_t number);
+  void open_tail();
+  void widen(Page& page);
+  void release_timers(Page& page);
+  void page_became_ready(uint64_t number);
+  uint32_t erase_below(uint64_t page_number, Slot below);
+  void reset(uint64_t end);
+  Status load_pages(Bytes& in);
+  Status load_page(Bytes& in, uint64_t number, uint64_t* units);
+
+  uint64_t end_ = 0;
+  uint64_t live_count_ = 0;
+  uint64_t ready_count_ = 0;
+  Page* tail_ = nullptr;  // the page appended to; kept though it may be dead
+  uint64_t tail_number_ = 0;
+  mutable uint64_t ready_hint_ = 0;  // no page before it has a ready slot
+  std::vector<Group> groups_;        // by number
+  std::unordered_map<uint64_t, uint32_t> many_receives_;
+  std::unique_ptr<TimerId[]> spare_timers_;  // all kNoTimer: one lease at a time allocates nothing
+  uint64_t pages_ = 0;
+  uint64_t wide_pages_ = 0;
+  uint64_t count_arrays_ = 0;
+  uint64_t timer_arrays_ = 0;
 };
+
+template <class F>
+uint64_t SlotIndex::clear_to(Slot below, F&& gone) {
+  uint64_t erased = 0;
+  uint64_t number = 0;
+  while (const Page* page = page_from(number, &number)) {
+    if (number * kPageSlots >= raw(below)) break;
+    constexpr bool kEverySlot = std::is_invocable_v<F, Slot, Position, TimerId>;
+    if (kEverySlot || page->timer_count > 0) {
+      for (uint32_t w = 0; w < kWords; ++w) {
+        for (uint64_t bits = page->live[w]; bits != 0; bits &= bits - 1) {
+          const uint32_t i = w * 64 + static_cast<uint32_t>(std::countr_zero(bits));
+          const Slot slot{number * kPageSlots + i};
+          if (slot >= below) break;
+          const TimerId timer = page->timers ? page->timers[i] : kNoTimer;
+          if constexpr (kEverySlot) {
+            gone(slot, position(slot), timer);
+          } else if (timer != kNoTimer) {
+            gone(timer);
+          }
+        }
+      }
+    }
+    erased += erase_below(number, below);
+    ++number;
+  }
+  return erased;
+}
 
 }  // namespace millrace::engine
