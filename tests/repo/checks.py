@@ -37,7 +37,7 @@ SEAM_CALL = re.compile(
     r"\bstd::(time|chrono|thread|random_device|mutex)\b|"
     r"(?<![\w>])::(time|open|openat|pread|pwrite|pwritev|mmap|fsync|fdatasync)\s*\(")
 
-README_FOLDERS = ["include/millrace", "base", "storage", "engine", "net", "clients", "tools",
+README_FOLDERS = ["include/millrace", "base", "storage", "engine", "net", "clients/cpp", "tools",
                   "bench", "tests"]
 
 TEXT_BYTES_MAX = 256 * 1024
