@@ -64,8 +64,16 @@ if(MILLRACE_HARDENED)
   target_link_options(millrace_program_flags INTERFACE -pie -Wl,-z,relro,-z,now)
 endif()
 
+# Walks over whole structures (base/assert.h), where speed is not what a build is for.
+if(MILLRACE_SANITIZE OR MILLRACE_FUZZ)
+  target_compile_definitions(millrace_flags INTERFACE MILLRACE_DEEP_CHECKS=1)
+else()
+  target_compile_definitions(millrace_flags INTERFACE $<$<CONFIG:Debug>:MILLRACE_DEEP_CHECKS=1>)
+endif()
+
 if(MILLRACE_PLANTED_BUGS)
-  target_compile_definitions(millrace_flags INTERFACE MILLRACE_PLANTED_BUGS=1)
+  target_compile_definitions(millrace_flags INTERFACE MILLRACE_PLANTED_BUGS=1
+                                                      MILLRACE_DEEP_CHECKS=1)
 endif()
 
 if(MILLRACE_FUZZ)

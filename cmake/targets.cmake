@@ -20,8 +20,9 @@ function(millrace_compile target)
 endfunction()
 
 # Beside each library NAME stands NAME_planted: the same sources with the planted bugs compiled in
-# (base/planted.h), linked to the planted twins of what it links. It is built only if a test links it,
-# so that one build tests both the code and the tests. With MILLRACE_PLANTED_BUGS they are the same.
+# (base/planted.h, none of them on) and the deep checks (base/assert.h), linked to the planted twins of
+# what it links. It is what the simulator links, and is built only if something does: so one build
+# tests both the code and the tests. With MILLRACE_PLANTED_BUGS the two are the same.
 function(millrace_library)
   cmake_parse_arguments(PARSE_ARGV 0 arg "" "NAME" "SOURCES;LINKS;PRIVATE_LINKS")
   millrace_one_library(${arg_NAME} "${arg_SOURCES}" "${arg_LINKS}" "${arg_PRIVATE_LINKS}")
@@ -35,7 +36,8 @@ function(millrace_library)
   list(TRANSFORM twins APPEND _planted REGEX "^millrace_")
   list(TRANSFORM private_twins APPEND _planted REGEX "^millrace_")
   millrace_one_library(${arg_NAME}_planted "${arg_SOURCES}" "${twins}" "${private_twins}")
-  target_compile_definitions(${arg_NAME}_planted PUBLIC MILLRACE_PLANTED_BUGS=1)
+  target_compile_definitions(${arg_NAME}_planted PUBLIC MILLRACE_PLANTED_BUGS=1
+                                                        MILLRACE_DEEP_CHECKS=1)
   set_target_properties(${arg_NAME}_planted PROPERTIES EXCLUDE_FROM_ALL TRUE)
 endfunction()
 
