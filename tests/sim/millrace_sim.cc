@@ -1,0 +1,63 @@
+// millrace-sim: runs simulator seeds, or replays one.
+//
+//   millrace-sim --from 1 --count 2000            exit 1 and one replay line at the first violation
+//   millrace-sim --seed 81734 --verbose           one run, told step by step
+//   MILLRACE_PLANTED=no_chaining millrace-sim …   in a build with planted bugs
+#include <cstdio>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include "base/os_clock.h"
+#include "tests/sim/simulation.h"
+
+int main(int argc, char** argv) {
+  using namespace millrace::sim;
+  uint64_t from = 1, count = 100, seed = 0, seconds_max = 3600;
+  bool no_power = false, coverage = false, expect_violation = false;
+  SimulationOptions options;
+  CLI::App app{"Runs the simulator: a whole node in one thread from one seed"};
+  app.add_option("--from", from, "first seed");
+  app.add_option("--count", count, "number of seeds");
+  app.add_option("--seed", seed, "one seed only");
+  app.add_option("--steps", options.steps, "requests a seed");
+  app.add_option("--seconds", seconds_max, "stop after this many seconds");
+  app.add_flag("--no-power", no_power, "process kills only");
+  app.add_flag("--verbose", options.verbose, "tell crashes and restarts");
+  app.add_flag("--coverage", coverage, "print how often each operation was answered how");
+  app.add_flag("--expect-violation", expect_violation, "exit 0 only if a violation is found");
+  CLI11_PARSE(app, argc, argv);
+  options.power = !no_power;
+  if (seed != 0) {
+    from = seed;
+    count = 1;
+  }
+  Coverage all;
+  uint64_t requests = 0, received = 0, kills = 0, power = 0, ran = 0;
+  const int64_t start = millrace::base::os_monotonic_ns();
+  for (uint64_t s = from; s < from + count; ++s) {
+    if (millrace::base::os_monotonic_ns() - start >
+        static_cast<int64_t>(seconds_max) * 1'000'000'000)
+      break;
+    options.seed = s;
+    const SimulationOutcome outcome = run_simulation(options);
+    ++ran;
+    requests += outcome.requests;
+    received += outcome.received;
+    kills += outcome.kills;
+    power += outcome.power_failures;
+    for (const auto& [what, times] : outcome.coverage)
+      all[what] += times;
+    if (!outcome.violation.empty()) {
+      fmt::print("seed {}: {}\nreplay: millrace-sim --seed {} --steps {}{} --verbose\n", s,
+                 outcome.violation, s, options.steps, no_power ? " --no-power" : "");
+      return expect_violation ? 0 : 1;
+    }
+  }
+  if (coverage)
+    for (const auto& [what, times] : all)
+      fmt::print("{:>10} {}\n", times, what);
+  fmt::print("{} seeds, {} requests, {} deliveries, {} kills, {} power failures, 0 violations\n",
+             ran, requests, received, kills, power);
+  return expect_violation ? 1 : 0;
+}

@@ -1,0 +1,160 @@
+#include "tests/sim/reference_queue.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+namespace millrace::sim {
+
+bool ReferenceQueue::may_exist(const ReferenceMessage& m) {
+  return m.sent != Known::no && m.acked != Known::yes && m.purged != Known::yes;
+}
+
+bool ReferenceQueue::must_exist(const ReferenceMessage& m) const {
+  const bool sent = m.sent == Known::yes || (m.delivered && delivered_is_durable_);
+  return sent && m.acked == Known::no && m.purged == Known::no;
+}
+
+const ReferenceMessage* ReferenceQueue::find(Key key) const {
+  const auto it = messages_.find(key);
+  return it == messages_.end() ? nullptr : &it->second;
+}
+
+void ReferenceQueue::send_asked(Key key, uint32_t queue, uint64_t body_hash, uint32_t delay_ms,
+                                TimeMs now) {
+  ReferenceMessage& m = messages_[key];
+  m = {.key = key, .queue = queue, .body_hash = body_hash, .sent_at = now, .delay_ms = delay_ms};
+  m.sent = Known::pending;
+  m.hidden_until = now + delay_ms;
+}
+
+void ReferenceQueue::send_answered(Key key, bool ok) {
+  messages_.at(key).sent = ok ? Known::yes : Known::no;
+}
+
+std::string ReferenceQueue::delivered(const Delivered& d, TimeMs now) {
+  const auto it = messages_.find(d.key);
+  if (it == messages_.end()) return fmt::format("C2: key {} was never sent", d.key);
+  ReferenceMessage& m = it->second;
+  if (m.queue != d.queue)
+    return fmt::format("C2: key {} of queue {} came from queue {}", d.key, m.queue, d.queue);
+  if (m.body_hash != d.body_hash) return fmt::format("C2: the body of key {} changed", d.key);
+  if (m.sent == Known::no) return fmt::format("C2: key {} was refused and is delivered", d.key);
+  if (m.acked == Known::yes && d.asked_event > m.acked_event)
+    return fmt::format("C3: key {} was acknowledged and is delivered", d.key);
+  if (m.purged == Known::yes && d.asked_event > m.purged_event)
+    return fmt::format("C10: key {} was purged and is delivered", d.key);
+  if (now < m.hidden_until && m.extends_pending == 0)
+    return fmt::format("{}: key {} is delivered {} ms early (at {}, receive count {})",
+                       m.delivered ? "C4" : "C11", d.key, m.hidden_until - now, now.value,
+                       d.receive_count);
+  if (d.receive_count == 0) return fmt::format("C8: key {} has receive count 0", d.key);
+  if (!power_lost_ && d.receive_count <= m.receive_count)
+    return fmt::format("C8: the receive count of key {} went from {} to {}", d.key, m.receive_count,
+                       d.receive_count);
+  if (d.receive_count > m.receive_count + 1 + lost_receives_)
+    return fmt::format("C8: the receive count of key {} jumped from {} to {}", d.key,
+                       m.receive_count, d.receive_count);
+  m.delivered = true;
+  m.receive_count = std::max(d.receive_count, m.receive_count);
+  m.generation_of_last_receipt = d.receive_count;
+  m.hidden_until = d.asked_at + d.visibility_ms;
+  return {};
+}
+
+void ReferenceQueue::ack_asked(Key key) {
+  ReferenceMessage& m = messages_.at(key);
+  if (m.acked == Known::no) m.acked = Known::pending;
+}
+
+std::string ReferenceQueue::ack_answered(Key key, bool ok, bool expired_answer, uint32_t generation,
+                                         uint64_t event) {
+  ReferenceMessage& m = messages_.at(key);
+  if (ok) {
+    if (m.acked != Known::yes) m.acked_event = event;
+    m.acked = Known::yes;
+    return {};
+  }
+  if (m.acked == Known::pending) m.acked = Known::no;
+  // A refusal is right only if a later lease exists, or may exist because a receive was swallowed.
+  if (expired_answer && generation >= m.receive_count && lost_receives_ == 0 && !power_lost_)
+    return fmt::format("a7: the newest receipt of key {} (count {}) was refused as expired", key,
+                       generation);
+  return {};
+}
+
+void ReferenceQueue::extend_asked(Key key, uint32_t visibility_ms, TimeMs now) {
+  ReferenceMessage& m = messages_.at(key);
+  ++m.extends_pending;
+  m.hidden_until = std::min(m.hidden_until, now + visibility_ms);
+}
+
+void ReferenceQueue::extend_answered(Key key, bool ok, uint32_t generation, uint32_t visibility_ms,
+                                     TimeMs asked_at) {
+  ReferenceMessage& m = messages_.at(key);
+  --m.extends_pending;
+  // With another extend open the lower bound stays where it is.
+  if (ok && m.extends_pending == 0 && generation == m.generation_of_last_receipt)
+    m.hidden_until = asked_at + visibility_ms;
+}
+
+void ReferenceQueue::purge_asked(uint32_t queue) {
+  std::vector<Key>& taken = purge_pending_[queue];
+  for (auto& [key, m] : messages_) {
+    if (m.queue != queue || !may_exist(m) || m.purged != Known::no) continue;
+    // A send still open when the purge starts may fall on either side of it.
+    m.purged = m.sent == Known::yes ? Known::pending : Known::unknown;
+    if (m.purged == Known::pending) taken.push_back(key);
+  }
+}
+
+void ReferenceQueue::purge_answered(uint32_t queue, bool ok, uint64_t event) {
+  for (Key key : purge_pending_[queue]) {
+    ReferenceMessage& m = messages_.at(key);
+    if (m.purged != Known::pending) continue;
+    m.purged = ok ? Known::yes : Known::unknown;
+    m.purged_event = event;
+  }
+  purge_pending_.erase(queue);
+}
+
+void ReferenceQueue::crashed(bool power, bool answers_hold) {
+  for (auto& [key, m] : messages_) {
+    if (m.sent == Known::pending) m.sent = Known::unknown;
+    if (m.acked == Known::pending) m.acked = Known::unknown;
+    if (m.purged == Known::pending) m.purged = Known::unknown;
+    m.extends_pending = 0;
+    if (power) {
+      // a6: a lost lease ends early; the count may be low, never high.
+      m.hidden_until = std::min(m.hidden_until, m.sent_at + m.delay_ms);
+      if (!answers_hold) {
+        if (m.sent == Known::yes) m.sent = Known::unknown;
+        if (m.acked == Known::yes) m.acked = Known::unknown;
+        if (m.purged == Known::yes) m.purged = Known::unknown;
+        m.delivered = false;
+      }
+    }
+  }
+  purge_pending_.clear();
+  power_lost_ = power_lost_ || power;
+}
+
+std::string ReferenceQueue::check_drained() const {
+  for (const auto& [key, m] : messages_)
+    if (must_exist(m))
+      return fmt::format("C1: key {} of queue {} is lost (sent {}, delivered {})", key, m.queue,
+                         m.sent == Known::yes, m.delivered);
+  return {};
+}
+
+ReferenceQueue::Bounds ReferenceQueue::bounds(uint32_t queue) const {
+  Bounds b;
+  for (const auto& [key, m] : messages_) {
+    if (m.queue != queue) continue;
+    if (must_exist(m)) ++b.at_least;
+    if (may_exist(m)) ++b.at_most;
+  }
+  return b;
+}
+
+}  // namespace millrace::sim

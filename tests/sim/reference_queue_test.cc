@@ -1,0 +1,124 @@
+// The reference itself must notice each kind of broken promise, and must not cry over what is
+// allowed.
+#include "tests/sim/reference_queue.h"
+
+#include <gtest/gtest.h>
+
+namespace millrace::sim {
+namespace {
+
+constexpr uint64_t kHash = 77;
+
+class ReferenceQueueTest : public testing::Test {
+ protected:
+  void sent(Key key, uint32_t delay_ms = 0) {
+    reference_.send_asked(key, 0, kHash, delay_ms, TimeMs{1000});
+    reference_.send_answered(key, true);
+  }
+  std::string delivered(Key key, int64_t at, uint32_t count, uint32_t visibility_ms = 100,
+                        uint64_t event = 50) {
+    return reference_.delivered({.key = key,
+                                 .queue = 0,
+                                 .body_hash = kHash,
+                                 .receive_count = count,
+                                 .visibility_ms = visibility_ms,
+                                 .asked_at = TimeMs{at},
+                                 .asked_event = event},
+                                TimeMs{at});
+  }
+  ReferenceQueue reference_{true};
+};
+
+TEST_F(ReferenceQueueTest, ALostMessageIsNoticed) {
+  sent(1);
+  EXPECT_NE(reference_.check_drained(), "");
+}
+
+TEST_F(ReferenceQueueTest, AnUnansweredSendMayBeLostOrNot) {
+  reference_.send_asked(1, 0, kHash, 0, TimeMs{1000});
+  reference_.crashed(true, true);
+  EXPECT_EQ(reference_.check_drained(), "");
+  EXPECT_EQ(delivered(1, 1000, 1), "");
+}
+
+TEST_F(ReferenceQueueTest, ADeliveredMessageMustStayEvenIfItsSendWasNeverAnswered) {
+  reference_.send_asked(1, 0, kHash, 0, TimeMs{1000});
+  EXPECT_EQ(delivered(1, 1000, 1), "");
+  reference_.crashed(true, true);
+  EXPECT_NE(reference_.check_drained(), "");
+}
+
+TEST_F(ReferenceQueueTest, AcknowledgedIsFinal) {
+  sent(1);
+  EXPECT_EQ(delivered(1, 1000, 1), "");
+  reference_.ack_asked(1);
+  EXPECT_EQ(reference_.ack_answered(1, true, false, 1, 60), "");
+  EXPECT_EQ(reference_.check_drained(), "");
+  reference_.crashed(true, true);
+  EXPECT_NE(delivered(1, 5000, 2, 100, 70), "");
+}
+
+TEST_F(ReferenceQueueTest, TwoLeasesAtOnceAreNoticed) {
+  sent(1);
+  EXPECT_EQ(delivered(1, 1000, 1), "");
+  EXPECT_NE(delivered(1, 1050, 2), "");
+  EXPECT_EQ(delivered(1, 1100, 2), "");
+}
+
+TEST_F(ReferenceQueueTest, APowerLossMayEndALeaseAndLowerTheCountAKillMayNot) {
+  sent(1);
+  EXPECT_EQ(delivered(1, 1000, 1, 10'000), "");
+  reference_.crashed(false, true);
+  EXPECT_NE(delivered(1, 1010, 2), "");
+  reference_.crashed(true, true);
+  EXPECT_EQ(delivered(1, 1010, 1), "");
+}
+
+TEST_F(ReferenceQueueTest, ADelayIsKept) {
+  sent(1, 300);
+  EXPECT_NE(delivered(1, 1200, 1), "");
+  EXPECT_EQ(delivered(1, 1300, 1), "");
+}
+
+TEST_F(ReferenceQueueTest, ReceiveCountsRiseByOne) {
+  sent(1);
+  EXPECT_NE(delivered(1, 1000, 2), "");
+  EXPECT_EQ(delivered(1, 1000, 1, 0), "");
+  EXPECT_NE(delivered(1, 1001, 1, 0), "");
+  EXPECT_EQ(delivered(1, 1001, 2, 0), "");
+}
+
+TEST_F(ReferenceQueueTest, ForeignAndChangedBodiesAreNoticed) {
+  sent(1);
+  EXPECT_NE(delivered(2, 1000, 1), "");
+  EXPECT_NE(reference_.delivered({.key = 1,
+                                  .queue = 0,
+                                  .body_hash = kHash + 1,
+                                  .receive_count = 1,
+                                  .visibility_ms = 0,
+                                  .asked_at = TimeMs{1000},
+                                  .asked_event = 1},
+                                 TimeMs{1000}),
+            "");
+}
+
+TEST_F(ReferenceQueueTest, PurgeTakesWhatWasSentBeforeAndNothingElse) {
+  sent(1);
+  reference_.purge_asked(0);
+  sent(2);
+  reference_.purge_answered(0, true, 40);
+  EXPECT_NE(delivered(1, 1000, 1), "");
+  EXPECT_EQ(delivered(2, 1000, 1), "");
+}
+
+TEST_F(ReferenceQueueTest, ExtendMovesTheEarliestNextDelivery) {
+  sent(1);
+  EXPECT_EQ(delivered(1, 1000, 1, 100), "");
+  reference_.extend_asked(1, 500, TimeMs{1010});
+  reference_.extend_answered(1, true, 1, 500, TimeMs{1010});
+  EXPECT_NE(delivered(1, 1200, 2), "");
+  EXPECT_EQ(delivered(1, 1510, 2), "");
+}
+
+}  // namespace
+}  // namespace millrace::sim

@@ -1,0 +1,101 @@
+// SimClient: one client of the simulated broker. Makes random requests on one shard, tells the
+// reference what it asked and what it was answered, and collects violations.
+//
+// Bodies carry their key and pseudo-random bytes derived from it, so any change shows. Threads: the
+// simulator's only one.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/prng.h"
+#include "millrace/engine.h"
+#include "tests/sim/reference_queue.h"
+
+namespace millrace::sim {
+
+// How often each operation was answered how, and in which condition of the node; the suite asserts
+// that nothing stays untried.
+using Coverage = std::map<std::string, uint64_t>;
+
+// What all clients of a run share.
+struct World {
+  ReferenceQueue* reference = nullptr;
+  std::vector<QueueId> queues;          // index is the reference's queue number
+  std::vector<std::string> violations;  // of the first kind found; the run stops on it
+  Coverage coverage;
+  Key next_key = 1;
+  uint64_t event = 0;  // counts requests and answers: an order finer than milliseconds
+  TimeMs now{};
+  uint32_t default_visibility_ms = 0;
+
+  void violation(std::string text) {
+    if (!text.empty()) violations.push_back(std::move(text));
+  }
+};
+
+class SimClient final : public ReplySink {
+ public:
+  SimClient(World& world, uint64_t seed) : world_(world), prng_(seed) {}
+
+  // Makes one random request on `port`.
+  void step(ShardPort& port);
+  // Asks for everything ready in `queue` and acknowledges what comes; for the drain at the end of a
+  // run.
+  void drain_step(ShardPort& port, uint32_t queue);
+  // The broker is gone: nothing outstanding will be answered, receipts stay usable.
+  void broker_gone();
+  bool waiting() const { return !open_.empty(); }
+  uint64_t received() const { return received_; }
+
+  void on_send(uint64_t token, const SendReply& reply) override;
+  void on_receive(uint64_t token, const ReceiveReply& reply) override;
+  void on_results(uint64_t token, const ResultsReply& reply) override;
+  void on_peek(uint64_t token, const PeekReply& reply) override;
+  void on_queues(uint64_t token, const QueueReply& reply) override;
+  void on_stats(uint64_t token, const BrokerStatsReply& reply) override;
+
+ private:
+  enum class Kind : uint8_t { send, receive, subscribe, ack, extend, peek, purge, stats };
+  struct Held {
+    Key key = 0;
+    uint32_t queue = 0;
+    Receipt receipt{};
+  };
+  struct Open {
+    Kind kind{};
+    uint32_t queue = 0;
+    TimeMs asked_at{};
+    uint64_t asked_event = 0;
+    uint32_t visibility_ms = 0;
+    std::vector<Held> entries = {};  // send: keys; ack, extend: what was asked about
+    bool drain = false;
+  };
+
+  uint64_t open(Open request);
+  void send(ShardPort& port);
+  void receive(ShardPort& port);
+  void subscribe(ShardPort& port);
+  void ack(ShardPort& port, std::vector<Held> held, bool drain);
+  void ack_some(ShardPort& port);
+  void extend_some(ShardPort& port);
+  void forge(ShardPort& port);
+  void cancel_one(ShardPort& port);
+  void purge(ShardPort& port);
+  void end_subscription(ShardPort& port);
+  void count(const char* op, const char* outcome) {
+    ++world_.coverage[std::string(op) + " " + outcome];
+  }
+
+  World& world_;
+  base::Prng prng_;
+  std::map<uint64_t, Open> open_;
+  std::vector<Held> held_;
+  std::vector<Held> drained_;  // delivered to the drain, to be acknowledged in the next step
+  uint64_t next_token_ = 1;
+  uint64_t received_ = 0;
+};
+
+}  // namespace millrace::sim

@@ -1,0 +1,312 @@
+#include "tests/sim/simulation.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <memory>
+#include <numeric>
+#include <string>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "base/hash.h"
+#include "millrace/engine.h"
+#include "tests/sim/reference_queue.h"
+#include "tests/sim/sim_client.h"
+#include "tests/sim/sim_disk.h"
+#include "tests/sim/sim_environment.h"
+
+namespace millrace::sim {
+namespace {
+
+// Collects the answers of the simulator's own requests: set-up and counters.
+class AdminSink final : public ReplySink {
+ public:
+  void on_send(uint64_t, const SendReply&) override {}
+  void on_receive(uint64_t, const ReceiveReply&) override {}
+  void on_results(uint64_t, const ResultsReply&) override {}
+  void on_peek(uint64_t, const PeekReply&) override {}
+  void on_stats(uint64_t, const BrokerStatsReply&) override {}
+  void on_queues(uint64_t, const QueueReply& reply) override {
+    answered = true;
+    error = reply.error;
+    queues.assign(reply.queues.begin(), reply.queues.end());
+  }
+  bool answered = false;
+  Errc error = Errc::ok;
+  std::vector<QueueInfo> queues;
+};
+
+constexpr uint32_t kTurnsMax = 20'000;  // bound of every loop that waits for an answer
+constexpr int64_t kLongestHideMs = 60'000;
+
+class Run {
+ public:
+  explicit Run(const SimulationOptions& options)
+      : options_(options),
+        prng_(options.seed),
+        image_(),
+        environment_(image_, options.seed ^ 0xE57),
+        durability_(prng_.chance(3, 4) ? Durability::commit : Durability::none),
+        reference_(durability_ == Durability::commit) {
+    shape();
+  }
+
+  SimulationOutcome go();
+
+ private:
+  void shape();
+  bool open();
+  void turn();
+  void drive(uint32_t turns);
+  void crash();
+  void kill_or_power(bool power);
+  bool create_queues();
+  bool wait_for_admin(AdminSink& sink);
+  void check_counters();
+  void drain();
+  void finish();
+  bool broken() const { return !world_.violations.empty(); }
+  void say(const std::string& text) const {
+    if (options_.verbose)
+      std::fprintf(stderr, "[%lld] %s\n", static_cast<long long>(world_.now.value), text.c_str());
+  }
+  ShardPort& port(size_t client) {
+    return broker_->shard(ShardId{static_cast<uint16_t>(client % broker_->shard_count())});
+  }
+
+  SimulationOptions options_;
+  base::Prng prng_;
+  SimDiskImage image_;
+  SimEnvironment environment_;
+  Durability durability_;
+  ReferenceQueue reference_;
+  World world_;
+  BrokerOptions broker_options_;
+  std::vector<std::string> queue_names_;
+  QueueAttributes attributes_;
+  std::vector<std::unique_ptr<SimClient>> clients_;
+  std::unique_ptr<Broker> broker_;
+  SimulationOutcome outcome_;
+};
+
+void Run::shape() {
+  broker_options_.data_directory = "sim";
+  broker_options_.shards = static_cast<uint16_t>(prng_.between(1, 3));
+  broker_options_.durability = durability_;
+  broker_options_.segment_bytes = uint64_t{64 * 1024} << prng_.below(3);
+  broker_options_.disk_bytes_max = 1u << 30;
+  attributes_.visibility_timeout_ms = static_cast<uint32_t>(prng_.between(20, 800));
+  for (uint64_t n = prng_.between(1, 3); n > 0; --n)
+    queue_names_.push_back(fmt::format("queue-{}", n));
+  world_.reference = &reference_;
+  world_.default_visibility_ms = attributes_.visibility_timeout_ms;
+  for (uint64_t n = prng_.between(1, 5); n > 0; --n)
+    clients_.push_back(std::make_unique<SimClient>(world_, prng_.next()));
+}
+
+bool Run::open() {
+  std::string message;
+  Result<std::unique_ptr<Broker>> broker = Broker::open(broker_options_, environment_, &message);
+  if (!broker) {
+    world_.violation(
+        fmt::format("the broker does not open: {} ({})", message, errc_name(broker.error())));
+    environment_.forget_disks();
+    return false;
+  }
+  broker_ = std::move(*broker);
+  for (uint16_t i = 0; i < broker_->shard_count(); ++i)
+    broker_->shard(ShardId{i}).set_waker([] {});
+  drive(1);
+  return true;
+}
+
+// One turn of the node: some disk jobs complete, the shards tick in any order, time passes.
+void Run::turn() {
+  for (SimDisk* disk : environment_.disks())
+    for (uint64_t calls = prng_.below(8); calls > 0 && disk->step_jobs(prng_); --calls) {
+    }
+  std::vector<uint16_t> order(broker_->shard_count());
+  std::iota(order.begin(), order.end(), uint16_t{0});
+  for (size_t i = order.size(); i > 1; --i)
+    std::swap(order[i - 1], order[prng_.below(i)]);
+  for (uint16_t shard : order)
+    if (prng_.chance(3, 4)) broker_->shard(ShardId{shard}).tick();
+  if (prng_.chance(1, 2)) environment_.advance(static_cast<int64_t>(prng_.below(6)));
+  if (prng_.chance(1, 200)) environment_.advance(static_cast<int64_t>(prng_.below(700)));
+  for (uint16_t i = 0; i < broker_->shard_count(); ++i)
+    broker_->shard(ShardId{i}).refresh_clock();
+  world_.now = broker_->shard(ShardId{0}).now();
+}
+
+void Run::drive(uint32_t turns) {
+  for (uint32_t i = 0; i < turns && !broken(); ++i)
+    turn();
+}
+
+bool Run::wait_for_admin(AdminSink& sink) {
+  for (uint32_t i = 0; i < kTurnsMax && !sink.answered; ++i)
+    turn();
+  if (!sink.answered) world_.violation("C12: an administrative request was never answered");
+  return sink.answered;
+}
+
+bool Run::create_queues() {
+  world_.queues.clear();
+  for (const std::string& name : queue_names_) {
+    AdminSink sink;
+    broker_->shard(ShardId{0}).create_queue(name, attributes_, {&sink, 1});
+    if (!wait_for_admin(sink)) return false;
+    if (sink.error != Errc::ok || sink.queues.size() != 1) {
+      world_.violation(fmt::format("creating a queue failed: {}", errc_name(sink.error)));
+      return false;
+    }
+    world_.queues.push_back(sink.queues[0].id);
+  }
+  return true;
+}
+
+// The counters of a queue must lie between what must and what may be there; exact in between is up
+// to requests still open.
+void Run::check_counters() {
+  AdminSink sink;
+  broker_->shard(ShardId{0}).queue_stats({}, {&sink, 1});
+  if (!wait_for_admin(sink)) return;
+  for (const QueueInfo& info : sink.queues) {
+    const auto it = std::find(world_.queues.begin(), world_.queues.end(), info.id);
+    if (it == world_.queues.end()) continue;
+    const auto bounds = reference_.bounds(static_cast<uint32_t>(it - world_.queues.begin()));
+    const uint64_t there = info.counters.ready + info.counters.leased + info.counters.delayed;
+    if (there < bounds.at_least || there > bounds.at_most)
+      world_.violation(fmt::format("counters: {} messages in {}, expected {} to {}", there,
+                                   info.name, bounds.at_least, bounds.at_most));
+  }
+}
+
+void Run::kill_or_power(bool power) {
+  // The process is gone at once: what its destructors would still write must not reach the disk.
+  if (power) {
+    image_.crash(prng_,
+                 {.granularity = prng_.chance(1, 2) ? 512u : 4096u, .torn = prng_.chance(1, 2)});
+    ++outcome_.power_failures;
+  } else {
+    image_.kill();
+    ++outcome_.kills;
+  }
+  reference_.crashed(power, durability_ == Durability::commit);
+}
+
+void Run::crash() {
+  const uint64_t dice = prng_.below(options_.power ? 10 : 6);
+  for (auto& client : clients_)
+    client->broker_gone();
+  if (dice < 1) {
+    say("clean stop");
+    for (uint16_t i = 0; i < broker_->shard_count(); ++i)
+      for (auto& client : clients_)
+        broker_->shard(ShardId{i}).cancel_all(client.get());
+    reference_.crashed(false, true);
+    if (!broker_->stop()) world_.violation("a clean stop failed");
+    environment_.forget_disks();
+    broker_.reset();
+    ++outcome_.clean_stops;
+  } else {
+    const bool power = dice >= 6;
+    say(power ? "power failure" : "kill");
+    kill_or_power(power);
+    environment_.forget_disks();
+    broker_.reset();
+  }
+  // One crash in four hits the recovery of the one before.
+  for (int again = 0; again < 3 && prng_.chance(1, 4); ++again) {
+    say("crash in recovery");
+    image_.halt_after(prng_.below(60));
+    std::string message;
+    if (auto broker = Broker::open(broker_options_, environment_, &message)) {
+      broker_ = std::move(*broker);
+    }
+    kill_or_power(options_.power && prng_.chance(1, 2));
+    environment_.forget_disks();
+    broker_.reset();
+  }
+  if (prng_.chance(1, 10)) environment_.jump_wall(static_cast<int64_t>(prng_.below(3'600'000)));
+  environment_.advance(static_cast<int64_t>(prng_.below(300)));
+  if (open() && prng_.chance(1, 2)) check_counters();
+}
+
+// Everything that is there comes out and is acknowledged; then nothing may be left, lost, or come
+// back after one more restart.
+void Run::drain() {
+  SimClient& client = *clients_[0];
+  uint32_t empty_rounds = 0;
+  for (uint32_t round = 0; round < 2000 && empty_rounds < 3 && !broken(); ++round) {
+    const uint64_t before = client.received();
+    for (uint32_t queue = 0; queue < world_.queues.size(); ++queue) {
+      client.drain_step(port(0), queue);
+      for (uint32_t i = 0; i < kTurnsMax && client.waiting() && !broken(); ++i)
+        turn();
+      if (client.waiting())
+        return world_.violation("C12: a request was never answered in the drain");
+    }
+    empty_rounds = client.received() == before ? empty_rounds + 1 : 0;
+    // The first empty round is followed by a wait past every lease and delay of the run.
+    if (empty_rounds == 1) environment_.advance(kLongestHideMs + 2000);
+  }
+  world_.violation(reference_.check_drained());
+  if (!broken()) check_counters();
+}
+
+void Run::finish() {
+  for (auto& client : clients_)
+    client->broker_gone();
+  say("final drain");
+  kill_or_power(false);
+  environment_.forget_disks();
+  broker_.reset();
+  if (!open()) return;
+  drain();
+  if (broken()) return;
+  kill_or_power(options_.power);
+  environment_.forget_disks();
+  broker_.reset();
+  if (!open()) return;
+  environment_.advance(kLongestHideMs + 2000);
+  drain();
+}
+
+SimulationOutcome Run::go() {
+  if (open() && create_queues()) {
+    for (uint32_t step = 0; step < options_.steps && !broken(); ++step) {
+      const size_t i = prng_.below(clients_.size());
+      clients_[i]->step(port(i));
+      ++outcome_.requests;
+      while (prng_.chance(1, 2) && !broken())
+        turn();
+      if (prng_.chance(1, 500) && !broken()) crash();
+      if (!broker_) break;
+    }
+    if (!broken()) finish();
+  }
+  if (broker_) {
+    image_.kill();
+    environment_.forget_disks();
+    broker_.reset();
+  }
+  if (broken()) outcome_.violation = world_.violations.front();
+  outcome_.coverage = world_.coverage;
+  for (auto& client : clients_)
+    outcome_.received += client->received();
+  uint64_t digest = world_.event;
+  for (const auto& [what, times] : world_.coverage)
+    digest = base::mix(digest, base::hash64(as_bytes(what), times));
+  outcome_.state_digest = base::mix(digest, static_cast<uint64_t>(world_.now.value));
+  return outcome_;
+}
+
+}  // namespace
+
+SimulationOutcome run_simulation(const SimulationOptions& options) {
+  return Run(options).go();
+}
+
+}  // namespace millrace::sim
