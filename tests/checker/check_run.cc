@@ -1,6 +1,7 @@
 #include "tests/checker/check_run.h"
 
 #include <chrono>
+#include <sys/resource.h>
 
 namespace millrace::checker {
 
@@ -15,6 +16,9 @@ bool check(const std::vector<std::string>& paths, const Limits& limits, CheckRun
     family(history, limits, run.findings);
   run.counts = history.counts();
   run.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  rusage usage{};
+  ::getrusage(RUSAGE_SELF, &usage);
+  run.peak_kib = static_cast<uint64_t>(usage.ru_maxrss);
   return true;
 }
 

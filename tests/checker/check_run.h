@@ -15,7 +15,8 @@ struct CheckRun {
   InputFacts input;
   std::array<OpCounts, kOps> counts{};
   Findings findings;
-  double seconds = 0;  // of the whole run, by the wall
+  double seconds = 0;     // of the whole run, by the wall
+  uint64_t peak_kib = 0;  // most memory this process ever had resident
 };
 
 // Reads the files or folders and applies every rule. False, with `error` filled, if the input is

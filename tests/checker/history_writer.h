@@ -34,10 +34,10 @@ namespace millrace::checker {
 // The fields of a line besides t, p, i, ev and op. Empty or absent ones are left out. v and dl are
 // milliseconds.
 struct HistoryFields {
-  std::string_view q, k, h, g, d, m, r;
-  std::optional<uint64_t> n, s;
-  std::optional<uint32_t> v, dl;
-  std::string_view dur, lsn, err;
+  std::string_view q{}, k{}, h{}, g{}, d{}, m{}, r{};
+  std::optional<uint64_t> n{}, s{};
+  std::optional<uint32_t> v{}, dl{};
+  std::string_view dur{}, lsn{}, err{};
 };
 
 // 16 hex digits over a body, and attributes if the caller appends them (FNV-1a, 64 bits).

@@ -42,7 +42,7 @@ class LineSource {
         const auto at = static_cast<size_t>(static_cast<const char*>(newline) - buffer_.data());
         line = {&buffer_[begin_], at - begin_};
         begin_ = at + 1;
-        return Got::line;
+        return line.size() > kLineBytesMax ? Got::too_long : Got::line;
       }
       if (end_ - begin_ > kLineBytesMax) return Got::too_long;
       std::memmove(buffer_.data(), &buffer_[begin_], end_ - begin_);

@@ -70,8 +70,10 @@ std::string json_text(std::string_view text) {
 std::string text_report(const CheckRun& run) {
   std::string out;
   auto to = std::back_inserter(out);
-  fmt::format_to(to, "{} files, {} lines, {:.1f} MiB, {:.2f} s\n\n", run.input.files.size(),
-                 run.input.lines, static_cast<double>(run.input.bytes) / (1 << 20), run.seconds);
+  fmt::format_to(to, "{} files, {} lines, {:.1f} MiB, {:.2f} s, {} MiB of memory\n\n",
+                 run.input.files.size(), run.input.lines,
+                 static_cast<double>(run.input.bytes) / (1 << 20), run.seconds,
+                 run.peak_kib / 1024);
   if (run.input.torn_lines != 0) {
     fmt::format_to(to, "{} torn last lines were skipped\n\n", run.input.torn_lines);
   }
@@ -109,9 +111,9 @@ std::string json_report(const CheckRun& run) {
   auto to = std::back_inserter(out);
   fmt::format_to(
       to,
-      R"({{"clean":{},"files":{},"lines":{},"bytes":{},"torn_lines":{},"seconds":{:.3f},"ops":{{)",
+      R"({{"clean":{},"files":{},"lines":{},"bytes":{},"torn_lines":{},"seconds":{:.3f},"peak_kib":{},"ops":{{)",
       run.findings.clean(), run.input.files.size(), run.input.lines, run.input.bytes,
-      run.input.torn_lines, run.seconds);
+      run.input.torn_lines, run.seconds, run.peak_kib);
   const char* comma = "";
   for (size_t op = 0; op < kOps; ++op) {
     const OpCounts& counts = run.counts[op];
