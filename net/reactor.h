@@ -25,6 +25,7 @@
 
 #include "millrace/result.h"
 #include "millrace/types.h"
+#include "net/waker.h"
 
 namespace millrace::net {
 
@@ -50,7 +51,7 @@ struct Event {
   uint32_t connection = 0;
   int error = 0;
   uint32_t count = 0;
-  MutableBytes data;
+  MutableBytes data{};
 };
 
 class Reactor {
@@ -85,7 +86,12 @@ class Reactor {
 
   // Any thread: makes run_turn() return soon. At most one system call per sleep, none while the
   // reactor's thread is awake.
-  virtual void wake() = 0;
+  void wake() { waker_->wake(); }
+  // For those who may still wake when the reactor is gone.
+  const std::shared_ptr<Waker>& waker() const { return waker_; }
+
+ protected:
+  std::shared_ptr<Waker> waker_ = std::make_shared<Waker>();
 };
 
 // automatic: io_uring if the kernel lets us, else epoll; MILLRACE_REACTOR=uring|epoll in the

@@ -1,0 +1,45 @@
+// Admission: who may connect: the process's number of connections, and how many an address has that
+// have not logged in.
+//
+// Cross-shard: a lock, taken when a connection comes, logs in and goes, never for a message.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <mutex>
+#include <string>
+
+#include "net/limits.h"
+
+namespace millrace::net {
+
+// The address of a peer without its port; `local` for a unix socket.
+struct Peer {
+  bool local = true;
+  std::array<uint8_t, 16> address{};
+  static Peer of(int socket);
+  friend auto operator<=>(const Peer&, const Peer&) = default;
+};
+
+class Admission {
+ public:
+  explicit Admission(const Limits& limits) : limits_(limits) {}
+
+  // Counts the connection in; leave() must follow. Returns why it has to be refused, for people, or
+  // nothing.
+  std::string enter(const Peer& peer);
+  void logged_in(const Peer& peer);
+  void leave(const Peer& peer, bool was_logged_in);
+  uint32_t connections() const;
+
+ private:
+  void forget_greeting(const Peer& peer);
+
+  const Limits limits_;
+  mutable std::mutex mutex_;
+  uint32_t connections_ = 0;
+  std::map<Peer, uint32_t> greeting_;  // not logged in, by address
+};
+
+}  // namespace millrace::net

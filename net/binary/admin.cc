@@ -1,0 +1,111 @@
+// QUEUE_CREATE, QUEUE_SET, QUEUE_PURGE, QUEUE_DELETE, QUEUE_LIST, QUEUE_STATS, SERVER_STATS.
+#include <fmt/format.h>
+
+#include "net/binary/answers.h"
+#include "net/binary/handlers.h"
+
+namespace millrace::net {
+namespace {
+
+constexpr uint32_t kListMax = 1000;
+
+// False if the spec's durability is no level there is; the other values are the engine's to judge.
+bool to_attributes(const wire::QueueSpec& spec, QueueAttributes& attributes) {
+  if (spec.durability > static_cast<uint8_t>(Durability::commit)) return false;
+  attributes.visibility_timeout_ms = spec.visibility_timeout_ms;
+  attributes.delay_ms = spec.delay_ms;
+  attributes.message_bytes_max = spec.message_bytes_max;
+  attributes.receive_wait_ms = spec.receive_wait_ms;
+  attributes.durability = static_cast<Durability>(spec.durability);
+  return true;
+}
+
+std::string durability_fault(uint8_t durability) {
+  return fmt::format("durability is {}; allowed are 0 (none), 1 (interval) and 2 (commit)",
+                     durability);
+}
+
+}  // namespace
+
+void Handlers::queue_create(Session& session, const Frame& frame) {
+  const auto spec = take<wire::QueueSpec>(frame.body.data());
+  const Bytes rest = frame.body.subspan(sizeof spec);
+  if (padded8(spec.name_bytes) != rest.size()) {
+    session.fail_connection(
+        Errc::malformed, fmt::format("a queue's name of {} bytes does not fit the {} bytes it has",
+                                     spec.name_bytes, rest.size()));
+    return;
+  }
+  QueueAttributes attributes;
+  if (!to_attributes(spec, attributes)) {
+    session.refuse(frame.header.correlation, Errc::invalid_argument,
+                   durability_fault(spec.durability));
+    return;
+  }
+  session.port().create_queue(as_text(rest.first(spec.name_bytes)), attributes,
+                              session.open_request(frame, 0, 1));
+}
+
+void Handlers::queue_set(Session& session, const Frame& frame) {
+  const auto queue = take<wire::QueueRef>(frame.body.data());
+  const auto spec = take<wire::QueueSpec>(frame.body.data() + sizeof queue);
+  QueueAttributes attributes;
+  if (!to_attributes(spec, attributes)) {
+    session.refuse(frame.header.correlation, Errc::invalid_argument,
+                   durability_fault(spec.durability));
+    return;
+  }
+  session.port().set_queue(QueueId{queue.queue_id}, attributes,
+                           session.open_request(frame, queue.queue_id, 1));
+}
+
+void Handlers::queue_purge(Session& session, const Frame& frame) {
+  const auto queue = take<wire::QueueRef>(frame.body.data());
+  session.port().purge_queue(QueueId{queue.queue_id},
+                             session.open_request(frame, queue.queue_id, 1));
+}
+
+void Handlers::queue_delete(Session& session, const Frame& frame) {
+  const auto queue = take<wire::QueueRef>(frame.body.data());
+  session.port().delete_queue(QueueId{queue.queue_id},
+                              session.open_request(frame, queue.queue_id, 1));
+}
+
+void Handlers::queue_list(Session& session, const Frame& frame) {
+  const auto body = take<wire::ListBody>(frame.body.data());
+  const Bytes rest = frame.body.subspan(sizeof body);
+  if (padded8(uint64_t{body.prefix_bytes} + body.after_bytes) != rest.size()) {
+    session.fail_connection(
+        Errc::malformed,
+        fmt::format("a prefix of {} and a name of {} bytes do not fit the {} bytes they have",
+                    body.prefix_bytes, body.after_bytes, rest.size()));
+    return;
+  }
+  if (body.max == 0 || body.max > kListMax) {
+    session.refuse(frame.header.correlation, Errc::invalid_argument,
+                   fmt::format("max is {}; allowed are 1 to {}", body.max, kListMax));
+    return;
+  }
+  session.port().list_queues(as_text(rest.first(body.prefix_bytes)),
+                             as_text(rest.subspan(body.prefix_bytes, body.after_bytes)), body.max,
+                             session.open_request(frame, 0, 1));
+}
+
+void Handlers::queue_stats(Session& session, const Frame& frame) {
+  const auto body = take<wire::CountBody>(frame.body.data());
+  const Bytes rest = frame.body.subspan(sizeof body);
+  if (padded8(uint64_t{body.count} * sizeof(QueueId)) != rest.size()) {
+    session.fail_connection(
+        Errc::malformed,
+        fmt::format("{} queue ids do not fit the {} bytes they have", body.count, rest.size()));
+    return;
+  }
+  const std::span<const QueueId> queues(reinterpret_cast<const QueueId*>(rest.data()), body.count);
+  session.port().queue_stats(queues, session.open_request(frame, 0, 1));
+}
+
+void Handlers::server_stats(Session& session, const Frame& frame) {
+  session.port().broker_stats(session.open_request(frame, 0, 1));
+}
+
+}  // namespace millrace::net

@@ -1,0 +1,201 @@
+#include "net/binary/answers.h"
+
+#include <algorithm>
+
+#include "base/assert.h"
+
+namespace millrace::net {
+namespace {
+
+constexpr uint8_t reply_to(wire::Opcode opcode) {
+  return static_cast<uint8_t>(opcode) | wire::kReplyBit;
+}
+
+// Appends messages that lie one after the other in memory with one copy.
+class RunCopier {
+ public:
+  explicit RunCopier(std::byte* to) : to_(to) {}
+  void add(Bytes message) {
+    if (message.data() == stretch_.data() + stretch_.size()) {
+      stretch_ = {stretch_.data(), stretch_.size() + message.size()};
+      return;
+    }
+    finish();
+    stretch_ = message;
+  }
+  void finish() {
+    if (stretch_.empty()) return;
+    std::memcpy(to_, stretch_.data(), stretch_.size());
+    to_ += stretch_.size();
+    stretch_ = {};
+  }
+
+ private:
+  std::byte* to_;
+  Bytes stretch_;
+};
+
+wire::QueueItem to_item(const QueueInfo& queue) {
+  const QueueAttributes& a = queue.attributes;
+  const QueueCounters& c = queue.counters;
+  wire::QueueItem item{};
+  item.queue_id = raw(queue.id);
+  item.name_bytes = static_cast<uint32_t>(queue.name.size());
+  item.attributes.visibility_timeout_ms = a.visibility_timeout_ms;
+  item.attributes.delay_ms = a.delay_ms;
+  item.attributes.message_bytes_max = a.message_bytes_max;
+  item.attributes.receive_wait_ms = a.receive_wait_ms;
+  item.attributes.durability = static_cast<uint8_t>(a.durability);
+  item.created_at_ms = queue.created_at_ms;
+  item.ready = c.ready;
+  item.leased = c.leased;
+  item.delayed = c.delayed;
+  item.bytes = c.bytes;
+  item.sent = c.sent;
+  item.received = c.received;
+  item.acked = c.acked;
+  item.expired = c.expired;
+  item.empty_receives = c.empty_receives;
+  item.oldest_sent_at_ms = c.oldest_sent_at_ms;
+  return item;
+}
+
+wire::ShardItem to_item(const ShardStats& shard) {
+  wire::ShardItem item{};
+  item.shard = raw(shard.shard);
+  item.fenced = shard.fenced ? 1 : 0;
+  item.disk_full = shard.disk_full ? 1 : 0;
+  item.head = shard.head.value;
+  item.end = shard.end.value;
+  item.durable = shard.durable.value;
+  item.live_bytes = shard.live_bytes;
+  item.disk_bytes = shard.disk_bytes;
+  item.bytes_written = shard.bytes_written;
+  item.syncs = shard.syncs;
+  item.index_bytes = shard.index_bytes;
+  item.ticks = shard.ticks;
+  item.busy_ticks = shard.busy_ticks;
+  return item;
+}
+
+}  // namespace
+
+void answer_error(OutputBuffer& out, const ErrorAnswer& error) {
+  const std::string_view text = error.text.substr(0, 1000);
+  const size_t bytes = sizeof(wire::ErrorBody) + padded8(text.size());
+  std::byte* body = begin_frame(out, static_cast<uint8_t>(wire::Opcode::error), error.code,
+                                error.correlation, bytes);
+  const wire::ErrorBody head{static_cast<uint16_t>(error.code), static_cast<uint16_t>(text.size()),
+                             error.entry_index};
+  put_padded(put(body, head), as_bytes(text));
+  seal_frame(body, bytes);
+}
+
+void answer_empty(OutputBuffer& out, wire::Opcode opcode, uint64_t correlation) {
+  seal_frame(begin_frame(out, reply_to(opcode), Errc::ok, correlation, 0), 0);
+}
+
+void answer_echo(OutputBuffer& out, uint64_t correlation, Bytes bytes) {
+  std::byte* body =
+      begin_frame(out, reply_to(wire::Opcode::echo), Errc::ok, correlation, bytes.size());
+  if (!bytes.empty()) std::memcpy(body, bytes.data(), bytes.size());
+  seal_frame(body, bytes.size());
+}
+
+void answer_send(OutputBuffer& out, uint64_t correlation, uint32_t count, const SendReply& reply) {
+  const uint64_t shard_slot = uint64_t{raw(reply.shard)} << 48 | raw(reply.first_slot);
+  answer_struct(
+      out, wire::Opcode::send, correlation,
+      wire::SendAnswer{
+          reply.position.value, shard_slot, count, static_cast<uint8_t>(reply.durability), {}});
+}
+
+void answer_deliveries(OutputBuffer& out, uint8_t opcode, uint64_t correlation,
+                       std::span<const Delivery> deliveries) {
+  size_t run_bytes = 0;
+  for (const Delivery& delivery : deliveries)
+    run_bytes += delivery.message.size();
+  const size_t entries_bytes = deliveries.size() * sizeof(wire::DeliveryEntry);
+  const size_t bytes = sizeof(wire::DeliveryHeader) + entries_bytes + run_bytes;
+  std::byte* body = begin_frame(out, opcode, Errc::ok, correlation, bytes);
+  std::byte* entry = put(body, wire::DeliveryHeader{static_cast<uint32_t>(deliveries.size()),
+                                                    static_cast<uint32_t>(run_bytes)});
+  RunCopier run(entry + entries_bytes);
+  uint32_t run_offset = 0;
+  for (const Delivery& delivery : deliveries) {
+    entry = put(entry, wire::DeliveryEntry{delivery.receipt, delivery.sent_at.value,
+                                           delivery.receive_count, run_offset});
+    run.add(delivery.message);
+    run_offset += static_cast<uint32_t>(delivery.message.size());
+  }
+  run.finish();
+  seal_frame(body, bytes);
+}
+
+void answer_results(OutputBuffer& out, wire::Opcode opcode, uint64_t correlation,
+                    std::span<const Errc> results) {
+  const auto failed = static_cast<uint32_t>(
+      std::count_if(results.begin(), results.end(), [](Errc e) { return e != Errc::ok; }));
+  const Bytes codes = failed > 0 ? std::as_bytes(results) : Bytes{};
+  const size_t bytes = sizeof(wire::ResultsAnswer) + padded8(codes.size());
+  std::byte* body = begin_frame(out, reply_to(opcode), Errc::ok, correlation, bytes);
+  put_padded(put(body, wire::ResultsAnswer{static_cast<uint32_t>(results.size()), failed}), codes);
+  seal_frame(body, bytes);
+}
+
+void answer_peek(OutputBuffer& out, uint64_t correlation, std::span<const PeekedMessage> messages) {
+  size_t run_bytes = 0;
+  size_t count = 0;
+  while (count < messages.size() && run_bytes + messages[count].message.size() <= kBatchBytesMax) {
+    run_bytes += messages[count++].message.size();
+  }
+  const size_t items_bytes = count * sizeof(wire::PeekItem);
+  const size_t bytes = sizeof(wire::CountBody) + items_bytes + run_bytes;
+  std::byte* body = begin_frame(out, reply_to(wire::Opcode::peek), Errc::ok, correlation, bytes);
+  std::byte* item = put(body, wire::CountBody{static_cast<uint32_t>(count), 0});
+  RunCopier run(item + items_bytes);
+  uint32_t run_offset = 0;
+  for (const PeekedMessage& message : messages.first(count)) {
+    wire::PeekItem peeked{};
+    peeked.shard_slot = message.shard_slot;
+    peeked.sent_at_ms = message.sent_at.value;
+    peeked.due_ms = message.due.value;
+    peeked.receive_count = message.receive_count;
+    peeked.state = static_cast<uint8_t>(message.state);
+    peeked.run_offset = run_offset;
+    item = put(item, peeked);
+    run.add(message.message);
+    run_offset += static_cast<uint32_t>(message.message.size());
+  }
+  run.finish();
+  seal_frame(body, bytes);
+}
+
+bool answer_queues(OutputBuffer& out, wire::Opcode opcode, uint64_t correlation,
+                   std::span<const QueueInfo> queues) {
+  size_t bytes = sizeof(wire::CountBody);
+  for (const QueueInfo& queue : queues) {
+    bytes += sizeof(wire::QueueItem) + padded8(queue.name.size());
+  }
+  if (bytes + kFrameHeaderBytes > wire::kFrameBytesMax) return false;
+  std::byte* body = begin_frame(out, reply_to(opcode), Errc::ok, correlation, bytes);
+  std::byte* to = put(body, wire::CountBody{static_cast<uint32_t>(queues.size()), 0});
+  for (const QueueInfo& queue : queues) {
+    to = put_padded(put(to, to_item(queue)), as_bytes(queue.name));
+  }
+  seal_frame(body, bytes);
+  return true;
+}
+
+void answer_stats(OutputBuffer& out, uint64_t correlation, std::span<const ShardStats> shards) {
+  const size_t bytes = sizeof(wire::CountBody) + shards.size() * sizeof(wire::ShardItem);
+  std::byte* body =
+      begin_frame(out, reply_to(wire::Opcode::server_stats), Errc::ok, correlation, bytes);
+  std::byte* to = put(body, wire::CountBody{static_cast<uint32_t>(shards.size()), 0});
+  for (const ShardStats& shard : shards) {
+    to = put(to, to_item(shard));
+  }
+  seal_frame(body, bytes);
+}
+
+}  // namespace millrace::net

@@ -1,0 +1,140 @@
+#include "net/binary/handlers.h"
+
+#include <array>
+#include <limits>
+
+#include <fmt/format.h>
+
+#include "net/binary/answers.h"
+#include "net/binary/printable.h"
+#include "net/binary/tokens.h"
+
+namespace millrace::net {
+namespace {
+
+using wire::Opcode;
+
+constexpr uint32_t kNoMax = std::numeric_limits<uint32_t>::max();
+constexpr uint32_t kNameMax = kQueueNameBytesMax;
+
+constexpr uint32_t bytes(size_t n) {
+  return static_cast<uint32_t>(padded8(n));
+}
+
+constexpr Handlers::Row kRows[] = {
+    {Opcode::hello, sizeof(wire::Hello), sizeof(wire::Hello), Handlers::hello},
+    {Opcode::echo, 0, kNoMax, Handlers::echo},
+    // A longer name is a bad name, not a bad frame.
+    {Opcode::resolve, 0, wire::kPreLoginFrameBytesMax, Handlers::resolve},
+    {Opcode::send, sizeof(wire::SendBody), kNoMax, Handlers::send, true},
+    {Opcode::receive, sizeof(wire::ReceiveBody), sizeof(wire::ReceiveBody), Handlers::receive,
+     true},
+    {Opcode::ack, sizeof(wire::CountBody), kNoMax, Handlers::ack, true},
+    {Opcode::extend, sizeof(wire::CountBody), kNoMax, Handlers::extend, true},
+    {Opcode::subscribe, sizeof(wire::SubscribeBody), sizeof(wire::SubscribeBody),
+     Handlers::subscribe},
+    {Opcode::credit, sizeof(wire::CreditBody), sizeof(wire::CreditBody), Handlers::credit},
+    {Opcode::unsubscribe, sizeof(wire::SubscriptionRef), sizeof(wire::SubscriptionRef),
+     Handlers::unsubscribe},
+    {Opcode::peek, sizeof(wire::PeekBody), sizeof(wire::PeekBody), Handlers::peek, true},
+    {Opcode::queue_create, sizeof(wire::QueueSpec), wire::kPreLoginFrameBytesMax,
+     Handlers::queue_create, true},
+    {Opcode::queue_set, sizeof(wire::QueueRef) + sizeof(wire::QueueSpec),
+     sizeof(wire::QueueRef) + sizeof(wire::QueueSpec), Handlers::queue_set, true},
+    {Opcode::queue_purge, sizeof(wire::QueueRef), sizeof(wire::QueueRef), Handlers::queue_purge,
+     true},
+    {Opcode::queue_delete, sizeof(wire::QueueRef), sizeof(wire::QueueRef), Handlers::queue_delete,
+     true},
+    {Opcode::queue_list, sizeof(wire::ListBody), sizeof(wire::ListBody) + 2 * bytes(kNameMax),
+     Handlers::queue_list, true},
+    {Opcode::queue_stats, sizeof(wire::CountBody), kNoMax, Handlers::queue_stats, true},
+    {Opcode::server_stats, 0, 0, Handlers::server_stats, true},
+    {Opcode::cancel, sizeof(wire::CancelBody), sizeof(wire::CancelBody), Handlers::cancel},
+};
+
+constexpr std::array<Handlers::Row, 256> by_opcode() {
+  std::array<Handlers::Row, 256> table{};
+  for (const Handlers::Row& row : kRows) {
+    table[static_cast<size_t>(row.opcode)] = row;
+  }
+  return table;
+}
+constexpr std::array<Handlers::Row, 256> kTable = by_opcode();
+
+std::string_view without_padding(Bytes body) {
+  std::string_view name = as_text(body);
+  for (int i = 0; i < 7 && !name.empty() && name.back() == '\0'; ++i)
+    name.remove_suffix(1);
+  return name;
+}
+
+}  // namespace
+
+const Handlers::Row& Handlers::row(uint8_t opcode) {
+  return kTable[opcode];
+}
+
+void Handlers::hello(Session& session, const Frame& frame) {
+  const auto hello = take<wire::Hello>(frame.body.data());
+  if (session.logged_in_) {
+    session.fail_connection(Errc::protocol_violation, "HELLO comes once, as the first frame");
+    return;
+  }
+  if (hello.magic != wire::kMagic) {
+    session.fail_connection(Errc::malformed, "HELLO does not carry Millrace's magic number");
+    return;
+  }
+  if (hello.version_min > wire::kVersion || hello.version_max < wire::kVersion) {
+    session.fail_connection(Errc::version_mismatch,
+                            fmt::format("the server speaks version {}; asked for were {} to {}",
+                                        wire::kVersion, hello.version_min, hello.version_max));
+    return;
+  }
+  session.state_ = Session::State::open;
+  session.logged_in_ = true;
+  const SessionSetting& setting = session.setting_;
+  wire::Welcome welcome{};
+  welcome.magic = wire::kMagic;
+  welcome.version = wire::kVersion;
+  welcome.shards = setting.shards;
+  welcome.shard = raw(session.port().id());
+  welcome.durability = static_cast<uint8_t>(setting.durability);
+  welcome.frame_bytes_max = setting.limits.frame_bytes_max;
+  welcome.batch_messages_max = kBatchMessagesMax;
+  welcome.message_bytes_max = kMessageBytesMax;
+  welcome.inflight_max = setting.limits.inflight_max;
+  answer_struct(session.output_, Opcode::hello, frame.header.correlation, welcome);
+  session.mark_dirty();
+}
+
+void Handlers::echo(Session& session, const Frame& frame) {
+  answer_echo(session.output_, frame.header.correlation, frame.body);
+  session.mark_dirty();
+}
+
+void Handlers::resolve(Session& session, const Frame& frame) {
+  const std::string_view name = without_padding(frame.body);
+  const QueueInfo* queue = session.port().find_queue(name);
+  if (queue == nullptr) {
+    session.refuse(frame.header.correlation, Errc::queue_not_found,
+                   fmt::format("there is no queue '{}'", printable(name)));
+    return;
+  }
+  answer_struct(session.output_, Opcode::resolve, frame.header.correlation,
+                wire::QueueRef{raw(queue->id), 0});
+  session.mark_dirty();
+}
+
+void Handlers::cancel(Session& session, const Frame& frame) {
+  const auto body = take<wire::CancelBody>(frame.body.data());
+  session.requests_.for_each([&](uint32_t place, const PendingRequest& request) {
+    if (request.correlation != body.correlation || request.opcode != Opcode::receive) return;
+    session.port().cancel({&session, request_token(place)});
+    session.refuse_pending(session.close_request(request_token(place)), Errc::canceled);
+  });
+  // A RECEIVE that was answered in the meantime is no mistake of the client's.
+  answer_empty(session.output_, Opcode::cancel, frame.header.correlation);
+  session.mark_dirty();
+}
+
+}  // namespace millrace::net

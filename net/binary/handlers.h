@@ -1,0 +1,55 @@
+// The opcodes and what answers them: one table row, one function, one test row each.
+//
+// A handler gets a frame whose checksum, correlation id and body size are already right, reads its
+// body, and either answers at once, refuses, or opens a request and gives it to the shard.
+// handlers.cc has the table and the connection's own opcodes; messages.cc, subscriptions.cc and
+// admin.cc the families.
+#pragma once
+
+#include <cstdint>
+
+#include "net/binary/session.h"
+
+namespace millrace::net {
+
+struct Handlers {
+  struct Row {
+    wire::Opcode opcode{};
+    uint32_t body_bytes_min = 0;
+    uint32_t body_bytes_max = 0;
+    void (*handle)(Session&, const Frame&) = nullptr;  // null: no such opcode
+    bool waits = false;                                // takes a place among the requests under way
+  };
+  // The row of an opcode; one without a handler if it is not a request.
+  static const Row& row(uint8_t opcode);
+
+  // handlers.cc
+  static void hello(Session& session, const Frame& frame);
+  static void echo(Session& session, const Frame& frame);
+  static void resolve(Session& session, const Frame& frame);
+  static void cancel(Session& session, const Frame& frame);
+
+  // messages.cc
+  static void send(Session& session, const Frame& frame);
+  static void receive(Session& session, const Frame& frame);
+  static void ack(Session& session, const Frame& frame);
+  static void extend(Session& session, const Frame& frame);
+  static void peek(Session& session, const Frame& frame);
+  static bool check_receive(Session& session, uint64_t correlation, const ReceiveRequest& request);
+
+  // subscriptions.cc
+  static void subscribe(Session& session, const Frame& frame);
+  static void credit(Session& session, const Frame& frame);
+  static void unsubscribe(Session& session, const Frame& frame);
+
+  // admin.cc
+  static void queue_create(Session& session, const Frame& frame);
+  static void queue_set(Session& session, const Frame& frame);
+  static void queue_purge(Session& session, const Frame& frame);
+  static void queue_delete(Session& session, const Frame& frame);
+  static void queue_list(Session& session, const Frame& frame);
+  static void queue_stats(Session& session, const Frame& frame);
+  static void server_stats(Session& session, const Frame& frame);
+};
+
+}  // namespace millrace::net

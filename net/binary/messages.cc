@@ -1,0 +1,117 @@
+// SEND, RECEIVE, ACK, EXTEND, PEEK.
+#include <fmt/format.h>
+
+#include "base/assert.h"
+#include "net/binary/handlers.h"
+
+namespace millrace::net {
+namespace {
+
+static_assert(sizeof(ExtendEntry) == sizeof(wire::ExtendItem) &&
+              offsetof(ExtendEntry, visibility_ms) == offsetof(wire::ExtendItem, visibility_ms));
+
+// `count` entries of type T behind a CountBody; false if the body is not exactly that.
+template <class T>
+bool take_entries(Bytes body, std::span<const T>& entries) {
+  const auto head = take<wire::CountBody>(body.data());
+  const Bytes rest = body.subspan(sizeof head);
+  if (rest.size() != uint64_t{head.count} * sizeof(T)) return false;
+  MR_ASSERT(reinterpret_cast<uintptr_t>(rest.data()) % alignof(T) == 0);
+  entries = {reinterpret_cast<const T*>(rest.data()), head.count};
+  return true;
+}
+
+}  // namespace
+
+void Handlers::send(Session& session, const Frame& frame) {
+  const auto body = take<wire::SendBody>(frame.body.data());
+  const Bytes run = frame.body.subspan(sizeof body);
+  if (body.count > run.size() / sizeof(MessageHeader)) {
+    session.fail_connection(
+        Errc::malformed,
+        fmt::format("a SEND of {} messages has only {} bytes of them", body.count, run.size()));
+    return;
+  }
+  const ReplyTo reply = session.open_request(frame, body.queue_id, body.count);
+  session.run_in_hand_ = run;
+  session.port().send({QueueId{body.queue_id}, body.count, run}, reply);
+  session.run_in_hand_ = {};
+}
+
+bool Handlers::check_receive(Session& session, uint64_t correlation,
+                             const ReceiveRequest& request) {
+  std::string fault;
+  if (request.messages_max == 0 || request.messages_max > kBatchMessagesMax) {
+    fault = fmt::format("messages_max is {}; allowed are 1 to {}", request.messages_max,
+                        kBatchMessagesMax);
+  } else if (request.bytes_max > kBatchBytesMax) {
+    fault = fmt::format("bytes_max is {}; allowed are up to {}", request.bytes_max, kBatchBytesMax);
+  } else if (request.visibility_ms > kVisibilityMsMax &&
+             request.visibility_ms != kDelayQueueDefault) {
+    fault = fmt::format("visibility_ms is {}; allowed are up to {}", request.visibility_ms,
+                        kVisibilityMsMax);
+  } else if (request.wait_ms > kReceiveWaitMsMax && request.wait_ms != kDelayQueueDefault) {
+    fault = fmt::format("wait_ms is {}; allowed are up to {}", request.wait_ms, kReceiveWaitMsMax);
+  } else {
+    return true;
+  }
+  session.refuse(correlation, Errc::invalid_argument, fault);
+  return false;
+}
+
+void Handlers::receive(Session& session, const Frame& frame) {
+  const auto body = take<wire::ReceiveBody>(frame.body.data());
+  const ReceiveRequest request{QueueId{body.queue_id}, body.messages_max,
+                               body.bytes_max == 0 ? kBatchBytesMax : body.bytes_max,
+                               body.visibility_ms, body.wait_ms};
+  if (!check_receive(session, frame.header.correlation, request)) return;
+  session.port().receive(request, session.open_request(frame, body.queue_id, 1));
+}
+
+void Handlers::ack(Session& session, const Frame& frame) {
+  std::span<const Receipt> receipts;
+  if (!take_entries(frame.body, receipts)) {
+    session.fail_connection(Errc::malformed, "the count of an ACK does not match its receipts");
+    return;
+  }
+  const auto count = static_cast<uint32_t>(receipts.size());
+  session.port().ack({receipts}, session.open_request(frame, 0, count));
+}
+
+void Handlers::extend(Session& session, const Frame& frame) {
+  std::span<const ExtendEntry> entries;
+  if (!take_entries(frame.body, entries)) {
+    session.fail_connection(Errc::malformed, "the count of an EXTEND does not match its entries");
+    return;
+  }
+  for (const ExtendEntry& entry : entries) {
+    if (entry.visibility_ms <= kVisibilityMsMax) continue;
+    session.refuse(frame.header.correlation, Errc::invalid_argument,
+                   fmt::format("visibility_ms is {}; allowed are up to {}", entry.visibility_ms,
+                               kVisibilityMsMax),
+                   static_cast<uint32_t>(&entry - entries.data()));
+    return;
+  }
+  const auto count = static_cast<uint32_t>(entries.size());
+  session.port().extend({entries}, session.open_request(frame, 0, count));
+}
+
+void Handlers::peek(Session& session, const Frame& frame) {
+  const auto body = take<wire::PeekBody>(frame.body.data());
+  std::string fault;
+  if (body.messages_max == 0 || body.messages_max > kBatchMessagesMax) {
+    fault = fmt::format("messages_max is {}; allowed are 1 to {}", body.messages_max,
+                        kBatchMessagesMax);
+  } else if (body.states == 0 || body.states > 0b111) {
+    fault = fmt::format("states is {}; allowed are 1 to 7", body.states);
+  }
+  if (!fault.empty()) {
+    session.refuse(frame.header.correlation, Errc::invalid_argument, fault);
+    return;
+  }
+  session.port().peek(
+      {QueueId{body.queue_id}, body.messages_max, static_cast<uint8_t>(body.states)},
+      session.open_request(frame, body.queue_id, 1));
+}
+
+}  // namespace millrace::net

@@ -1,0 +1,19 @@
+// Bytes of a peer, as far as they may appear in a line for people.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace millrace::net {
+
+// At most `length_max` characters; whatever is not printable ASCII becomes '?'.
+inline std::string printable(std::string_view text, size_t length_max = 100) {
+  std::string out(text.substr(0, length_max));
+  for (char& c : out) {
+    if (c < ' ' || c > '~') c = '?';
+  }
+  if (text.size() > length_max) out += "...";
+  return out;
+}
+
+}  // namespace millrace::net

@@ -1,0 +1,151 @@
+// Session: one connection's conversation in the binary protocol, without a socket and without a
+// clock.
+//
+// Bytes go in by feed(), requests go to the shard's port, and the answers, which arrive through the
+// ReplySink half, are encoded into output(). The server and the simulator drive the same class:
+//
+//   session.feed(bytes);      // any pieces of the stream; whole frames are handled where they lie
+//   port.tick();              // answers arrive
+//   session.settle();         // if the host was told that the session is dirty
+//   ... send output(), and settle() again when some of it has left ...
+//   if (session.finished() && output().pending() == 0) close
+//
+// States: greeting (only HELLO is known, frames up to 4 KiB) -> open -> draining (the peer sends no
+// more, what is under way is still answered) or closing (an ERROR frame with correlation 0 was
+// written; nothing else will be).
+// Back-pressure: with Limits::inflight_max requests under way, or Limits::output_bytes_max bytes of
+// output waiting, no further frame is handled (wants_input() is false) until there is room; past
+// the output bound waiting RECEIVEs end early with an empty answer, and subscriptions get no
+// credit.
+//
+// Threads: shard-local. A callback of the sink only encodes; what else follows from it is done in
+// settle() or by the frame loop.   Memory: a few hundred bytes, plus what is under way.
+#pragma once
+
+#include <string_view>
+#include <vector>
+
+#include "millrace/engine.h"
+#include "net/binary/frame.h"
+#include "net/binary/input_buffer.h"
+#include "net/binary/request_table.h"
+#include "net/binary/subscriptions.h"
+#include "net/buffer_pool.h"
+#include "net/limits.h"
+#include "net/output_buffer.h"
+
+namespace millrace::net {
+
+class Session;
+
+// Who drives sessions: the server's shard loop, the simulator.
+class SessionHost {
+ public:
+  // `session` has output, or something else that settle() acts on. Once until settle().
+  virtual void session_dirty(Session& session) = 0;
+  // The shard answered shard_fenced: nothing is acknowledged any more.
+  virtual void shard_fenced() = 0;
+
+ protected:
+  ~SessionHost() = default;
+};
+
+// What all sessions of a shard share.
+struct SessionSetting {
+  ShardPort* port = nullptr;
+  BufferPool* pool = nullptr;
+  SessionHost* host = nullptr;
+  Limits limits;
+  uint16_t shards = 1;
+  Durability durability = Durability::commit;
+};
+
+class Session final : public ReplySink {
+ public:
+  // `setting` is lent for the session's life; `id` is the host's, for finding its connection.
+  Session(const SessionSetting& setting, uint32_t id);
+  ~Session() override;  // ends what is under way
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+
+  // The next bytes of the stream; their contents may be changed. After closing they are ignored.
+  void feed(MutableBytes bytes);
+  // The peer sends no more (it may still read): waiting RECEIVEs and subscriptions end.
+  void end_of_input();
+  // The server stops: as end_of_input(), and waiting RECEIVEs are told shutting_down.
+  void shut_down();
+  // Refuses the connection before it has begun: an ERROR frame, then closing.
+  void refuse_connection(Errc code, std::string_view text);
+  // Acts on what the callbacks left, handles held input if there is room again, hands out credit.
+  // True if the shard was given something to do: tick() again.
+  bool settle();
+  // The connection broke: nothing is to be written any more, all that is under way ends.
+  void abandon();
+  // Gives up memory that is only kept for the next burst.
+  void trim() { requests_.trim(); }
+
+  bool wants_input() const { return !blocked_; }
+  bool logged_in() const { return logged_in_; }
+  // Nothing more will be written to output().
+  bool finished() const {
+    return state_ == State::closing || (state_ == State::draining && requests_.size() == 0);
+  }
+  uint32_t under_way() const { return requests_.size(); }
+  uint32_t id() const { return id_; }
+  OutputBuffer& output() { return output_; }
+  const OutputBuffer& output() const { return output_; }
+
+ private:
+  friend struct Handlers;
+  enum class State : uint8_t { greeting, open, draining, closing };
+
+  void on_send(uint64_t token, const SendReply& reply) override;
+  void on_receive(uint64_t token, const ReceiveReply& reply) override;
+  void on_results(uint64_t token, const ResultsReply& reply) override;
+  void on_peek(uint64_t token, const PeekReply& reply) override;
+  void on_queues(uint64_t token, const QueueReply& reply) override;
+  void on_stats(uint64_t token, const BrokerStatsReply& reply) override;
+  void on_push(uint32_t place, const ReceiveReply& reply);
+
+  // The frame loop. handle_frames() returns how many of the bytes it is done with.
+  size_t handle_frames(MutableBytes bytes);
+  bool length_is_acceptable(uint32_t length);
+  bool has_room_for(uint8_t opcode);
+  void handle_frame(MutableBytes frame);
+  MutableBytes complete_held_frame(MutableBytes bytes);
+  void handle_held();
+  bool taking_frames() const { return state_ == State::greeting || state_ == State::open; }
+
+  // For the handlers.
+  ShardPort& port() { return *setting_.port; }
+  ReplyTo open_request(const Frame& frame, uint32_t queue, uint32_t count);
+  PendingRequest close_request(uint64_t token);
+  void refuse(uint64_t correlation, Errc code, std::string_view text,
+              uint32_t entry_index = 0xFFFFFFFF);
+  void refuse_pending(const PendingRequest& request, Errc code, uint32_t entry_index = 0xFFFFFFFF,
+                      std::string_view detail = {});
+  // Writes the ERROR and closes. From a callback of the sink: fail_later().
+  void fail_connection(Errc code, std::string_view text);
+  void fail_later(Errc code);
+
+  void mark_dirty();
+  void end_waiting_receives(Errc code);
+  void end_subscriptions();
+  bool hand_out_credit();
+
+  const SessionSetting& setting_;
+  OutputBuffer output_;
+  InputBuffer held_;
+  RequestTable requests_;
+  Subscriptions subscriptions_;
+  Bytes run_in_hand_{};  // of the SEND that the shard is being given
+  uint64_t last_correlation_ = 0;
+  uint32_t id_;
+  State state_ = State::greeting;
+  Errc failed_ = Errc::ok;  // fail_later()
+  bool logged_in_ = false;
+  bool dirty_ = false;
+  bool blocked_ = false;
+};
+
+}  // namespace millrace::net

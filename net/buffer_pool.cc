@@ -1,0 +1,45 @@
+#include "net/buffer_pool.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstdlib>
+#include <utility>
+
+#include "base/assert.h"
+
+namespace millrace::net {
+
+void Buffer::Free::operator()(std::byte* p) const {
+  std::free(p);
+}
+
+size_t BufferPool::class_of(size_t bytes) {
+  const size_t rounded = std::bit_ceil(std::max(bytes, kBufferBytesMin));
+  return static_cast<size_t>(std::countr_zero(rounded) - std::countr_zero(kBufferBytesMin));
+}
+
+Buffer BufferPool::take(size_t bytes) {
+  const size_t index = class_of(bytes);
+  MR_ASSERT(index < kClasses);
+  std::vector<Buffer>& kept = kept_[index];
+  Buffer buffer;
+  if (!kept.empty()) {
+    // The one returned last is the one still in the cache.
+    buffer = std::move(kept.back());
+    kept.pop_back();
+    kept_bytes_ -= buffer.capacity;
+    return buffer;
+  }
+  buffer.capacity = kBufferBytesMin << index;
+  buffer.data.reset(static_cast<std::byte*>(std::aligned_alloc(64, buffer.capacity)));
+  MR_ASSERT(buffer.data != nullptr);
+  return buffer;
+}
+
+void BufferPool::give_back(Buffer buffer) {
+  if (buffer.capacity == 0 || kept_bytes_ + buffer.capacity > kept_bytes_max_) return;
+  kept_bytes_ += buffer.capacity;
+  kept_[class_of(buffer.capacity)].push_back(std::move(buffer));
+}
+
+}  // namespace millrace::net

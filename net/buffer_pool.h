@@ -1,0 +1,46 @@
+// BufferPool: the byte buffers that a shard's connections borrow while they have something to hold.
+//
+// An idle connection owns none, which is what keeps it small. Sizes are powers of two from
+// kBufferBytesMin; what comes back is kept for the next borrower up to `kept_bytes_max` in all, the
+// rest goes back to the allocator. Buffers are never cleared. Threads: shard-local.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+namespace millrace::net {
+
+inline constexpr size_t kBufferBytesMin = 16u << 10;
+
+// Raw bytes, 64-byte aligned; empty when default-constructed or moved from.
+struct Buffer {
+  struct Free {
+    void operator()(std::byte* p) const;
+  };
+  std::unique_ptr<std::byte[], Free> data;
+  size_t capacity = 0;
+};
+
+class BufferPool {
+ public:
+  explicit BufferPool(size_t kept_bytes_max = 8u << 20) : kept_bytes_max_(kept_bytes_max) {}
+
+  // At least `bytes` long.
+  Buffer take(size_t bytes);
+  void give_back(Buffer buffer);
+
+  size_t kept_bytes() const { return kept_bytes_; }
+
+ private:
+  static constexpr size_t kClasses = 16;  // 16 KiB .. 512 MiB; a frame's answer is far below
+  static size_t class_of(size_t bytes);
+
+  std::array<std::vector<Buffer>, kClasses> kept_;
+  size_t kept_bytes_ = 0;
+  size_t kept_bytes_max_;
+};
+
+}  // namespace millrace::net

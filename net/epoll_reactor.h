@@ -1,0 +1,67 @@
+// EpollReactor: the reactor on epoll, level-triggered. For kernels and containers without io_uring,
+// and for ThreadSanitizer, which does not see io_uring's ordering.
+//
+// A turn is epoll_wait, then one recv per readable connection into one shared arena, packed one
+// piece after the other; when the arena is full the others stay readable for the next turn. A send
+// is tried at once; only what the socket does not take waits for EPOLLOUT.
+#pragma once
+
+#include <vector>
+
+#include "net/buffer_pool.h"
+#include "net/reactor.h"
+
+namespace millrace::net {
+
+class EpollReactor final : public Reactor {
+ public:
+  static Result<std::unique_ptr<Reactor>> make(const ReactorOptions& options, std::string* reason);
+  ~EpollReactor() override;
+
+  std::string_view name() const override { return "epoll"; }
+  void start_accepting(int listener) override;
+  void stop_accepting() override;
+  uint32_t adopt(int socket) override;
+  std::span<const Event> run_turn(int64_t wait_ns) override;
+  uint32_t send(uint32_t connection, Bytes bytes) override;
+  void pause_reading(uint32_t connection) override;
+  void resume_reading(uint32_t connection) override;
+  void finish_sending(uint32_t connection) override;
+  void close(uint32_t connection) override;
+  int socket(uint32_t connection) const override { return connections_[connection].fd; }
+
+ private:
+  struct Connection {
+    int fd = -1;
+    uint32_t interest = 0;  // what epoll watches
+    bool watched = false;   // epoll knows the socket
+    bool reading = false;   // the caller wants data
+    bool ended = false;     // `end` was given
+    Bytes unsent{};
+  };
+
+  EpollReactor(int epoll, const ReactorOptions& options);
+  uint32_t add(int socket);
+  void watch(uint32_t connection);
+  void accept_all();
+  void receive(uint32_t connection);
+  void send_more(uint32_t connection);
+  void give_end(uint32_t connection, int error);
+  void free_closed();
+  int wait_ms(int64_t wait_ns) const;
+
+  int epoll_;
+  int listener_ = -1;
+  int64_t accept_again_ns_ = 0;  // after EMFILE and the like: when; 0: accepting
+  std::vector<Connection> connections_;
+  std::vector<uint32_t> free_;
+  std::vector<uint32_t> closed_;     // told in the batch under way, free after it
+  std::vector<Event> early_events_;  // made between turns
+  std::vector<Event> events_;
+  Buffer arena_;
+  size_t arena_bytes_;
+  size_t arena_used_ = 0;
+  uint32_t piece_bytes_max_;
+};
+
+}  // namespace millrace::net

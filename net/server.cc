@@ -1,0 +1,205 @@
+#include "net/server.h"
+
+#include <condition_variable>
+#include <mutex>
+#include <pthread.h>
+#include <sched.h>
+#include <sys/resource.h>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "base/log_line.h"
+#include "net/address.h"
+#include "net/admission.h"
+#include "net/listener.h"
+#include "net/shard_loop.h"
+#include "net/stop_gate.h"
+
+namespace millrace::net {
+namespace {
+
+using base::LogLevel;
+
+// Ten thousand connections need as many descriptors; the soft limit is often 1024.
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+// The cores this process may run on, if each shard can have one of its own.
+std::vector<int> cores_for(uint16_t shards) {
+  cpu_set_t allowed;
+  CPU_ZERO(&allowed);
+  std::vector<int> cores;
+  if (shards < 2 || ::sched_getaffinity(0, sizeof allowed, &allowed) != 0) return cores;
+  for (int core = 0; core < CPU_SETSIZE; ++core) {
+    if (CPU_ISSET(core, &allowed)) cores.push_back(core);
+  }
+  if (cores.size() < shards) cores.clear();
+  return cores;
+}
+
+void pin_to(int core) {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  CPU_SET(core, &set);
+  ::pthread_setaffinity_np(::pthread_self(), sizeof set, &set);
+}
+
+// How the threads tell start() that they serve, or why they cannot.
+class StartReport {
+ public:
+  void ready(std::string_view reactor) {
+    const std::lock_guard lock(mutex_);
+    reactor_ = reactor;
+    ++count_;
+    changed_.notify_all();
+  }
+  void failed(Errc error, std::string text) {
+    const std::lock_guard lock(mutex_);
+    error_ = error;
+    text_ = std::move(text);
+    ++count_;
+    changed_.notify_all();
+  }
+  Status wait_for(uint16_t threads) {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return count_ == threads; });
+    if (error_ != Errc::ok) return fail(error_);
+    return {};
+  }
+  const std::string& text() const { return text_; }
+  std::string_view reactor() const { return reactor_; }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  uint16_t count_ = 0;
+  Errc error_ = Errc::ok;
+  std::string text_;
+  std::string_view reactor_;
+};
+
+class ThreadedServer final : public Server {
+ public:
+  ThreadedServer(Broker& broker, const ServerOptions& options)
+      : broker_(broker),
+        options_(options),
+        shards_(broker.shard_count()),
+        gate_(shards_),
+        admission_(options.limits) {}
+  ~ThreadedServer() override { stop(); }
+
+  Status begin(std::string* message);
+  void stop() override;
+
+  const std::string& address() const override { return address_; }
+  std::string_view reactor() const override { return report_.reactor(); }
+  uint32_t connections() const override { return admission_.connections(); }
+  int fence_fd() const override { return gate_.fence_fd(); }
+  bool fenced() const override { return gate_.fenced(); }
+
+ private:
+  void run_shard(uint16_t shard, int core);
+
+  Broker& broker_;
+  const ServerOptions options_;
+  const uint16_t shards_;
+  StopGate gate_;
+  Admission admission_;
+  StartReport report_;
+  std::unique_ptr<Listener> listener_;
+  std::string address_;
+  std::mutex wakers_mutex_;
+  std::vector<std::shared_ptr<Waker>> wakers_;
+  std::vector<std::thread> threads_;
+};
+
+Status ThreadedServer::begin(std::string* message) {
+  const Result<Address> address = parse_address(options_.listen, message);
+  if (!address) return fail(address.error());
+  if (!address->loopback()) {
+    if (!options_.insecure_listen) {
+      *message = fmt::format(
+          "{} is reachable from other machines, and this protocol has neither "
+          "encryption nor credentials: only loopback addresses and unix sockets "
+          "are taken without --insecure-listen",
+          address->text());
+      return fail(Errc::invalid_argument);
+    }
+    base::log_line(LogLevel::warn, "net",
+                   "listening on {} without encryption or credentials, as asked for",
+                   address->text());
+  }
+  raise_descriptor_limit();
+  auto listener = Listener::open(*address, shards_, message);
+  if (!listener) return fail(listener.error());
+  listener_ = std::move(listener).value();
+  address_ = listener_->address().text();
+
+  const std::vector<int> cores = options_.pin_threads ? cores_for(shards_) : std::vector<int>{};
+  for (uint16_t shard = 0; shard < shards_; ++shard) {
+    const int core = cores.empty() ? -1 : cores[shard];
+    threads_.emplace_back([this, shard, core] { run_shard(shard, core); });
+  }
+  const Status started = report_.wait_for(shards_);
+  if (started) return {};
+  *message = report_.text();
+  stop();
+  return started;
+}
+
+void ThreadedServer::run_shard(uint16_t shard, int core) {
+  ::pthread_setname_np(::pthread_self(), fmt::format("shard-{}", shard).c_str());
+  if (core >= 0) pin_to(core);
+  std::string reason;
+  const auto reactor = make_reactor({.kind = options_.reactor}, &reason);
+  if (!reactor) {
+    gate_.report_drained();  // nobody has to wait for this one
+    report_.failed(reactor.error(), reason);
+    return;
+  }
+  base::log_line(LogLevel::info, "net", "shard {} runs on {}", shard, reason);
+  {
+    const std::lock_guard lock(wakers_mutex_);
+    wakers_.push_back((*reactor)->waker());
+  }
+  ShardLoop loop(broker_.shard(ShardId{shard}), **reactor, admission_, gate_,
+                 {.limits = options_.limits,
+                  .listener = listener_->socket(shard),
+                  .spin_us = options_.spin_us,
+                  .shards = shards_,
+                  .durability = options_.durability});
+  report_.ready((*reactor)->name());
+  loop.run();
+}
+
+void ThreadedServer::stop() {
+  gate_.ask_to_stop();
+  {
+    const std::lock_guard lock(wakers_mutex_);
+    for (const auto& waker : wakers_)
+      waker->wake();
+  }
+  for (std::thread& thread : threads_) {
+    thread.join();
+  }
+  threads_.clear();
+  listener_.reset();
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Server>> Server::start(Broker& broker, const ServerOptions& options,
+                                              std::string* message) {
+  auto server = std::make_unique<ThreadedServer>(broker, options);
+  if (const Status begun = server->begin(message); !begun) return fail(begun.error());
+  return std::unique_ptr<Server>(std::move(server));
+}
+
+}  // namespace millrace::net

@@ -1,0 +1,106 @@
+// ShardLoop: one shard's thread: its reactor, its connections, its port, turn after turn.
+//
+// A turn is a list of named steps: collect (the reactor's events), act (feed sessions, open and
+// close connections), tick (the shard decides, writes, answers), settle (sessions act on the
+// answers), send (all output of a connection in one send), watch (timeouts, about once a second
+// while something needs it). Nothing acts inside a callback. An idle loop sleeps until a deadline
+// of the shard's.
+//
+// Threads: constructed and run on the shard's own thread; request_stop() from any.
+// Memory: a Connection is a few hundred bytes; buffers are the pool's and the reactor's.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "millrace/engine.h"
+#include "net/admission.h"
+#include "net/binary/session.h"
+#include "net/buffer_pool.h"
+#include "net/fence_probe.h"
+#include "net/limits.h"
+#include "net/reactor.h"
+#include "net/stop_gate.h"
+
+namespace millrace::net {
+
+struct ShardLoopOptions {
+  Limits limits;
+  int listener = -1;  // -1: none
+  uint32_t spin_us = 0;
+  uint16_t shards = 1;
+  Durability durability = Durability::commit;
+};
+
+class ShardLoop final : private SessionHost {
+ public:
+  // All are lent for the loop's life.
+  ShardLoop(ShardPort& port, Reactor& reactor, Admission& admission, StopGate& gate,
+            const ShardLoopOptions& options);
+  ~ShardLoop();
+  ShardLoop(const ShardLoop&) = delete;
+  ShardLoop& operator=(const ShardLoop&) = delete;
+
+  // Returns after the gate's stop has been asked for and everything is answered or its time is up.
+  void run();
+
+ private:
+  // open -> lingering (all is sent, waiting for the peer to close) -> closing (`closed` will come)
+  enum class State : uint8_t { open, lingering, closing };
+  struct Connection {
+    Connection(const SessionSetting& setting, uint32_t id) : session(setting, id) {}
+    Session session;
+    Peer peer;
+    State state = State::open;
+    bool reading = true;
+    bool logged_in = false;
+    bool input_ended = false;
+    int64_t since_ns = 0;  // open: connected, or the output last moved; lingering: since when
+  };
+
+  void session_dirty(Session& session) override { dirty_.push_back(session.id()); }
+  void shard_fenced() override { gate_.report_fence(port_.id()); }
+
+  void act(const Event& event);
+  void accept(uint32_t id);
+  void receive(Connection& connection, MutableBytes data);
+  void peer_ended(uint32_t id, int error);
+  void forget(uint32_t id);
+  void settle();
+  void send(uint32_t id);
+  void follow_input(Connection& connection);
+  void close(Connection& connection);
+  void watch();
+  bool watch(Connection& connection);
+  void begin_stop();
+  bool stopped();
+  int64_t wait_ns() const;
+  Connection* find(uint32_t id) {
+    return id < connections_.size() ? connections_[id].get() : nullptr;
+  }
+
+  ShardPort& port_;
+  Reactor& reactor_;
+  Admission& admission_;
+  StopGate& gate_;
+  const ShardLoopOptions options_;
+  BufferPool pool_;
+  SessionSetting setting_;
+  FenceProbe fence_probe_;
+  std::vector<std::unique_ptr<Connection>> connections_;  // by the reactor's number
+  std::vector<uint32_t> dirty_;                           // to settle and send, in this turn
+  uint32_t open_ = 0;
+  bool more_ = false;  // the shard has more to do at once
+  bool stopping_ = false;
+  bool drained_ = false;
+  bool watching_ = false;  // something needs watch()
+  int64_t now_ns_ = 0;     // monotonic, read once a turn
+  int64_t watch_at_ns_ = 0;
+  int64_t busy_ns_ = 0;  // the last turn in which something happened
+  int64_t stop_by_ns_ = 0;
+};
+
+}  // namespace millrace::net

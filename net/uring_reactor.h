@@ -1,0 +1,80 @@
+// UringReactor: the reactor on io_uring. One enter per turn submits all sends and re-arms and
+// collects all completions.
+//
+// Accept and receive are multishot: armed once, they complete for every connection and every piece
+// until the kernel says that it has stopped (no IORING_CQE_F_MORE), and then they are armed again.
+// A receive that found no buffer (-ENOBUFS: one burst can take them all) is armed again in the next
+// turn, after the buffers have gone back.
+// A connection counts its operations in the kernel; its socket is closed, its number freed and
+// `closed` told only when there are none, so that no completion can meet another connection.
+#pragma once
+
+#include <vector>
+
+#include "net/reactor.h"
+#include "net/receive_ring.h"
+#include "net/uring.h"
+
+namespace millrace::net {
+
+class UringReactor final : public Reactor {
+ public:
+  static Result<std::unique_ptr<Reactor>> make(const ReactorOptions& options, std::string* reason);
+  ~UringReactor() override;
+
+  std::string_view name() const override { return "io_uring"; }
+  void start_accepting(int listener) override;
+  void stop_accepting() override;
+  uint32_t adopt(int socket) override;
+  std::span<const Event> run_turn(int64_t wait_ns) override;
+  uint32_t send(uint32_t connection, Bytes bytes) override;
+  void pause_reading(uint32_t connection) override;
+  void resume_reading(uint32_t connection) override;
+  void finish_sending(uint32_t connection) override;
+  void close(uint32_t connection) override;
+  int socket(uint32_t connection) const override { return connections_[connection].fd; }
+
+ private:
+  enum class Operation : uint8_t { accept, receive, send, wake, cancel, cancel_accept };
+  struct Connection {
+    int fd = -1;
+    uint32_t operations = 0;  // in the kernel
+    bool reading = false;     // the caller wants data
+    bool armed = false;       // a multishot receive is in the kernel
+    bool ended = false;       // `end` was given
+    bool closing = false;
+    Bytes unsent{};  // of the send under way
+  };
+
+  UringReactor(std::unique_ptr<Uring> uring, std::unique_ptr<ReceiveRing> buffers);
+  static uint64_t tag(Operation operation, uint32_t connection);
+  uint32_t add(int socket);
+  void arm_accept();
+  void arm_wake();
+  void arm_receive(uint32_t connection);
+  void submit_send(uint32_t connection);
+  void cancel(Operation operation, uint32_t connection);
+  void complete(const io_uring_cqe& completion);
+  void complete_accept(const io_uring_cqe& completion);
+  void complete_receive(uint32_t connection, const io_uring_cqe& completion);
+  void complete_send(uint32_t connection, const io_uring_cqe& completion);
+  void operation_done(uint32_t connection);
+  void give_end(uint32_t connection, int error);
+  void begin_turn();
+  int64_t limit_wait(int64_t wait_ns) const;
+
+  std::unique_ptr<Uring> uring_;
+  std::unique_ptr<ReceiveRing> buffers_;
+  uint64_t wake_count_ = 0;  // where the kernel reads the eventfd into
+  int listener_ = -1;
+  bool accept_armed_ = false;
+  int64_t accept_again_ns_ = 0;  // after EMFILE and the like: when; 0: accepting
+  std::vector<Connection> connections_;
+  std::vector<uint32_t> free_;
+  std::vector<uint32_t> closed_;    // told in the batch under way, free after it
+  std::vector<uint32_t> finished_;  // closed between turns, not told yet
+  std::vector<uint32_t> starved_;   // found no buffer
+  std::vector<Event> events_;
+};
+
+}  // namespace millrace::net
