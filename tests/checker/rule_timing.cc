@@ -89,9 +89,10 @@ void check_drains(const History& history, Findings& findings) {
 
 void check_boots(const History& history, const Limits& limits, Findings& findings) {
   constexpr double kGib = 1024.0 * 1024 * 1024;
+  constexpr double kGibMax = 1e6;  // keeps the product within 64 bits
   for (const Boot& boot : history.faults().boots()) {
     findings.checked(Rule::c12);
-    const double gib = std::max(1.0, static_cast<double>(boot.log_bytes) / kGib);
+    const double gib = std::clamp(static_cast<double>(boot.log_bytes) / kGib, 1.0, kGibMax);
     const auto allowed = static_cast<Nanoseconds>(gib * static_cast<double>(limits.boot_per_gib));
     if (boot.done - boot.inv <= allowed) continue;
     findings.violation(Rule::c12, boot.done, {boot.lines}, [&] {
