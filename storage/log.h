@@ -33,13 +33,16 @@
 #include <string>
 #include <string_view>
 
+#include "base/assert.h"
 #include "millrace/result.h"
 #include "millrace/types.h"
+#include "storage/batch_buffer.h"
 #include "storage/disk.h"
+#include "storage/record.h"
+#include "storage/segment.h"
+#include "storage/segment_pool.h"
 
 namespace millrace::storage {
-
-inline constexpr uint16_t kReservedKinds = 0xFF00;
 
 struct LogOptions {
   std::string
@@ -54,13 +57,6 @@ struct LogOptions {
   uint64_t entropy =
       0;  // fresh random bits for this open; generations of new segments derive from it
   uint32_t spare_segments = 1;  // kept ready for a full disk and for the next rotation; at least 1
-};
-
-struct Record {
-  Position position;  // of the record's header
-  uint16_t kind = 0;
-  Bytes body;            // into the mapped segment; valid until the segment is freed
-  Position end() const;  // first byte after the record, padding included
 };
 
 // What recovery found, for the log line, `millrace log verify` and the tests.
@@ -135,31 +131,38 @@ class Log {
   // Writes and syncs all, marks a clean shutdown. Blocking. Afterwards only reads are allowed.
   [[nodiscard]] Status close(TimeMs now);
 
-  Position head() const;     // start of the oldest segment in use
-  Position end() const;      // where the next record will start (or its segment's successor)
-  Position written() const;  // everything before it is readable
-  Position durable() const;  // everything before it is on stable storage
-  bool fenced() const;
-  bool sync_in_flight() const;
+  // Where the data of the oldest segment in use begins.
+  Position head() const { return {head_position_}; }
+  // Where the next record will start (or its segment's successor).
+  Position end() const { return {written_ + batch_.size()}; }
+  Position written() const { return {written_}; }  // everything before it is readable
+  Position durable() const { return {durable_}; }  // everything before it is on stable storage
+  bool fenced() const { return fenced_; }
+  bool sync_in_flight() const { return sync_token_ != 0; }
   bool disk_full() const;  // the last append or preparation found no space; cleared by itself
-  uint64_t segment_bytes() const;
+  uint64_t segment_bytes() const { return segment_bytes_; }
   uint64_t body_bytes_max() const;
-  uint64_t bytes_written() const;  // since open, by write_batch: for write-amplification figures
+  // Since open, by write_batch: for write-amplification figures.
+  uint64_t bytes_written() const { return bytes_written_; }
   uint64_t bytes_on_disk() const;  // segments in use + spares
-  uint64_t syncs() const;
+  uint64_t syncs() const { return syncs_; }
 
   // Bytes at a written position, e.g. a message inside a record: valid until its segment is freed.
   // `bytes` must stay in the segment.
-  const std::byte* at(Position position) const;
+  const std::byte* at(Position position) const {
+    const Segment* segment = segments_.find(position.value >> segment_shift_);
+    MR_ASSERT(segment != nullptr);
+    return segment->storage.map.data() + (position.value - segment->start);
+  }
   // Reads and verifies the record at `position`. Error: corrupt.
   Result<Record> read_record(Position position) const;
 
   // --- live-byte accounts and cleaning ---
   void add_live(Position position, uint64_t bytes);
   void remove_live(Position position, uint64_t bytes);
-  uint64_t live_bytes() const;
+  uint64_t live_bytes() const { return live_; }
   uint64_t live_bytes(uint64_t segment_sequence) const;
-  uint64_t segment_of(Position position) const { return position.value / segment_bytes(); }
+  uint64_t segment_of(Position position) const { return position.value >> segment_shift_; }
 
   // True when the head segment should be cleaned now: it has no live bytes, or the log is larger
   // than its bound (4 x live + 3 segments) allows. Never true for the segment that is being
@@ -180,6 +183,91 @@ class Log {
   // The stored checkpoint if it is whole, of this log, and head() <= position <= durable end found
   // by open(); else nullopt.
   std::optional<std::pair<Position, std::vector<std::byte>>> load_checkpoint();
+
+ private:
+  struct Opening;  // what open() found, until recover() has used it
+  enum class JobType : uint8_t { sync, prepare, checkpoint, remove };
+
+  Log(Disk& disk, const LogOptions& options);
+
+  // log_open.cc
+  Status read_directory(std::string* message);
+  Status set_aside_damage();
+  Status prepare_pool();
+  void give_to_pool(size_t index);
+  void adopt_segments();
+  void replay(const Segment& segment, uint64_t from, uint64_t to, ReplaySink& sink,
+              RecoveryReport& report) const;
+  Status reopen_in_place();
+  Status rehome(uint64_t from, ReplaySink& sink, RecoveryReport& report);
+  Status rehome_records(const SegmentView& source, uint64_t begin, uint64_t end,
+                        RecoveryReport& report);
+  Status commit_fresh_segments();
+  void hand_over_files();
+
+  // log.cc
+  uint64_t next_token(JobType type);
+  uint64_t total_segments() const { return segments_.count() + pool_->files(); }
+  bool over_bound(uint64_t segments) const;
+  bool may_grow() const;
+  Status rotate(bool use_reserve);
+  Status begin_segment(const SegmentStorage& storage, TimeMs now);
+  Status write_gathered(TimeMs now, uint32_t flags);
+  TimeMs watermark_due() const;
+  bool spare_wanted() const;
+  bool mark_fits() const;
+  Status fence();
+  const Segment* next_unsynced() const;
+  bool sync_wanted(TimeMs now) const;
+  void submit_sync();
+  void on_sync(const Completion& completion, TimeMs now);
+  void set_durable(uint64_t position, TimeMs now);
+  Status sync_all(TimeMs now);
+  uint64_t next_generation(uint64_t sequence);
+
+  // What recovery's fresh segments will be committed by, once their data is on stable storage.
+  struct FreshSegment {
+    FileId file = kNoFile;
+    SegmentHeader header{};
+  };
+
+  Disk& disk_;
+  LogOptions options_;
+  uint64_t segment_bytes_ = 0;
+  uint32_t segment_shift_ = 0;
+  std::unique_ptr<Opening> opening_;
+  std::unique_ptr<SegmentPool> pool_;
+  SegmentTable segments_;
+  Segment* active_ = nullptr;
+  BatchBuffer batch_;
+  uint64_t chain_ = 0;  // at written()
+  uint64_t written_ = 0;
+  uint64_t durable_ = 0;
+  uint64_t head_position_ = 0;
+  uint64_t newest_sequence_ = 0;
+  uint64_t generations_ = 0;  // made since open
+  bool fenced_ = false;
+  bool closed_ = false;
+  bool rehoming_ = false;
+  std::vector<FreshSegment> fresh_;
+
+  uint64_t last_mark_durable_ = 0;  // what the newest mark written says
+  bool last_mark_had_records_ = false;
+  TimeMs now_{};             // newest time told
+  TimeMs unsynced_since_{};  // first write not yet covered by a submitted sync
+  TimeMs idle_since_{};      // last write or sync
+
+  uint64_t tokens_ = 0;
+  uint64_t sync_token_ = 0;  // 0: none in flight
+  uint64_t sync_target_ = 0;
+  FileId sync_file_ = kNoFile;
+  uint64_t prepare_token_ = 0;
+  uint64_t checkpoint_token_ = 0;
+
+  uint64_t live_ = 0;
+  uint64_t head_cursor_ = 0;  // next_head_record(); 0: at the head's begin
+  uint64_t bytes_written_ = 0;
+  uint64_t syncs_ = 0;
 };
 
 }  // namespace millrace::storage

@@ -1,0 +1,473 @@
+#include "storage/log.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "base/hash.h"
+#include "base/planted.h"
+#include "storage/checkpoint_file.h"
+#include "storage/log_opening.h"
+#include "storage/segment_header.h"
+
+namespace millrace::storage {
+namespace {
+
+constexpr int64_t kIdleMs = 10;              // before a watermark-only mark
+constexpr int64_t kBackgroundSyncMs = 1000;  // Durability::none
+constexpr uint32_t kTokenLogShift = 48;
+constexpr uint32_t kTokenTypeShift = 40;
+
+}  // namespace
+
+Log::Log(Disk& disk, const LogOptions& options) : disk_(disk), options_(options) {
+  options_.spare_segments = std::max(options_.spare_segments, 1u);
+  unsynced_since_ = kNever;
+}
+
+Log::~Log() {
+  for (const Segment* segment = segments_.head(); segment != nullptr;
+       segment = segments_.at_or_after(segment->sequence + 1)) {
+    disk_.unmap(segment->storage.map);
+    disk_.close(segment->storage.file);
+  }
+}
+
+// --- appending ---
+
+Result<Position> Log::begin_record(uint16_t kind, uint64_t body_bytes, bool use_reserve,
+                                   std::byte** body) {
+  MR_ASSERT(kind < kReservedKinds);
+  MR_ASSERT(body_bytes <= body_bytes_max());
+  MR_ASSERT(active_ != nullptr && !closed_);
+  if (fenced_) return fail(Errc::shard_fenced);
+  const uint64_t offset = written_ - active_->start + batch_.size();
+  if (offset + padded(sizeof(RecordHeader) + body_bytes) + kMarkRecordBytes > segment_bytes_) {
+    if (const Status status = rotate(use_reserve); !status) return fail(status.error());
+  }
+  const Position position = end();
+  *body = batch_.begin_record(kind, body_bytes);
+  return position;
+}
+
+void Log::seal_record() {
+  batch_.seal();
+}
+
+Result<Position> Log::append(uint16_t kind, std::span<const Bytes> parts, bool use_reserve) {
+  uint64_t bytes = 0;
+  for (const Bytes& part : parts)
+    bytes += part.size();
+  std::byte* body = nullptr;
+  const Result<Position> position = begin_record(kind, bytes, use_reserve, &body);
+  if (!position) return position;
+  for (const Bytes& part : parts) {
+    if (part.empty()) continue;
+    std::memcpy(body, part.data(), part.size());
+    body += part.size();
+  }
+  seal_record();
+  return position;
+}
+
+Status Log::write_batch(TimeMs now) {
+  now_ = std::max(now_, now);
+  if (fenced_) return fail(Errc::shard_fenced);
+  if (batch_.size() == 0) return {};
+  return write_gathered(now_, 0);
+}
+
+Status Log::write_gathered(TimeMs now, uint32_t flags) {
+  MR_ASSERT(!batch_.record_open());
+  last_mark_had_records_ = batch_.records() > 0;
+  CommitMark mark{};
+  mark.flags = flags;
+  mark.server_time_ms = now.value;
+  mark.durable = durable_;
+  mark.head_sequence = segments_.head()->sequence;
+  mark.sequence = active_->sequence;
+  mark.generation = active_->generation;
+  const uint64_t chain = batch_.close(mark, chain_);
+  const Bytes parts[] = {batch_.bytes()};
+  if (!disk_.write(active_->storage.file, written_ - active_->start, parts)) return fence();
+  written_ += batch_.size();
+  MR_ASSERT(written_ - active_->start <= segment_bytes_);
+  active_->end = written_;
+  chain_ = chain;
+  bytes_written_ += batch_.size();
+  batch_.clear();
+  batch_.begin_batch(active_->generation, active_->start, written_);
+  last_mark_durable_ = durable_;
+  pool_->on_mark(written_, durable_);
+  unsynced_since_ = std::min(unsynced_since_, now);
+  idle_since_ = now;
+  return {};
+}
+
+bool Log::mark_fits() const {
+  return written_ - active_->start + kMarkRecordBytes <= segment_bytes_;
+}
+
+Status Log::fence() {
+  fenced_ = true;
+  batch_.clear();
+  return fail(Errc::shard_fenced);
+}
+
+// --- rotation ---
+
+bool Log::may_grow() const {
+  return (total_segments() + 1) * segment_bytes_ <= options_.disk_bytes_max;
+}
+
+Status Log::rotate(bool use_reserve) {
+  // The file first: when there is none, nothing has happened.
+  const Result<SegmentStorage> storage = pool_->take(use_reserve, use_reserve || may_grow(), now_);
+  if (!storage) {
+    if (storage.error() == Errc::disk_full) return fail(Errc::disk_full);
+    return fence();
+  }
+  if (batch_.size() > 0) {
+    if (const Status status = write_gathered(now_, 0); !status) {
+      pool_->add_spare(*storage);
+      return status;
+    }
+  }
+  return begin_segment(*storage, now_);
+}
+
+uint64_t Log::next_generation(uint64_t sequence) {
+  return base::mix(options_.entropy, base::mix(sequence, ++generations_));
+}
+
+Status Log::begin_segment(const SegmentStorage& storage, TimeMs now) {
+  auto segment = std::make_unique<Segment>();
+  segment->storage = storage;
+  segment->sequence = ++newest_sequence_;
+  segment->generation = next_generation(segment->sequence);
+  segment->start = segment->sequence * segment_bytes_;
+  segment->end = segment->data_begin();
+
+  SegmentHeader header{};
+  header.log_id = options_.log_id;
+  header.segment_bytes = segment_bytes_;
+  header.sequence = segment->sequence;
+  header.generation = segment->generation;
+  if (active_ != nullptr) {
+    header.previous_sequence = active_->sequence;
+    header.previous_end = active_->end;
+  }
+  header.previous_chain = chain_;
+  header.head_sequence =
+      segments_.head() != nullptr ? segments_.head()->sequence : segment->sequence;
+  header.durable = durable_;
+  header.created_ms = now.value;
+  if (rehoming_) {
+    fresh_.push_back({storage.file, header});
+  } else {
+    // Not synced by itself: the first sync of this file covers it, and nothing in the file is
+    // called durable before that.
+    const std::vector<std::byte> pages = segment_header_pages(header);
+    const Bytes parts[] = {pages};
+    if (!disk_.write(storage.file, 0, parts)) {
+      pool_->add_spare(storage);
+      return fence();
+    }
+    bytes_written_ += pages.size();
+  }
+  active_ = segments_.add(std::move(segment));
+  written_ = active_->end;
+  batch_.begin_batch(active_->generation, active_->start, written_);
+  return {};
+}
+
+// --- syncs and other jobs ---
+
+uint64_t Log::next_token(JobType type) {
+  return (uint64_t{options_.log_id} + 1) << kTokenLogShift |
+         uint64_t{static_cast<uint8_t>(type)} << kTokenTypeShift |
+         (++tokens_ & ((uint64_t{1} << kTokenTypeShift) - 1));
+}
+
+bool Log::owns_token(uint64_t token) const {
+  return token >> kTokenLogShift == uint64_t{options_.log_id} + 1;
+}
+
+const Segment* Log::next_unsynced() const {
+  if (durable_ == written_) return nullptr;
+  // A durable position at a segment's very end belongs to that segment, not to the next.
+  const Segment* segment = segments_.at_or_after((durable_ - 1) >> segment_shift_);
+  while (segment != active_ && segment->end <= durable_)
+    segment = segments_.at_or_after(segment->sequence + 1);
+  return segment;
+}
+
+bool Log::sync_wanted(TimeMs now) const {
+  if (sync_in_flight() || durable_ == written_) return false;
+  if (options_.durability == Durability::commit) return true;
+  if (unsynced_since_ == kNever) return false;
+  if (options_.durability == Durability::interval)
+    return now - unsynced_since_ >= options_.interval_ms;
+  return now - unsynced_since_ >= kBackgroundSyncMs || next_unsynced() != active_;
+}
+
+void Log::submit_sync() {
+  // Segments in order, one at a time: nothing in a segment is durable before all of the one before
+  // it is. The target is what is written now; what comes later waits for the next sync.
+  const Segment* segment = next_unsynced();
+  sync_token_ = next_token(JobType::sync);
+  sync_target_ = segment->end;
+  sync_file_ = segment->storage.file;
+  if (segment == active_) unsynced_since_ = kNever;
+  Job job{};
+  job.kind = JobKind::sync;
+  job.token = sync_token_;
+  job.file = sync_file_;
+  disk_.submit(std::move(job));
+}
+
+void Log::on_sync(const Completion& completion, TimeMs now) {
+  if (completion.error != Errc::ok && !fenced_ && base::planted(base::Bug::sync_retried)) {
+    Job job{};
+    job.kind = JobKind::sync;
+    job.token = sync_token_;
+    job.file = sync_file_;
+    disk_.submit(std::move(job));
+    return;
+  }
+  sync_token_ = 0;
+  if (fenced_) return;
+  if (completion.error != Errc::ok) {
+    (void)fence();
+    return;
+  }
+  ++syncs_;
+  set_durable(sync_target_, now);
+}
+
+void Log::set_durable(uint64_t position, TimeMs now) {
+  MR_ASSERT(position >= durable_ && position <= written_);
+  durable_ = position;
+  idle_since_ = now;
+  pool_->on_durable(durable_);
+}
+
+void Log::start_jobs(TimeMs now) {
+  now_ = std::max(now_, now);
+  if (fenced_ || closed_) return;
+  if (batch_.size() == 0 && watermark_due() <= now_ && !write_gathered(now_, kMarkWatermarkOnly))
+    return;
+  if (sync_wanted(now_)) submit_sync();
+  if (spare_wanted() && pool_->may_prepare(now_)) {
+    prepare_token_ = next_token(JobType::prepare);
+    pool_->prepare(prepare_token_);
+  } else if (over_bound(total_segments())) {
+    pool_->remove_surplus(next_token(JobType::remove));
+  }
+}
+
+// A mark without records tells what the newest mark does not know: that all before it is durable,
+// or that segments were freed. One such mark is enough, else each would ask for the next.
+TimeMs Log::watermark_due() const {
+  const bool news =
+      (last_mark_had_records_ && last_mark_durable_ < durable_) || pool_->wants_mark(durable_);
+  if (!news || sync_in_flight() || durable_ != written_ || !mark_fits()) return kNever;
+  return idle_since_ + kIdleMs;
+}
+
+bool Log::over_bound(uint64_t segments) const {
+  return segments * segment_bytes_ > 4 * live_ + 3 * segment_bytes_;
+}
+
+bool Log::spare_wanted() const {
+  if (pool_->preparing() || !pool_->wants_spare()) return false;
+  if (!may_grow() && pool_->files() >= pool_->reserve()) return false;
+  // Cleaning may give a file back; the log does not grow past its bound while it can, unless the
+  // next rotation is close.
+  const bool cleaning_may_help = segments_.head() != active_;
+  const bool rotation_is_close = written_ - active_->start > segment_bytes_ / 4 * 3;
+  return !over_bound(total_segments() + 1) || !cleaning_may_help || rotation_is_close;
+}
+
+TimeMs Log::next_deadline() const {
+  if (fenced_ || closed_ || active_ == nullptr) return kNever;
+  TimeMs next = watermark_due();
+  if (!sync_in_flight() && durable_ != written_ && unsynced_since_ != kNever) {
+    if (options_.durability == Durability::interval)
+      next = std::min(next, unsynced_since_ + options_.interval_ms);
+    if (options_.durability == Durability::none)
+      next = std::min(next, unsynced_since_ + kBackgroundSyncMs);
+  }
+  if (spare_wanted()) next = std::min(next, pool_->retry_at());
+  return next;
+}
+
+void Log::on_completion(const Completion& completion, TimeMs now) {
+  now_ = std::max(now_, now);
+  const auto type = static_cast<JobType>(completion.token >> kTokenTypeShift & 0xFF);
+  switch (type) {
+    case JobType::sync:
+      if (completion.token == sync_token_) on_sync(completion, now_);
+      break;
+    case JobType::prepare:
+      if (completion.token == prepare_token_) pool_->on_prepared(completion, now_);
+      break;
+    case JobType::checkpoint:
+      if (completion.token == checkpoint_token_) checkpoint_token_ = 0;
+      break;
+    case JobType::remove:  // a file that could not be removed is found by the next start
+      break;
+  }
+}
+
+Status Log::sync_all(TimeMs now) {
+  while (durable_ != written_) {
+    const Segment* segment = next_unsynced();
+    if (!disk_.sync(segment->storage.file)) return fence();
+    ++syncs_;
+    set_durable(segment->end, now);
+  }
+  return {};
+}
+
+Status Log::close(TimeMs now) {
+  now_ = std::max(now_, now);
+  if (const Status status = write_batch(now_); !status) return status;
+  // The error of a failed sync is reported once, to whoever asks first: the one in flight must be
+  // heard before a blocking one can be believed.
+  constexpr int kTriesMax = 64;
+  for (int i = 0; i < kTriesMax && sync_in_flight(); ++i) {
+    if (!disk_.sync(sync_file_)) return fence();
+    Completion completions[16];
+    const size_t count = disk_.reap(completions);
+    for (const Completion& completion : std::span(completions).first(count))
+      if (owns_token(completion.token)) on_completion(completion, now_);
+  }
+  if (sync_in_flight()) return fail(Errc::timed_out);
+  if (fenced_) return fail(Errc::shard_fenced);
+  if (const Status status = sync_all(now_); !status) return status;
+  if (mark_fits()) {
+    if (const Status status = write_gathered(now_, kMarkCleanShutdown); !status) return status;
+    if (const Status status = sync_all(now_); !status) return status;
+  }
+  closed_ = true;
+  return {};
+}
+
+// --- figures ---
+
+bool Log::disk_full() const {
+  return pool_->disk_full();
+}
+
+uint64_t Log::body_bytes_max() const {
+  return segment_bytes_ - kSegmentDataOffset - sizeof(RecordHeader) - kMarkRecordBytes;
+}
+
+uint64_t Log::bytes_on_disk() const {
+  return total_segments() * segment_bytes_;
+}
+
+// --- reading ---
+
+Result<Record> Log::read_record(Position position) const {
+  const Segment* segment = segments_.find(segment_of(position));
+  if (segment == nullptr || position.value < segment->data_begin() ||
+      position.value >= segment->end)
+    return fail(Errc::corrupt);
+  const std::optional<Record> record =
+      record_at(segment->view(), position.value - segment->start, segment->end - segment->start);
+  if (!record) return fail(Errc::corrupt);
+  return *record;
+}
+
+// --- accounts and cleaning ---
+
+void Log::add_live(Position position, uint64_t bytes) {
+  Segment* segment = segments_.find(segment_of(position));
+  MR_ASSERT(segment != nullptr);
+  segment->live += bytes;
+  live_ += bytes;
+}
+
+void Log::remove_live(Position position, uint64_t bytes) {
+  Segment* segment = segments_.find(segment_of(position));
+  MR_ASSERT(segment != nullptr);
+  MR_ASSERT(segment->live >= bytes);
+  segment->live -= bytes;
+  live_ -= bytes;
+}
+
+uint64_t Log::live_bytes(uint64_t segment_sequence) const {
+  const Segment* segment = segments_.find(segment_sequence);
+  return segment == nullptr ? 0 : segment->live;
+}
+
+bool Log::needs_cleaning() const {
+  if (fenced_ || closed_ || segments_.head() == active_) return false;
+  const Segment& head = *segments_.head();
+  if (head.live == 0) return true;
+  // What is spare beyond need will be removed; cleaning does not help there.
+  const uint64_t segments = segments_.count() + std::min(pool_->files(), pool_->reserve() + 1);
+  if (over_bound(segments)) return true;
+  if (pool_->disk_full() && head.live < segment_bytes_ / 2) return true;
+  // The next segment would break the bound. Until this one is half full there is time for the head
+  // to become empty by itself, which costs no writing.
+  return over_bound(segments + 1) && written_ - active_->start > segment_bytes_ / 2;
+}
+
+std::optional<Record> Log::next_head_record() {
+  const Segment& head = *segments_.head();
+  uint64_t at = std::max(head_cursor_, head.data_begin());
+  while (at < head.end) {
+    const auto damaged = std::ranges::find_if(
+        head.damaged, [at](const ByteRange& r) { return r.begin <= at && at < r.end; });
+    if (damaged != head.damaged.end()) {
+      at = damaged->end;
+      continue;
+    }
+    const std::optional<Record> record =
+        record_at(head.view(), at - head.start, head.end - head.start);
+    if (!record) {  // went bad since it was recovered: on to the next that is readable
+      at += kRecordAlignment;
+      continue;
+    }
+    at = record->end().value;
+    if (record->kind >= kReservedKinds) continue;
+    head_cursor_ = at;
+    return record;
+  }
+  head_cursor_ = at;
+  return std::nullopt;
+}
+
+void Log::free_head() {
+  MR_ASSERT(segments_.head() != active_);
+  MR_ASSERT(segments_.head()->live == 0);
+  const std::unique_ptr<Segment> head = segments_.remove_head();
+  pool_->release(head->storage, head->end);
+  head_position_ = segments_.head()->data_begin();
+  head_cursor_ = 0;
+}
+
+// --- checkpoint ---
+
+void Log::save_checkpoint(Position position, std::vector<std::byte> state) {
+  MR_ASSERT(!checkpoint_in_flight());
+  MR_ASSERT(position.value <= durable_ && position.value >= head_position_);
+  const Segment* segment = segments_.find((position.value - 1) >> segment_shift_);
+  MR_ASSERT(segment != nullptr);
+  checkpoint_token_ = next_token(JobType::checkpoint);
+  Job job{};
+  job.kind = JobKind::replace_file;
+  job.token = checkpoint_token_;
+  job.path = options_.directory + "/" + kCheckpointFile;
+  job.content = encode_checkpoint(options_.log_id, position.value, segment->generation, state);
+  disk_.submit(std::move(job));
+}
+
+bool Log::checkpoint_in_flight() const {
+  return checkpoint_token_ != 0;
+}
+
+}  // namespace millrace::storage

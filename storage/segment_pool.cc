@@ -1,0 +1,144 @@
+#include "storage/segment_pool.h"
+
+#include <utility>
+
+#include "base/assert.h"
+#include "base/planted.h"
+#include "storage/segment_header.h"
+
+namespace millrace::storage {
+namespace {
+
+constexpr int64_t kRetryMs = 100;
+
+}  // namespace
+
+SegmentPool::~SegmentPool() {
+  const auto drop = [this](const SegmentStorage& storage) {
+    if (!storage.map.empty()) disk_.unmap(storage.map);
+    disk_.close(storage.file);
+  };
+  for (const SegmentStorage& storage : spares_)
+    drop(storage);
+  for (const Released& released : released_)
+    drop(released.storage);
+}
+
+std::string SegmentPool::path(uint32_t number) const {
+  return directory_ + "/" + segment_file_name(number);
+}
+
+void SegmentPool::add_spare(SegmentStorage storage) {
+  spares_.push_back(storage);
+  if (spares_.size() > reserve_) disk_full_ = false;
+}
+
+Result<SegmentStorage> SegmentPool::take(bool use_reserve, bool may_create, TimeMs now) {
+  if (spares_.size() > (use_reserve ? 0 : reserve_)) {
+    const SegmentStorage storage = spares_.back();
+    spares_.pop_back();
+    return storage;
+  }
+  if (may_create && now >= retry_at_) return create(now);
+  disk_full_ = true;
+  return fail(Errc::disk_full);
+}
+
+Result<SegmentStorage> SegmentPool::create(TimeMs now) {
+  SegmentStorage storage;
+  storage.number = next_number_++;
+  const std::string name = path(storage.number);
+  const Result<FileId> file = disk_.open(name, OpenMode::create_new);
+  Status status = file ? Status{} : Status{fail(file.error())};
+  if (file) {
+    storage.file = *file;
+    status = disk_.reserve(*file, bytes_);
+    if (status) status = disk_.sync(*file);
+    if (status && !base::planted(base::Bug::directory_not_synced))
+      status = disk_.sync_directory(directory_);
+    if (status) {
+      const Result<Bytes> map = disk_.map(*file, bytes_);
+      if (map) storage.map = *map;
+      status = map ? Status{} : Status{fail(map.error())};
+    }
+    if (!status) {
+      disk_.close(*file);
+      (void)disk_.remove(name);  // what is left is found by the next start
+    }
+  }
+  if (status) return storage;
+  disk_full_ = disk_full_ || status.error() == Errc::disk_full;
+  retry_at_ = now + kRetryMs;
+  return fail(status.error());
+}
+
+void SegmentPool::release(SegmentStorage storage, uint64_t end) {
+  released_.push_back({storage, end, 0});
+}
+
+void SegmentPool::on_mark(uint64_t mark_end, uint64_t durable) {
+  for (Released& released : released_)
+    if (released.named_at == 0 && durable >= released.end) released.named_at = mark_end;
+}
+
+void SegmentPool::on_durable(uint64_t durable) {
+  while (!released_.empty() && released_.front().named_at != 0 &&
+         released_.front().named_at <= durable) {
+    add_spare(released_.front().storage);
+    released_.pop_front();
+  }
+}
+
+bool SegmentPool::wants_mark(uint64_t durable) const {
+  for (const Released& released : released_)
+    if (released.named_at == 0) return durable >= released.end;
+  return false;
+}
+
+bool SegmentPool::wants_spare() const {
+  return spares_.size() + released_.size() < reserve_ + 1;
+}
+
+void SegmentPool::prepare(uint64_t token) {
+  MR_ASSERT(!preparing_);
+  preparing_ = true;
+  preparing_number_ = next_number_++;
+  Job job{};
+  job.kind = JobKind::prepare_segment;
+  job.token = token;
+  job.bytes = bytes_;
+  job.path = path(preparing_number_);
+  disk_.submit(std::move(job));
+}
+
+void SegmentPool::on_prepared(const Completion& completion, TimeMs now) {
+  preparing_ = false;
+  Errc error = completion.error;
+  if (error == Errc::ok) {
+    const Result<Bytes> map = disk_.map(completion.file, bytes_);
+    if (map) {
+      add_spare({completion.file, preparing_number_, *map});
+      return;
+    }
+    error = map.error();
+    disk_.close(completion.file);
+  }
+  disk_full_ = disk_full_ || error == Errc::disk_full;
+  retry_at_ = now + kRetryMs;
+}
+
+bool SegmentPool::remove_surplus(uint64_t token) {
+  if (spares_.size() <= reserve_ + 1) return false;
+  const SegmentStorage storage = spares_.back();
+  spares_.pop_back();
+  disk_.unmap(storage.map);
+  disk_.close(storage.file);
+  Job job{};
+  job.kind = JobKind::remove;
+  job.token = token;
+  job.path = path(storage.number);
+  disk_.submit(std::move(job));
+  return true;
+}
+
+}  // namespace millrace::storage
