@@ -364,6 +364,7 @@ void SlotIndex::drop_page(uint64_t number) {
   if (page->wide) --wide_pages_;
   if (page->counts) --count_arrays_;
   --pages_;
+  if (number == recent_number_) recent_number_ = kNoPage;
   page.reset();
   g->pages_held &= ~(uint64_t{1} << page_in_group(number));
   if (g->pages_held == 0) groups_.erase(groups_.begin() + (g - groups_.data()));
@@ -405,6 +406,8 @@ void SlotIndex::reset(uint64_t end) {
   spare_timers_.reset();
   tail_ = nullptr;
   tail_number_ = 0;
+  recent_ = nullptr;
+  recent_number_ = kNoPage;
   ready_hint_ = 0;
   end_ = end;
   live_count_ = ready_count_ = 0;

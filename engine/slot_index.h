@@ -154,6 +154,7 @@ class SlotIndex {
   static constexpr uint32_t kWords = kPageSlots / 64;
   static constexpr uint32_t kGroupPages = 64;
   static constexpr uint32_t kGroupSlots = kGroupPages * kPageSlots;
+  static constexpr uint64_t kNoPage = UINT64_MAX;
   static constexpr uint32_t kManyReceives = 255;  // the count is in many_receives_
   using Bitmap = std::array<uint64_t, kWords>;
 
@@ -197,8 +198,17 @@ class SlotIndex {
     return search_group(number);
   }
   Page* find(Slot slot) const {
-    const Group* g = group(raw(slot) / kGroupSlots);
-    return g == nullptr ? nullptr : (*g->pages)[page_in_group(raw(slot) / kPageSlots)].get();
+    const uint64_t number = raw(slot) / kPageSlots;
+    if (number == recent_number_) [[likely]]
+      return recent_;
+    const Group* g = group(number / kGroupPages);
+    if (g == nullptr) return nullptr;
+    Page* page = (*g->pages)[page_in_group(number)].get();
+    if (page != nullptr) {
+      recent_ = page;
+      recent_number_ = number;
+    }
+    return page;
   }
   Page& page_of_live(Slot slot) const {
     Page* page = find(slot);
@@ -235,7 +245,10 @@ class SlotIndex {
   Page* tail_ = nullptr;  // the page appended to; kept though it may be dead
   uint64_t tail_number_ = 0;
   mutable uint64_t ready_hint_ = 0;  // no page before it has a ready slot
-  std::vector<Group> groups_;        // by number
+  // The page last found: the five questions about one slot, and its neighbours, find it at once.
+  mutable Page* recent_ = nullptr;
+  mutable uint64_t recent_number_ = kNoPage;
+  std::vector<Group> groups_;  // by number
   std::unordered_map<uint64_t, uint32_t> many_receives_;
   std::unique_ptr<TimerId[]> spare_timers_;  // all kNoTimer: one lease at a time allocates nothing
   uint64_t pages_ = 0;

@@ -54,6 +54,8 @@ class IndexModel {
     if (dice < 66) return change_count();
     if (dice < 72) return move();
     if (dice == 72) return clear();
+    if (dice == 73) return insert();
+    if (dice == 74) return skip();
     if (dice < 76 || full) return erase_run();
     erase(any());
   }
@@ -96,6 +98,19 @@ class IndexModel {
     end_ += random_.below(random_.chance(1, 2) ? 3000 : 500'000);
     index_->append_at(Slot{end_}, Position{position_});
     add();
+  }
+  // Brings a dead slot back, next to a live one or anywhere.
+  void insert() {
+    const uint64_t slot = random_.chance(1, 2) ? any()->first + random_.below(50)
+                                               : random_.between(messages_.begin()->first, end_);
+    if (slot >= end_ || messages_.contains(slot)) return;
+    next_position();
+    index_->insert(Slot{slot}, Position{position_});
+    messages_[slot] = Message{position_};
+  }
+  void skip() {
+    end_ += random_.below(random_.chance(1, 10) ? 200'000 : 2000);
+    index_->skip_to(Slot{end_});
   }
   void toggle_ready() {
     const auto it = any();

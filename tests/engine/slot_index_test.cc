@@ -224,6 +224,28 @@ TEST(SlotIndex, SlotsSkippedInReplayAreDead) {
   EXPECT_EQ(index.position(Slot{kPage}), at(3));
 }
 
+TEST(SlotIndex, ADeadSlotBroughtBackIsAsNew) {
+  SlotIndex index;
+  append_ready(index, 3);
+  index.set_receive_count(Slot{1}, 300);
+  index.erase(Slot{1});
+  index.skip_to(Slot{3 * kGroup});
+  for (const uint64_t slot : {uint64_t{1}, uint64_t{2 * kGroup}, kGroup + 7, 3 * kGroup - 1}) {
+    index.insert(Slot{slot}, at(slot));
+    EXPECT_TRUE(index.live(Slot{slot}));
+    EXPECT_FALSE(index.ready(Slot{slot}));
+    EXPECT_EQ(index.position(Slot{slot}), at(slot));
+    EXPECT_EQ(index.receive_count(Slot{slot}), 0u);
+  }
+  index.insert(Slot{5}, Position{8});  // before the page's base
+  EXPECT_EQ(index.position(Slot{5}), Position{8});
+  EXPECT_EQ(index.position(Slot{2}), at(2));
+  std::vector<uint64_t> live;
+  index.for_each_live([&](Slot slot) { live.push_back(raw(slot)); });
+  EXPECT_EQ(live, (std::vector<uint64_t>{0, 1, 2, 5, kGroup + 7, 2 * kGroup, 3 * kGroup - 1}));
+  EXPECT_EQ(index.append(at(1)), Slot{3 * kGroup});
+}
+
 TEST(SlotIndex, AStragglerHoldsItsPageAndNothingElse) {
   SlotIndex index;
   append_ready(index, 1);
