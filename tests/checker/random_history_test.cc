@@ -20,7 +20,7 @@ namespace {
 uint64_t seeds() {
   const char* wanted = std::getenv("MILLRACE_CHECKER_SEEDS");
   const uint64_t number = wanted == nullptr ? 0 : std::strtoull(wanted, nullptr, 10);
-  return number == 0 ? 12 : number;
+  return number == 0 ? 8 : number;
 }
 
 // `report` is made while the files are there to be quoted.
@@ -85,6 +85,7 @@ TEST(RandomHistory, ThePlantedViolationIsFound) {
     for (uint64_t seed = 1; seed <= seeds(); ++seed) {
       RandomSettings settings = mutation.settings;
       settings.seed = seed;
+      settings.operations = 1000;
       std::vector<RandomOperation> history = random_history(settings);
       if (!mutation.plant(history, seed * 0x9E3779B97F4A7C15ULL >> 20)) continue;
       ++planted;
