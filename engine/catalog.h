@@ -1,0 +1,49 @@
+// Catalog: which queues exist, as every shard sees them: its own copy, changed only by what the
+// catalog's log has made durable. Also the bodies of the catalog's records.
+//
+// Threads: shard-local (each shard has a copy).  Memory: a QueueInfo and two table entries a queue;
+// at most kQueuesMax.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "engine/records.h"
+#include "millrace/engine.h"
+
+namespace millrace::engine {
+
+class Catalog {
+ public:
+  // Both live until the queue is changed or removed; counters are zero.
+  const QueueInfo* find(std::string_view name) const;
+  const QueueInfo* find(QueueId id) const;
+  // By name, those that begin with `prefix` and are greater than `after`, at most `max`.
+  void list(std::string_view prefix, std::string_view after, uint32_t max,
+            std::vector<QueueInfo>* queues) const;
+  size_t size() const { return by_id_.size(); }
+
+  void put(const QueueInfo& queue);  // new, or new attributes for an id that is known
+  void remove(QueueId id);
+
+  template <class F>
+  void for_each(F&& f) const {
+    for (const auto& [name, queue] : by_name_)
+      f(*queue);
+  }
+
+ private:
+  std::map<std::string, std::unique_ptr<QueueInfo>, std::less<>> by_name_;
+  std::unordered_map<QueueId, QueueInfo*> by_id_;
+};
+
+// The body of a queue_put record, and back; nothing if it does not hold what it claims.
+std::vector<std::byte> encode_queue(const QueueInfo& queue);
+std::optional<QueueInfo> decode_queue(Bytes body);
+
+}  // namespace millrace::engine

@@ -1,0 +1,246 @@
+#include "engine/catalog_keeper.h"
+
+#include <algorithm>
+#include <array>
+
+#include "base/assert.h"
+#include "engine/limits.h"
+#include "storage/format.h"
+
+namespace millrace::engine {
+namespace {
+
+constexpr uint32_t kQueueIdMax = (1u << 31) - 1;  // a timer keeps 31 bits of it
+
+uint64_t record_bytes(uint64_t body_bytes) {
+  return padded8(sizeof(storage::RecordHeader) + body_bytes);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<CatalogKeeper>> CatalogKeeper::open(std::unique_ptr<storage::Disk> disk,
+                                                           const storage::LogOptions& options,
+                                                           const ReceiptKey& fresh_key, TimeMs now,
+                                                           std::string* message) {
+  std::unique_ptr<CatalogKeeper> keeper(new CatalogKeeper(std::move(disk)));
+  auto log = storage::Log::open(*keeper->disk_, options, message);
+  if (!log) return fail(log.error());
+  keeper->log_ = std::move(*log);
+  const auto report = keeper->log_->recover(keeper->log_->head(), *keeper, now);
+  if (!report) {
+    *message = "the catalog could not be recovered";
+    return fail(report.error());
+  }
+  keeper->report_ = *report;
+  if (!keeper->has_key_) {
+    keeper->key_ = fresh_key;
+    keeper->has_key_ = true;
+    if (const auto appended = keeper->append_meta(); !appended) return fail(appended.error());
+  }
+  return keeper;
+}
+
+CatalogKeeper::~CatalogKeeper() = default;
+
+void CatalogKeeper::set_shard_count(uint16_t shards) {
+  if (shards == shard_count_) return;
+  shard_count_ = shards;
+  (void)append_meta();  // a log that is fenced already says so at the first change
+}
+
+void CatalogKeeper::on_record(const storage::Record& record) {
+  switch (static_cast<RecordKind>(record.kind)) {
+    case RecordKind::queue_put:
+      if (const auto queue = decode_queue(record.body)) {
+        catalog_.put(*queue);
+        place(queue->id, record.position, record.body.size());
+        next_queue_id_ = std::max(next_queue_id_, raw(queue->id) + 1);
+      }
+      break;
+    case RecordKind::queue_delete:
+      if (const auto gone = read_head<QueueGone>(record.body)) {
+        catalog_.remove(QueueId{gone->queue_id});
+        unplace(QueueId{gone->queue_id});
+        next_queue_id_ = std::max(next_queue_id_, gone->queue_id + 1);
+      }
+      break;
+    case RecordKind::meta:
+      if (const auto meta = read_head<CatalogMeta>(record.body)) {
+        next_queue_id_ = std::max(next_queue_id_, meta->next_queue_id);
+        shard_count_ = meta->shard_count;
+        std::copy(std::begin(meta->receipt_key), std::end(meta->receipt_key), key_.begin());
+        has_key_ = true;
+        if (meta_placed_.bytes > 0) log_->remove_live(meta_placed_.position, meta_placed_.bytes);
+        meta_placed_ = {record.position, record_bytes(sizeof *meta)};
+        log_->add_live(meta_placed_.position, meta_placed_.bytes);
+      }
+      break;
+    default:
+      break;
+  }
+}
+
+void CatalogKeeper::place(QueueId queue, Position position, uint64_t body_bytes) {
+  unplace(queue);
+  const Placed placed{position, record_bytes(body_bytes)};
+  log_->add_live(placed.position, placed.bytes);
+  placed_[queue] = placed;
+}
+
+void CatalogKeeper::unplace(QueueId queue) {
+  const auto found = placed_.find(queue);
+  if (found == placed_.end()) return;
+  log_->remove_live(found->second.position, found->second.bytes);
+  placed_.erase(found);
+}
+
+// Live path and replay change the catalog by the same on_record().
+Status CatalogKeeper::append_put(const QueueInfo& queue) {
+  const auto body = encode_queue(queue);
+  const std::array<Bytes, 1> parts{Bytes(body)};
+  const auto position = log_->append(raw(RecordKind::queue_put), parts, true);
+  if (!position) return fail(position.error());
+  last_end_ = *position + record_bytes(body.size());
+  on_record({*position, raw(RecordKind::queue_put), body});
+  return {};
+}
+
+Status CatalogKeeper::append_meta() {
+  CatalogMeta meta{next_queue_id_, shard_count_, 0, {}};
+  std::copy(key_.begin(), key_.end(), std::begin(meta.receipt_key));
+  const std::array<Bytes, 1> parts{bytes_of(meta)};
+  const auto position = log_->append(raw(RecordKind::meta), parts, true);
+  if (!position) return fail(position.error());
+  last_end_ = *position + record_bytes(sizeof meta);
+  on_record({*position, raw(RecordKind::meta), bytes_of(meta)});
+  return {};
+}
+
+// --- changes ---
+
+void CatalogKeeper::on_admin(MailPtr mail, TimeMs now, Mailbox& mailbox) {
+  if (log_->fenced()) return refuse(*mail, Errc::shard_fenced, {}, mailbox);
+  if (mail->admin == AdminKind::create) {
+    QueueInfo& wanted = mail->queues.front();
+    if (const QueueInfo* known = catalog_.find(wanted.name)) {
+      if (known->attributes == wanted.attributes) return accept(*mail, known->id, known);
+      return refuse(*mail, Errc::queue_exists, "it exists with other attributes", mailbox);
+    }
+    if (catalog_.size() >= kQueuesMax || next_queue_id_ > kQueueIdMax)
+      return refuse(*mail, Errc::over_limit, "there are as many queues as there may be", mailbox);
+    wanted.id = QueueId{next_queue_id_};
+    wanted.created_at_ms = now.value;
+    if (const auto put = append_put(wanted); !put) return refuse(*mail, put.error(), {}, mailbox);
+    return accept(*mail, wanted.id, catalog_.find(wanted.id));
+  }
+  const QueueInfo* known = catalog_.find(mail->queue);
+  if (known == nullptr) return refuse(*mail, Errc::queue_not_found, {}, mailbox);
+  if (mail->admin == AdminKind::set) {
+    QueueInfo wanted = *known;
+    wanted.attributes = mail->queues.front().attributes;
+    if (!(wanted.attributes == known->attributes))
+      if (const auto put = append_put(wanted); !put) return refuse(*mail, put.error(), {}, mailbox);
+    return accept(*mail, mail->queue, catalog_.find(mail->queue));
+  }
+  const QueueGone body{raw(mail->queue), 0};
+  const std::array<Bytes, 1> parts{bytes_of(body)};
+  const auto position = log_->append(raw(RecordKind::queue_delete), parts, true);
+  if (!position) return refuse(*mail, position.error(), {}, mailbox);
+  last_end_ = *position + record_bytes(sizeof body);
+  on_record({*position, raw(RecordKind::queue_delete), bytes_of(body)});
+  accept(*mail, mail->queue, nullptr);
+}
+
+void CatalogKeeper::refuse(const Mail& mail, Errc error, std::string detail, Mailbox& mailbox) {
+  auto answer = std::make_unique<Mail>();
+  answer->kind = MailKind::admin_answer;
+  answer->job = mail.job;
+  answer->error = error;
+  answer->detail = std::move(detail);
+  mailbox.post(mail.from, std::move(answer));
+}
+
+void CatalogKeeper::accept(const Mail& mail, QueueId queue, const QueueInfo* now_is) {
+  Change change{.end = last_end_, .asker = mail.from, .asker_job = mail.job, .queue = queue};
+  if (now_is != nullptr) change.now_is.push_back(*now_is);
+  waiting_.push(std::move(change));
+}
+
+void CatalogKeeper::tell_durable(Mailbox& mailbox) {
+  while (!waiting_.empty() && waiting_.front().end <= log_->durable()) {
+    Change change = waiting_.pop();
+    const uint64_t number = next_change_++;
+    change.acks_left = mailbox.shards();
+    for (uint16_t shard = 0; shard < mailbox.shards(); ++shard) {
+      auto mail = std::make_unique<Mail>();
+      mail->kind = MailKind::catalog_change;
+      mail->job = number;
+      mail->queue = change.queue;
+      mail->queues = change.now_is;
+      mailbox.post(ShardId{shard}, std::move(mail));
+    }
+    telling_.emplace(number, std::move(change));
+  }
+}
+
+void CatalogKeeper::on_applied(const Mail& mail, Mailbox& mailbox) {
+  const auto found = telling_.find(mail.job);
+  MR_ASSERT(found != telling_.end());
+  if (--found->second.acks_left > 0) return;
+  auto answer = std::make_unique<Mail>();
+  answer->kind = MailKind::admin_answer;
+  answer->job = found->second.asker_job;
+  answer->queues = std::move(found->second.now_is);
+  mailbox.post(found->second.asker, std::move(answer));
+  telling_.erase(found);
+}
+
+// --- the turn ---
+
+void CatalogKeeper::tick(TimeMs now, Mailbox& mailbox) {
+  std::array<storage::Completion, 16> done;
+  while (const size_t n = disk_->reap(done)) {
+    for (size_t i = 0; i < n; ++i)
+      if (log_->owns_token(done[i].token)) log_->on_completion(done[i], now);
+    if (n < done.size()) break;
+  }
+  if (head_cleaned_) {
+    // What it held was written by an earlier turn.
+    head_cleaned_ = false;
+    if (log_->live_bytes(log_->segment_of(log_->head())) == 0) log_->free_head();
+  }
+  if (!log_->fenced() && log_->needs_cleaning()) clean();
+  if (!log_->fenced()) (void)log_->write_batch(now);  // a failure fences, seen next
+  tell_durable(mailbox);
+  if (log_->fenced()) {
+    while (!waiting_.empty()) {
+      const Change change = waiting_.pop();
+      Mail asked;
+      asked.from = change.asker;
+      asked.job = change.asker_job;
+      refuse(asked, Errc::shard_fenced, {}, mailbox);
+    }
+    return;
+  }
+  log_->start_jobs(now);
+}
+
+void CatalogKeeper::clean() {
+  while (const auto record = log_->next_head_record()) {
+    if (static_cast<RecordKind>(record->kind) != RecordKind::queue_put) continue;
+    const auto queue = decode_queue(record->body);
+    if (!queue) continue;
+    const auto placed = placed_.find(queue->id);
+    if (placed == placed_.end() || placed->second.position != record->position) continue;
+    if (!append_put(*queue)) return;
+  }
+  if (!append_meta()) return;
+  head_cleaned_ = true;
+}
+
+bool CatalogKeeper::idle() const {
+  return waiting_.empty() && telling_.empty() && log_->end() == log_->written() &&
+         (log_->durable() == log_->written() || log_->fenced());
+}
+
+}  // namespace millrace::engine

@@ -1,0 +1,93 @@
+// CatalogKeeper: the one writer of the catalog: its log, the next queue id, the receipt key. Lives
+// on shard 0.
+//
+// A change is decided against the newest state, appended, and synced (always, whatever the server's
+// durability); then every shard is told, and when all know it the shard that asked gets its answer.
+// Changes are told in the order decided. An answer that needs no record ("it exists already") goes
+// the same way, so it never runs ahead of the change it speaks of.
+//
+// Queue ids are never reused: meta records carry the next one past every cleaning.
+//
+// Threads: shard 0's.  Memory: the catalog once more, and changes under way.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <unordered_map>
+
+#include "engine/catalog.h"
+#include "engine/mailbox.h"
+#include "engine/receipt.h"
+#include "engine/ring_queue.h"
+#include "storage/log.h"
+
+namespace millrace::engine {
+
+class CatalogKeeper final : public storage::ReplaySink {
+ public:
+  // Opens and recovers the catalog's log on `disk`; makes a receipt key from `fresh_key` if there
+  // is none yet. Errors: Log's.
+  static Result<std::unique_ptr<CatalogKeeper>> open(std::unique_ptr<storage::Disk> disk,
+                                                     const storage::LogOptions& options,
+                                                     const ReceiptKey& fresh_key, TimeMs now,
+                                                     std::string* message);
+  ~CatalogKeeper() override;
+
+  const Catalog& catalog() const { return catalog_; }
+  const ReceiptKey& receipt_key() const { return key_; }
+  uint16_t shard_count() const { return shard_count_; }  // 0: a new directory
+  void set_shard_count(uint16_t shards);
+  const storage::RecoveryReport& recovery() const { return report_; }
+
+  void on_admin(MailPtr mail, TimeMs now, Mailbox& mailbox);
+  void on_applied(const Mail& mail, Mailbox& mailbox);
+  // Its part of a turn: completions, a write, the answers a sync allows, the next sync.
+  void tick(TimeMs now, Mailbox& mailbox);
+  TimeMs next_deadline() const { return log_->next_deadline(); }
+  bool idle() const;
+  Status close(TimeMs now) { return log_->close(now); }
+
+  void on_record(const storage::Record& record) override;
+
+ private:
+  struct Change {
+    Position end{};
+    ShardId asker{};
+    uint64_t asker_job = 0;
+    QueueId queue{};
+    std::vector<QueueInfo> now_is{};  // one: put; none: removed
+    uint32_t acks_left = 0;
+  };
+  struct Placed {
+    Position position{};
+    uint64_t bytes = 0;
+  };
+
+  explicit CatalogKeeper(std::unique_ptr<storage::Disk> disk) : disk_(std::move(disk)) {}
+  void place(QueueId queue, Position position, uint64_t body_bytes);
+  void unplace(QueueId queue);
+  Status append_put(const QueueInfo& queue);
+  Status append_meta();
+  void refuse(const Mail& mail, Errc error, std::string detail, Mailbox& mailbox);
+  void accept(const Mail& mail, QueueId queue, const QueueInfo* now_is);
+  void tell_durable(Mailbox& mailbox);
+  void clean();
+
+  std::unique_ptr<storage::Disk> disk_;
+  std::unique_ptr<storage::Log> log_;
+  storage::RecoveryReport report_;
+  Catalog catalog_;
+  std::unordered_map<QueueId, Placed> placed_;
+  Placed meta_placed_;
+  ReceiptKey key_{};
+  bool has_key_ = false;
+  uint32_t next_queue_id_ = 1;
+  uint16_t shard_count_ = 0;
+  RingQueue<Change> waiting_;  // for a sync
+  std::unordered_map<uint64_t, Change> telling_;
+  uint64_t next_change_ = 1;
+  Position last_end_{};
+  bool head_cleaned_ = false;
+};
+
+}  // namespace millrace::engine

@@ -1,0 +1,63 @@
+#include "engine/cleaner.h"
+
+#include "engine/limits.h"
+#include "storage/format.h"
+
+namespace millrace::engine {
+
+bool Cleaner::step() {
+  storage::Log& log = state_.log();
+  if (walked_ || log.fenced()) return false;
+  if (!walking_ && !log.needs_cleaning()) return false;
+  walking_ = true;
+  uint64_t bytes = 0;
+  for (uint32_t records = 0;
+       records < kCleanedRecordsPerTickMax && bytes < kCarriedBytesPerTickMax;) {
+    const auto record = log.next_head_record();
+    if (!record) {
+      walked_ = state_.tell_slot_ends(log.segment_of(log.head())).has_value();
+      return walked_;
+    }
+    // Records without messages cost only the walk.
+    const auto kind = static_cast<RecordKind>(record->kind);
+    if (kind != RecordKind::enqueue && kind != RecordKind::carry) continue;
+    ++records;
+    const auto carried = carry_alive(*record);
+    if (!carried) return false;  // no space for now: the walk goes on with the next record
+    bytes += *carried;
+  }
+  carried_bytes_ += bytes;
+  return true;
+}
+
+Result<uint64_t> Cleaner::carry_alive(const storage::Record& record) {
+  const bool carry = static_cast<RecordKind>(record.kind) == RecordKind::carry;
+  const size_t head_bytes = carry ? sizeof(CarryHead) : sizeof(EnqueueHead);
+  static_assert(offsetof(EnqueueHead, first_slot) == offsetof(CarryHead, slot));
+  if (record.body.size() < head_bytes) return uint64_t{0};
+  Partition* partition = state_.find(QueueId{read_at<uint32_t>(record.body)});
+  if (partition == nullptr) return uint64_t{0};
+  const uint32_t count = carry ? 1 : read_at<uint32_t>(record.body, offsetof(EnqueueHead, count));
+  const uint64_t first_slot = read_at<uint64_t>(record.body, offsetof(EnqueueHead, first_slot));
+  const Position body = record.position + sizeof(storage::RecordHeader);
+  uint64_t bytes = 0;
+  size_t offset = head_bytes;
+  for (uint32_t i = 0; i < count && record.body.size() - offset >= sizeof(MessageHeader); ++i) {
+    const auto header = read_at<MessageHeader>(record.body, offset);
+    const auto carried = state_.carry(*partition, Slot{first_slot + i}, body + offset);
+    if (!carried) return fail(carried.error());
+    bytes += *carried;
+    offset += message_stride(header);
+  }
+  return bytes;
+}
+
+void Cleaner::free_head() {
+  storage::Log& log = state_.log();
+  if (!walked_ || log.fenced() || log.end() != log.written()) return;
+  if (log.live_bytes(log.segment_of(log.head())) != 0) return;
+  log.free_head();
+  walking_ = walked_ = false;
+}
+
+}  // namespace millrace::engine

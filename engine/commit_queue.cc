@@ -1,0 +1,93 @@
+#include "engine/commit_queue.h"
+
+#include "base/assert.h"
+#include "base/planted.h"
+
+namespace millrace::engine {
+namespace {
+
+// A mail outlives the turn and crosses to another thread: it takes the messages along.
+void copy_deliveries(std::span<const Delivery> deliveries, Mail& mail) {
+  size_t bytes = 0;
+  for (const Delivery& delivery : deliveries)
+    bytes += delivery.message.size();
+  mail.bytes.reserve(bytes);
+  mail.deliveries.reserve(deliveries.size());
+  for (const Delivery& delivery : deliveries) {
+    const size_t offset = mail.bytes.size();
+    mail.bytes.insert(mail.bytes.end(), delivery.message.begin(), delivery.message.end());
+    mail.deliveries.push_back(delivery);
+    mail.deliveries.back().message = Bytes{mail.bytes.data() + offset, delivery.message.size()};
+  }
+}
+
+}  // namespace
+
+std::span<const Errc> all_ok(size_t count) {
+  static constexpr std::array<Errc, kBatchMessagesMax> kOk{};
+  static_assert(Errc{} == Errc::ok);
+  MR_ASSERT(count <= kOk.size());
+  return {kOk.data(), count};
+}
+
+void CommitQueue::park(Level level, Parked parked) {
+  if (base::planted(base::Bug::ack_before_sync)) level = Level::written;
+  auto& parked_before = queue(level);
+  MR_ASSERT(parked_before.empty() || parked_before.back().end <= parked.end);
+  parked_before.push(std::move(parked));
+}
+
+void CommitQueue::deliver(Parked& parked, Errc error, std::span<const Delivery> deliveries,
+                          Mailbox& mailbox) {
+  switch (parked.kind) {
+    case Parked::Kind::send: {
+      SendReply reply = parked.send;
+      if (error != Errc::ok) reply = SendReply{.error = error};
+      parked.to.sink->on_send(parked.to.token, reply);
+      break;
+    }
+    case Parked::Kind::receive:
+      parked.to.sink->on_receive(parked.to.token, {error, deliveries});
+      break;
+    case Parked::Kind::results: {
+      const auto results =
+          parked.results ? std::span<const Errc>(*parked.results) : all_ok(parked.count);
+      parked.to.sink->on_results(parked.to.token,
+                                 {error, error == Errc::ok ? results : std::span<const Errc>()});
+      break;
+    }
+    case Parked::Kind::mail:
+      if (error != Errc::ok)
+        parked.mail->error = error;
+      else
+        copy_deliveries(deliveries, *parked.mail);
+      mailbox.post(parked.mail_to, std::move(parked.mail));
+      break;
+  }
+}
+
+void CommitQueue::fail_all(Errc error, Mailbox& mailbox) {
+  gathering_.clear();
+  for (auto* parked : {&written_, &durable_})
+    while (!parked->empty()) {
+      Parked next = parked->pop();
+      if (!gone(next)) deliver(next, error, {}, mailbox);
+    }
+}
+
+void CommitQueue::cancel(const ReplySink* sink) {
+  for (auto* parked : {&written_, &durable_})
+    for (size_t i = 0; i < parked->size(); ++i)
+      if ((*parked)[i].to.sink == sink) (*parked)[i].to.sink = nullptr;
+}
+
+void CommitQueue::cancel_receives(ReplyTo reply) {
+  for (size_t i = 0; i < written_.size(); ++i) {
+    Parked& parked = written_[i];
+    if (parked.kind == Parked::Kind::receive && parked.to.sink == reply.sink &&
+        parked.to.token == reply.token)
+      parked.to.sink = nullptr;
+  }
+}
+
+}  // namespace millrace::engine

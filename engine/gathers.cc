@@ -1,0 +1,307 @@
+#include "engine/gathers.h"
+
+#include <algorithm>
+
+#include "base/assert.h"
+#include "engine/limits.h"
+
+namespace millrace::engine {
+
+// --- asking ---
+
+uint64_t Gathers::start(Gather gather) {
+  const uint64_t job = next_job_++;
+  gathers_.emplace(job, std::move(gather));
+  return job;
+}
+
+bool Gathers::full() const {
+  return gathers_.size() >= kGathersPerShardMax;
+}
+
+void Gathers::ask_all(uint64_t job, MailKind kind, const std::function<void(Mail&)>& fill) {
+  const uint16_t shards = parts_.mailbox.shards();
+  gathers_.at(job).parts_left = shards;
+  for (uint16_t shard = 0; shard < shards; ++shard) {
+    auto mail = std::make_unique<Mail>();
+    mail->kind = kind;
+    mail->job = job;
+    fill(*mail);
+    parts_.mailbox.post(ShardId{shard}, std::move(mail));
+  }
+}
+
+void Gathers::ack(std::span<const Receipt> receipts, std::vector<Errc> results, ReplyTo to) {
+  if (full()) return to.sink->on_results(to.token, {Errc::over_limit, {}});
+  const uint16_t shards = parts_.mailbox.shards();
+  std::vector<MailPtr> mails(shards);
+  Gather gather{.kind = MailKind::ack, .to = to};
+  gather.order.resize(shards);
+  for (uint32_t i = 0; i < receipts.size(); ++i) {
+    if (results[i] != Errc::ok) continue;
+    const uint16_t shard = raw(shard_of(receipts[i].shard_slot));
+    if (mails[shard] == nullptr) mails[shard] = std::make_unique<Mail>();
+    mails[shard]->receipts.push_back(receipts[i]);
+    gather.order[shard].push_back(i);
+  }
+  gather.results = std::move(results);
+  for (const auto& mail : mails)
+    gather.parts_left += mail != nullptr;
+  if (gather.parts_left == 0) return finish(gather);
+  const uint64_t job = start(std::move(gather));
+  for (uint16_t shard = 0; shard < shards; ++shard) {
+    if (mails[shard] == nullptr) continue;
+    mails[shard]->kind = MailKind::ack;
+    mails[shard]->job = job;
+    parts_.mailbox.post(ShardId{shard}, std::move(mails[shard]));
+  }
+}
+
+void Gathers::extend(std::span<const ExtendEntry> entries, std::vector<Errc> results, ReplyTo to) {
+  if (full()) return to.sink->on_results(to.token, {Errc::over_limit, {}});
+  const uint16_t shards = parts_.mailbox.shards();
+  std::vector<MailPtr> mails(shards);
+  Gather gather{.kind = MailKind::extend, .to = to};
+  gather.order.resize(shards);
+  for (uint32_t i = 0; i < entries.size(); ++i) {
+    if (results[i] != Errc::ok) continue;
+    const uint16_t shard = raw(shard_of(entries[i].receipt.shard_slot));
+    if (mails[shard] == nullptr) mails[shard] = std::make_unique<Mail>();
+    mails[shard]->entries.push_back(entries[i]);
+    gather.order[shard].push_back(i);
+  }
+  gather.results = std::move(results);
+  for (const auto& mail : mails)
+    gather.parts_left += mail != nullptr;
+  if (gather.parts_left == 0) return finish(gather);
+  const uint64_t job = start(std::move(gather));
+  for (uint16_t shard = 0; shard < shards; ++shard) {
+    if (mails[shard] == nullptr) continue;
+    mails[shard]->kind = MailKind::extend;
+    mails[shard]->job = job;
+    parts_.mailbox.post(ShardId{shard}, std::move(mails[shard]));
+  }
+}
+
+void Gathers::peek(const PeekRequest& request, ReplyTo to) {
+  if (full()) return to.sink->on_peek(to.token, {Errc::over_limit, {}});
+  const uint64_t job =
+      start({.kind = MailKind::peek, .to = to, .messages_max = request.messages_max});
+  gathers_.at(job).answers.resize(parts_.mailbox.shards());
+  ask_all(job, MailKind::peek, [&](Mail& mail) {
+    mail.queue = request.queue;
+    mail.messages_max = request.messages_max;
+    mail.states = request.states;
+  });
+}
+
+void Gathers::purge(QueueId queue, ReplyTo to) {
+  if (full()) return to.sink->on_queues(to.token, {Errc::over_limit, {}, {}});
+  const uint64_t job = start({.kind = MailKind::purge, .to = to});
+  ask_all(job, MailKind::purge, [&](Mail& mail) { mail.queue = queue; });
+}
+
+void Gathers::counters(std::vector<QueueInfo> queues, ReplyTo to) {
+  if (full()) return to.sink->on_queues(to.token, {Errc::over_limit, {}, {}});
+  std::vector<QueueId> ids;
+  ids.reserve(queues.size());
+  for (const QueueInfo& queue : queues)
+    ids.push_back(queue.id);
+  const uint64_t job = start({.kind = MailKind::counters, .to = to, .queues = std::move(queues)});
+  ask_all(job, MailKind::counters, [&](Mail& mail) { mail.queue_ids = ids; });
+}
+
+void Gathers::shard_stats(Durability durability, ReplyTo to) {
+  if (full()) return to.sink->on_stats(to.token, {Errc::over_limit, {}, {}});
+  const uint64_t job = start({.kind = MailKind::shard_stats, .to = to, .durability = durability});
+  gathers_.at(job).stats.resize(parts_.mailbox.shards());
+  ask_all(job, MailKind::shard_stats, [](Mail&) {});
+}
+
+void Gathers::cancel_all(const ReplySink* sink) {
+  for (auto& [job, gather] : gathers_)
+    if (gather.to.sink == sink) gather.to.sink = nullptr;
+}
+
+// --- a part asked of this shard ---
+
+MailPtr Gathers::answer_to(const Mail& mail) const {
+  auto answer = std::make_unique<Mail>();
+  answer->kind = MailKind::part_answer;
+  answer->job = mail.job;
+  return answer;
+}
+
+void Gathers::answer_when(ShardState::Wait wait, const Mail& asked, MailPtr answer) {
+  if (wait.end == Position{}) return parts_.mailbox.post(asked.from, std::move(answer));
+  parts_.commits.park(park_level(wait.durable), {.end = wait.end,
+                                                 .kind = Parked::Kind::mail,
+                                                 .mail_to = asked.from,
+                                                 .mail = std::move(answer)});
+}
+
+void Gathers::on_ack(Mail& mail) {
+  auto answer = answer_to(mail);
+  answer->results.resize(mail.receipts.size());
+  const auto wait = parts_.state.ack(mail.receipts, answer->results,
+                                     [&](QueueId queue) { return parts_.waits_durable(queue); });
+  answer->error = wait.error();
+  answer_when(wait.value_or({}), mail, std::move(answer));
+}
+
+void Gathers::on_extend(Mail& mail) {
+  auto answer = answer_to(mail);
+  answer->results.resize(mail.entries.size());
+  const auto wait = parts_.state.extend(mail.entries, answer->results, parts_.now,
+                                        [&](QueueId queue) { return parts_.waits_durable(queue); });
+  answer->error = wait.error();
+  for (const ExtendEntry& entry : mail.entries)
+    if (entry.visibility_ms == 0)
+      if (Partition* partition = parts_.state.find(QueueId{entry.receipt.queue_id}))
+        receives_.something_ready(*partition);
+  answer_when(wait.value_or({}), mail, std::move(answer));
+}
+
+void peek_partition(ShardState& state, Partition& partition, uint32_t messages_max, uint8_t states,
+                    Mail* mail) {
+  const SlotIndex& index = partition.index();
+  storage::Log& log = state.log();
+  const auto add = [&](Slot slot) {
+    const auto status = partition.status(slot, state.timers());
+    if ((states >> static_cast<uint8_t>(status.state) & 1) == 0) return;
+    const Position at = index.position(slot);
+    const Bytes message{log.at(at), message_stride(message_at(log, at))};
+    mail->bytes.insert(mail->bytes.end(), message.begin(), message.end());
+    // finish() points each at its bytes in the mail, which lie one after the other.
+    mail->peeked.push_back({pack_shard_slot(state.shard(), slot), sent_at(log, at), status.due,
+                            index.receive_count(slot), status.state, message});
+  };
+  const bool only_ready = states == 1 << static_cast<uint8_t>(MessageState::ready);
+  Slot from{0};
+  while (mail->peeked.size() < messages_max) {
+    const auto slot =
+        only_ready ? index.next_ready(from, partition.visible_end()) : index.next_live(from);
+    if (!slot || *slot >= partition.visible_end()) break;
+    add(*slot);
+    from = *slot + 1;
+  }
+}
+
+void Gathers::on_peek(const Mail& mail) {
+  auto answer = answer_to(mail);
+  if (Partition* partition = parts_.state.find(mail.queue))
+    peek_partition(parts_.state, *partition, mail.messages_max, mail.states, answer.get());
+  parts_.mailbox.post(mail.from, std::move(answer));
+}
+
+void Gathers::on_purge(const Mail& mail) {
+  auto answer = answer_to(mail);
+  Partition* partition = parts_.state.find(mail.queue);
+  if (partition == nullptr) {
+    answer->error = Errc::queue_not_found;
+    return parts_.mailbox.post(mail.from, std::move(answer));
+  }
+  const auto end = parts_.state.purge(*partition);
+  answer->error = end.error();
+  answer_when({end.value_or({}), parts_.waits_durable(mail.queue)}, mail, std::move(answer));
+}
+
+void Gathers::on_counters(const Mail& mail) {
+  auto answer = answer_to(mail);
+  answer->counters.reserve(mail.queue_ids.size());
+  for (const QueueId queue : mail.queue_ids) {
+    const Partition* partition = parts_.state.find(queue);
+    answer->counters.push_back(partition == nullptr ? QueueCounters{}
+                                                    : partition->counters(parts_.state.log()));
+  }
+  parts_.mailbox.post(mail.from, std::move(answer));
+}
+
+void Gathers::on_shard_stats(const Mail& mail, const ShardStats& stats) {
+  auto answer = answer_to(mail);
+  answer->stats = stats;
+  parts_.mailbox.post(mail.from, std::move(answer));
+}
+
+// --- answers ---
+
+void Gathers::on_part(MailPtr mail) {
+  const auto found = gathers_.find(mail->job);
+  if (found == gathers_.end()) return;
+  Gather& gather = found->second;
+  if (mail->error != Errc::ok) {
+    gather.error = mail->error;
+  } else {
+    switch (gather.kind) {
+      case MailKind::ack:
+      case MailKind::extend: {
+        const auto& order = gather.order[raw(mail->from)];
+        for (size_t i = 0; i < order.size(); ++i)
+          gather.results[order[i]] = mail->results[i];
+        break;
+      }
+      case MailKind::counters:
+        for (size_t i = 0; i < gather.queues.size(); ++i) {
+          QueueCounters& sum = gather.queues[i].counters;
+          const QueueCounters& part = mail->counters[i];
+          for (const auto field :
+               {&QueueCounters::ready, &QueueCounters::leased, &QueueCounters::delayed,
+                &QueueCounters::bytes, &QueueCounters::sent, &QueueCounters::received,
+                &QueueCounters::acked, &QueueCounters::expired, &QueueCounters::empty_receives})
+            sum.*field += part.*field;
+          if (part.oldest_sent_at_ms != 0 &&
+              (sum.oldest_sent_at_ms == 0 || part.oldest_sent_at_ms < sum.oldest_sent_at_ms))
+            sum.oldest_sent_at_ms = part.oldest_sent_at_ms;
+        }
+        break;
+      case MailKind::shard_stats:
+        gather.stats[raw(mail->from)] = mail->stats;
+        break;
+      case MailKind::peek:
+        gather.answers[raw(mail->from)] = std::move(mail);
+        break;
+      default:
+        break;  // purge: the answer is all
+    }
+  }
+  if (--gather.parts_left > 0) return;
+  Gather done = std::move(gather);
+  gathers_.erase(found);
+  finish(done);
+}
+
+void Gathers::finish(Gather& gather) {
+  ReplySink* sink = gather.to.sink;
+  const uint64_t token = gather.to.token;
+  if (sink == nullptr) return;
+  switch (gather.kind) {
+    case MailKind::ack:
+    case MailKind::extend:
+      // A part that failed as a whole fails the request: which entries it was does not matter to
+      // who must ask again.
+      if (gather.error != Errc::ok) return sink->on_results(token, {gather.error, {}});
+      return sink->on_results(token, {Errc::ok, gather.results});
+    case MailKind::peek: {
+      std::vector<PeekedMessage> messages;
+      for (const MailPtr& answer : gather.answers) {
+        if (answer == nullptr) continue;
+        size_t offset = 0;
+        for (PeekedMessage& peeked : answer->peeked) {
+          if (messages.size() == gather.messages_max) break;
+          peeked.message = Bytes{answer->bytes.data() + offset, peeked.message.size()};
+          offset += peeked.message.size();
+          messages.push_back(peeked);
+        }
+      }
+      return sink->on_peek(token, {gather.error, messages});
+    }
+    case MailKind::counters:
+      return sink->on_queues(token, {gather.error, {}, gather.queues});
+    case MailKind::shard_stats:
+      return sink->on_stats(token, {gather.error, gather.stats, gather.durability});
+    default:
+      return sink->on_queues(token, {gather.error, {}, {}});
+  }
+}
+
+}  // namespace millrace::engine

@@ -1,0 +1,41 @@
+// The bounds that keep the engine's memory finite. Reaching one is answered by over_limit
+// (requests) or batch_too_large; docs/operations.md lists them.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace millrace::engine {
+
+inline constexpr uint32_t kShardsMax = 64;
+inline constexpr uint32_t kQueuesMax = 10'000;
+// Leased and delayed messages of one shard: each has a timer of 32 bytes.
+inline constexpr uint64_t kTimersPerShardMax = 20'000'000;
+// Waiting receives and subscriptions of one shard.
+inline constexpr uint32_t kWaitersPerShardMax = 100'000;
+// Requests of one shard that wait for other shards.
+inline constexpr uint32_t kGathersPerShardMax = 100'000;
+inline constexpr uint32_t kPeekMessagesMax = 1'000;
+inline constexpr uint32_t kListQueuesMax = 1'000;
+
+// Work of one tick, so that a tick stays short.
+inline constexpr uint32_t kTimersPerTickMax = 10'000;
+inline constexpr uint32_t kServePassesPerTickMax = 4;
+inline constexpr uint32_t kServedPerLineMax =
+    1'024;  // leases given to one queue's waiters in a pass
+inline constexpr uint32_t kCarriedBytesPerTickMax = 256u << 10;
+inline constexpr uint32_t kCleanedRecordsPerTickMax = 64;
+inline constexpr uint32_t kMailPerTickMax = 4'096;
+
+inline constexpr size_t kMailboxMails = 256;  // between two shards, each way; more waits outside
+// Receives of one queue under way at one other shard: enough to hide the hop, few enough not to
+// stampede over one new message.
+inline constexpr uint32_t kRemoteReceivesPerQueueMax = 8;
+
+inline constexpr uint16_t kCatalogLogId = 0x1000;  // shards have their number
+inline constexpr uint64_t kCatalogSegmentBytes = 256u << 10;
+// A checkpoint is taken once this much log would have to be replayed, if writing it down is quick.
+inline constexpr uint64_t kCheckpointLogBytes = 1u << 30;
+inline constexpr uint64_t kCheckpointMessagesMax = 100'000;
+
+}  // namespace millrace::engine

@@ -1,0 +1,352 @@
+#include "engine/partition.h"
+
+#include <algorithm>
+
+#include "base/assert.h"
+#include "base/hash.h"
+
+namespace millrace::engine {
+namespace {
+
+// Sums what leaves one segment before telling the log: runs of a record lie next to each other.
+class Removal {
+ public:
+  Removal(storage::Log& log, SegmentBytes& bytes) : log_(log), bytes_(bytes) {}
+  ~Removal() { settle(); }
+  Removal(const Removal&) = delete;
+  Removal& operator=(const Removal&) = delete;
+
+  void add(Position position, uint64_t cost) {
+    if (sum_ != 0 && log_.segment_of(position) != log_.segment_of(position_)) settle();
+    position_ = position;
+    sum_ += cost;
+  }
+
+ private:
+  void settle() {
+    if (sum_ == 0) return;
+    log_.remove_live(position_, sum_);
+    bytes_.remove(log_.segment_of(position_), sum_);
+    sum_ = 0;
+  }
+
+  storage::Log& log_;
+  SegmentBytes& bytes_;
+  Position position_{};
+  uint64_t sum_ = 0;
+};
+
+void push_run(std::vector<SlotRun>* runs, size_t first_run, Slot slot, uint32_t count) {
+  if (runs->size() > first_run && runs->back().first_slot + runs->back().count == raw(slot)) {
+    runs->back().count += count;
+    return;
+  }
+  runs->push_back({raw(slot), count, 0});
+}
+
+}  // namespace
+
+uint64_t live_cost(const MessageHeader& header) {
+  // The first message of an enqueue record has offset 32, of a carry 40, any other 48 or more:
+  // strides are at least 16.
+  const bool first = header.record_offset <= sizeof(CarryHead);
+  return message_stride(header) + (first ? 16 + header.record_offset : 0);
+}
+
+const MessageHeader& message_at(const storage::Log& log, Position position) {
+  return *reinterpret_cast<const MessageHeader*>(log.at(position));
+}
+
+TimeMs sent_at(const storage::Log& log, Position position) {
+  const std::byte* message = log.at(position);
+  const auto& header = *reinterpret_cast<const MessageHeader*>(message);
+  int64_t ms = 0;
+  std::memcpy(&ms, message - header.record_offset + offsetof(EnqueueHead, sent_at_ms), sizeof ms);
+  return TimeMs{ms};
+}
+
+Partition::Status Partition::status(Slot slot, const TimerWheel& timers) const {
+  const TimerId timer = index_->timer(slot);
+  if (timer == kNoTimer) return {MessageState::ready, TimeMs{0}};
+  const bool leased = timers.target(timer).kind == TimerKind::lease;
+  return {leased ? MessageState::leased : MessageState::delayed, timers.deadline(timer)};
+}
+
+uint32_t Partition::choose(const storage::Log& log, uint32_t messages_max, uint32_t bytes_max,
+                           std::vector<SlotRun>* runs) const {
+  const size_t first_run = runs->size();
+  uint32_t chosen = 0;
+  uint64_t bytes = 0;
+  Slot from{0};
+  while (chosen < messages_max) {
+    const auto slot = index_->next_ready(from, visible_end_);
+    if (!slot) break;
+    const uint32_t ready = index_->ready_run(*slot, messages_max - chosen, visible_end_);
+    uint32_t taken = 0;
+    bool full = false;
+    for (; taken < ready; ++taken) {
+      bytes += message_stride(message_at(log, index_->position(*slot + taken)));
+      if (bytes > bytes_max && chosen + taken > 0) {
+        full = true;
+        break;
+      }
+    }
+    if (taken > 0) push_run(runs, first_run, *slot, taken);
+    chosen += taken;
+    if (full) break;
+    from = *slot + taken;
+  }
+  return chosen;
+}
+
+Partition::Verdict Partition::judge_ack(Slot slot, uint32_t generation) const {
+  if (!index_->live(slot)) return Verdict::nothing;
+  return generation < index_->receive_count(slot) ? Verdict::receipt_expired : Verdict::act;
+}
+
+Partition::Verdict Partition::judge_extend(Slot slot, uint32_t generation,
+                                           const TimerWheel& timers) const {
+  if (!index_->live(slot)) return Verdict::gone;
+  const uint32_t count = index_->receive_count(slot);
+  if (generation < count) return Verdict::receipt_expired;
+  const TimerId timer = index_->timer(slot);
+  const bool leased = timer != kNoTimer && timers.target(timer).kind == TimerKind::lease;
+  return leased && generation == count ? Verdict::act : Verdict::not_leased;
+}
+
+void Partition::place(Slot slot, Position position) {
+  if (slot >= index_->end()) {
+    if (index_->live_count() == 0) {
+      if (slot > index_->end()) index_->start_at(slot);
+      index_->append(position);
+    } else {
+      index_->append_at(slot, position);
+    }
+  } else if (index_->live(slot)) {
+    index_->move(slot, position);
+  } else {
+    index_->insert(slot, position);
+  }
+}
+
+void Partition::stop_timer(const PartitionContext& context, Slot slot) {
+  const TimerId timer = index_->timer(slot);
+  if (timer == kNoTimer) return;
+  --(context.timers.target(timer).kind == TimerKind::lease ? leased_ : delayed_);
+  context.timers.stop(timer);
+  index_->set_timer(slot, kNoTimer);
+}
+
+void Partition::start_timer(const PartitionContext& context, Slot slot, TimerKind kind,
+                            TimeMs due) {
+  stop_timer(context, slot);
+  index_->set_ready(slot, false);
+  index_->set_timer(slot, context.timers.start(due, {raw(queue_), kind, slot}));
+  ++(kind == TimerKind::lease ? leased_ : delayed_);
+}
+
+void Partition::apply_enqueue(const PartitionContext& context, const EnqueueHead& head, Bytes run,
+                              Position run_position) {
+  uint64_t cost = 0;
+  size_t offset = 0;
+  for (uint32_t i = 0; i < head.count && run.size() - offset >= sizeof(MessageHeader); ++i) {
+    const auto& header = *reinterpret_cast<const MessageHeader*>(run.data() + offset);
+    const Slot slot{head.first_slot + i};
+    const Position position = run_position + offset;
+    offset += message_stride(header);
+    if (slot == index_->end()) {
+      index_->append(position);
+    } else {
+      if (index_->live(slot)) continue;  // only a planted bug gives a slot out twice
+      place(slot, position);
+    }
+    if (header.delay_ms == 0) {
+      index_->set_ready(slot, true);
+    } else {
+      start_timer(context, slot, TimerKind::delay, TimeMs{head.sent_at_ms} + header.delay_ms);
+    }
+    cost += live_cost(header);
+  }
+  if (cost == 0) return;
+  context.log.add_live(run_position, cost);
+  bytes_.add(context.log.segment_of(run_position), cost);
+}
+
+void Partition::apply_lease(const PartitionContext& context, const LeaseHead& head,
+                            std::span<const SlotRun> runs) {
+  const TimeMs due = TimeMs{head.leased_at_ms} + head.visibility_ms;
+  for (const SlotRun& run : runs)
+    for (uint32_t i = 0; i < run.count; ++i) {
+      const Slot slot{run.first_slot + i};
+      if (!index_->live(slot)) continue;
+      index_->set_receive_count(slot, index_->receive_count(slot) + 1);
+      start_timer(context, slot, TimerKind::lease, due);
+    }
+}
+
+void Partition::apply_extend(const PartitionContext& context, const ExtendHead& head,
+                             std::span<const ExtendMark> marks) {
+  for (const ExtendMark& mark : marks) {
+    const Slot slot{mark.slot};
+    if (!index_->live(slot)) continue;
+    if (mark.visibility_ms == 0) {
+      stop_timer(context, slot);
+      index_->set_ready(slot, true);
+      continue;
+    }
+    const TimeMs due = TimeMs{head.at_ms} + mark.visibility_ms;
+    const TimerId timer = index_->timer(slot);
+    if (timer != kNoTimer && context.timers.target(timer).kind == TimerKind::lease)
+      context.timers.restart(timer, due);
+    else
+      start_timer(context, slot, TimerKind::lease, due);
+  }
+}
+
+void Partition::apply_ack(const PartitionContext& context, std::span<const SlotRun> runs) {
+  Removal removal(context.log, bytes_);
+  for (const SlotRun& run : runs)
+    for (uint32_t i = 0; i < run.count; ++i) {
+      const Slot slot{run.first_slot + i};
+      if (!index_->live(slot)) continue;
+      const Position position = index_->position(slot);
+      removal.add(position, live_cost(message_at(context.log, position)));
+      stop_timer(context, slot);
+      index_->erase(slot);
+    }
+}
+
+void Partition::apply_carry(const PartitionContext& context, const CarryHead& head,
+                            const MessageHeader& header, Position position) {
+  const Slot slot{head.slot};
+  if (index_->live(slot)) {
+    const Position old = index_->position(slot);
+    Removal(context.log, bytes_).add(old, live_cost(message_at(context.log, old)));
+    stop_timer(context, slot);
+  }
+  place(slot, position);
+  const uint64_t cost = live_cost(header);
+  context.log.add_live(position, cost);
+  bytes_.add(context.log.segment_of(position), cost);
+  index_->set_receive_count(slot, head.receive_count);
+  if (head.state == static_cast<uint8_t>(MessageState::ready)) {
+    index_->set_ready(slot, true);
+  } else {
+    const bool leased = head.state == static_cast<uint8_t>(MessageState::leased);
+    start_timer(context, slot, leased ? TimerKind::lease : TimerKind::delay, TimeMs{head.due_ms});
+  }
+}
+
+void Partition::forget_live_before(const PartitionContext& context, Slot end) {
+  Removal removal(context.log, bytes_);
+  for (auto slot = index_->next_live(Slot{0}); slot && *slot < end;
+       slot = index_->next_live(*slot + 1)) {
+    const Position position = index_->position(*slot);
+    removal.add(position, live_cost(message_at(context.log, position)));
+    stop_timer(context, *slot);
+    index_->erase(*slot);
+  }
+}
+
+void Partition::apply_purge(const PartitionContext& context, Slot slot_end) {
+  if (slot_end >= index_->end()) {
+    // The usual case: everything goes, without visiting messages that have no timer.
+    release(context);
+    index_->start_at(slot_end);
+  } else {
+    forget_live_before(context, slot_end);
+  }
+}
+
+void Partition::apply_slot_end(Slot slot_end) {
+  if (slot_end <= index_->end()) return;
+  if (index_->live_count() == 0) {
+    index_->start_at(slot_end);
+  } else {
+    index_->skip_to(slot_end);
+  }
+}
+
+void Partition::apply_due(Slot slot, TimerKind kind) {
+  index_->set_timer(slot, kNoTimer);
+  index_->set_ready(slot, true);
+  --(kind == TimerKind::lease ? leased_ : delayed_);
+}
+
+void Partition::release(const PartitionContext& context) {
+  index_->clear_to(index_->end(), [&](TimerId timer) { context.timers.stop(timer); });
+  leased_ = delayed_ = 0;
+  for (const SegmentBytes::Entry& entry : bytes_.entries())
+    context.log.remove_live(Position{entry.segment * context.log.segment_bytes()}, entry.bytes);
+  bytes_.clear();
+}
+
+void Partition::restore(const PartitionContext& context, Slot slot, Position position,
+                        uint32_t receive_count, Status status) {
+  place(slot, position);
+  if (receive_count > 0) index_->set_receive_count(slot, receive_count);
+  if (status.state == MessageState::ready)
+    index_->set_ready(slot, true);
+  else
+    start_timer(context, slot,
+                status.state == MessageState::leased ? TimerKind::lease : TimerKind::delay,
+                status.due);
+  const uint64_t cost = live_cost(message_at(context.log, position));
+  context.log.add_live(position, cost);
+  bytes_.add(context.log.segment_of(position), cost);
+}
+
+void Partition::forget_slot_end(const PartitionContext& context) {
+  auto old = std::move(index_);
+  index_ = std::make_unique<SlotIndex>();
+  old->for_each_live([&](Slot slot) {
+    place(slot, old->position(slot));
+    index_->set_receive_count(slot, old->receive_count(slot));
+    const TimerId timer = old->timer(slot);
+    if (timer == kNoTimer) {
+      index_->set_ready(slot, true);
+    } else {
+      // Same entry of the wheel, held by the new index.
+      index_->set_timer(slot, timer);
+      MR_ASSERT(context.timers.target(timer).slot == slot);
+    }
+  });
+}
+
+QueueCounters Partition::counters(const storage::Log& log) const {
+  QueueCounters c;
+  c.ready = index_->ready_count();
+  c.leased = leased_;
+  c.delayed = delayed_;
+  c.bytes = bytes_.total();
+  c.sent = tally.sent;
+  c.received = tally.received;
+  c.acked = tally.acked;
+  c.expired = tally.expired;
+  c.empty_receives = tally.empty_receives;
+  // Messages past the visible end may not be written yet, so their bytes can't be asked.
+  const Slot oldest = index_->first_live();
+  if (oldest < visible_end_) c.oldest_sent_at_ms = sent_at(log, index_->position(oldest)).value;
+  return c;
+}
+
+uint64_t Partition::digest(const PartitionContext& context, TimeMs now) const {
+  uint64_t digest = base::mix(raw(queue_), raw(slot_end()));
+  index_->for_each_live([&](Slot slot) {
+    Status s = status(slot, context.timers);
+    if (s.state != MessageState::ready && s.due <= now) s = {MessageState::ready, TimeMs{0}};
+    const Position position = index_->position(slot);
+    const MessageHeader& header = message_at(context.log, position);
+    const Bytes content{context.log.at(position) + sizeof header,
+                        message_stride(header) - sizeof header};
+    digest = base::mix(digest, raw(slot));
+    digest = base::mix(digest, index_->receive_count(slot));
+    digest = base::mix(digest, static_cast<uint64_t>(s.state));
+    digest = base::mix(digest, static_cast<uint64_t>(s.due.value));
+    digest = base::mix(digest, static_cast<uint64_t>(sent_at(context.log, position).value));
+    digest = base::hash64(content, digest);
+  });
+  return digest;
+}
+
+}  // namespace millrace::engine

@@ -1,0 +1,124 @@
+// Partition: the part of a queue that one shard owns, as pure state.
+//
+// It answers what would happen (choose, judge_*) and applies records (apply_*); it appends nothing
+// and knows no reply. The same apply functions run live, right after the record was appended, and
+// in recovery, so both end in the same state. In recovery a record may speak of slots whose
+// messages are gone (their segments were freed): such slots are skipped.
+//
+// A live message is delayed (timer of kind delay), leased (timer of kind lease) or ready (no
+// timer). Ready messages below visible_end() may be delivered; the rest waits for the log.
+//
+// Threads: shard-local.  Memory: SlotIndex's, 32 bytes a timer, 16 bytes a segment.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "engine/records.h"
+#include "engine/segment_bytes.h"
+#include "engine/slot_index.h"
+#include "engine/timer_wheel.h"
+#include "millrace/engine.h"
+#include "storage/log.h"
+
+namespace millrace::engine {
+
+// What a partition leans on; its shard's.
+struct PartitionContext {
+  TimerWheel& timers;
+  storage::Log& log;
+};
+
+// Bytes a message holds in its segment's account: its stride, and for the first one of a record the
+// record's headers too, so that logs of tiny messages do not look emptier than they are.
+uint64_t live_cost(const MessageHeader& header);
+
+// The MessageHeader at a written position.
+const MessageHeader& message_at(const storage::Log& log, Position position);
+// When the message at a written position was sent.
+TimeMs sent_at(const storage::Log& log, Position position);
+
+class Partition {
+ public:
+  explicit Partition(QueueId queue) : queue_(queue) {}
+
+  QueueId queue() const { return queue_; }
+  const SlotIndex& index() const { return *index_; }
+  Slot slot_end() const { return index_->end(); }
+  Slot visible_end() const { return visible_end_; }
+  void set_visible_end(Slot end) { visible_end_ = end; }
+  bool has_visible_ready() const { return index_->next_ready(Slot{0}, visible_end_).has_value(); }
+  uint64_t live_bytes() const { return bytes_.total(); }
+
+  struct Status {
+    MessageState state;
+    TimeMs due;  // 0 for ready
+  };
+  Status status(Slot slot, const TimerWheel& timers) const;  // requires live
+
+  // Visible ready messages from the front: at most `messages_max`, stopping before their strides
+  // pass `bytes_max` (the first always fits). Appends runs; returns the number of messages.
+  uint32_t choose(const storage::Log& log, uint32_t messages_max, uint32_t bytes_max,
+                  std::vector<SlotRun>* runs) const;
+
+  enum class Verdict : uint8_t { act, nothing, receipt_expired, not_leased, gone };
+  // nothing: gone already, which is success. A generation above the count comes from a lease that
+  // a power cut made the log forget: the work was done, so the ack counts.
+  Verdict judge_ack(Slot slot, uint32_t generation) const;
+  Verdict judge_extend(Slot slot, uint32_t generation, const TimerWheel& timers) const;
+
+  // `run_position` is where the first message of `run` lies, or will lie once written.
+  void apply_enqueue(const PartitionContext& context, const EnqueueHead& head, Bytes run,
+                     Position run_position);
+  void apply_lease(const PartitionContext& context, const LeaseHead& head,
+                   std::span<const SlotRun> runs);
+  void apply_extend(const PartitionContext& context, const ExtendHead& head,
+                    std::span<const ExtendMark> marks);
+  void apply_ack(const PartitionContext& context, std::span<const SlotRun> runs);
+  void apply_carry(const PartitionContext& context, const CarryHead& head,
+                   const MessageHeader& header, Position position);
+  void apply_purge(const PartitionContext& context, Slot slot_end);
+  void apply_slot_end(Slot slot_end);
+  // A timer of this partition fired; its entry is gone already.
+  void apply_due(Slot slot, TimerKind kind);
+  // The queue is deleted: timers stopped, accounts settled.
+  void release(const PartitionContext& context);
+
+  // Restores one message from a checkpoint; slots rise.
+  void restore(const PartitionContext& context, Slot slot, Position position,
+               uint32_t receive_count, Status status);
+  // Test builds only (base/planted.h): slots start again from what is alive.
+  void forget_slot_end(const PartitionContext& context);
+
+  QueueCounters counters(const storage::Log& log) const;
+  // Hash of all that a receiver could ever notice, at server time `now`, bodies included.
+  uint64_t digest(const PartitionContext& context, TimeMs now) const;
+  uint64_t memory_bytes() const { return index_->memory_bytes(); }
+
+  // Since the broker opened; counted by whoever decides, not by apply.
+  struct Tally {
+    uint64_t sent = 0, received = 0, acked = 0, expired = 0, empty_receives = 0;
+  };
+  Tally tally;
+
+  // For the shard's own books.
+  uint32_t durable_waits = 0;      // entries of the visibility queue that wait for a sync
+  uint64_t interested_shards = 0;  // bit s: shard s wants to hear when something is ready here
+  Position slot_end_told{};        // the newest record from which replay learns slot_end()
+
+ private:
+  void place(Slot slot, Position position);
+  void stop_timer(const PartitionContext& context, Slot slot);
+  void start_timer(const PartitionContext& context, Slot slot, TimerKind kind, TimeMs due);
+  void forget_live_before(const PartitionContext& context, Slot end);
+
+  QueueId queue_;
+  std::unique_ptr<SlotIndex> index_ = std::make_unique<SlotIndex>();
+  Slot visible_end_{};
+  SegmentBytes bytes_;
+  uint64_t leased_ = 0;
+  uint64_t delayed_ = 0;
+};
+
+}  // namespace millrace::engine

@@ -1,0 +1,366 @@
+#include "engine/receives.h"
+
+#include <algorithm>
+#include <bit>
+
+#include "base/assert.h"
+#include "engine/limits.h"
+
+namespace millrace::engine {
+
+// --- requests ---
+
+void Receives::receive(const ReceiveRequest& request, ReplyTo to) {
+  const QueueInfo* info = parts_.catalog.find(request.queue);
+  Partition* partition = parts_.state.find(request.queue);
+  if (info == nullptr || partition == nullptr)
+    return to.sink->on_receive(to.token, {Errc::queue_not_found, {}});
+  const auto plan = plan_receive(request, info->attributes);
+  if (!plan) return to.sink->on_receive(to.token, {plan.error(), {}});
+  if (parts_.state.log().fenced()) return to.sink->on_receive(to.token, {Errc::shard_fenced, {}});
+
+  WaiterLine* line = waiters_.find_line(request.queue);
+  if (line == nullptr || line->first == UINT32_MAX) {
+    // Nobody was here before: no need to stand in line.
+    auto& deliveries = parts_.commits.deliveries();
+    const auto first = static_cast<uint32_t>(deliveries.size());
+    const auto leased = parts_.state.lease(*partition, plan->messages_max, plan->bytes_max,
+                                           plan->visibility_ms, parts_.now, &deliveries);
+    if (!leased) return to.sink->on_receive(to.token, {leased.error(), {}});
+    if (*leased) {
+      const auto count = static_cast<uint32_t>(deliveries.size()) - first;
+      return parts_.commits.park(CommitQueue::Level::written, {.end = **leased,
+                                                               .kind = Parked::Kind::receive,
+                                                               .first = first,
+                                                               .count = count,
+                                                               .to = to});
+    }
+    if (plan->wait_ms == 0 && parts_.other_shards() == 0) {
+      ++partition->tally.empty_receives;
+      return to.sink->on_receive(to.token, {});
+    }
+  }
+  line = &waiters_.line(request.queue, parts_.other_shards());
+  Waiter waiter;
+  waiter.to = to;
+  waiter.queue = request.queue;
+  waiter.plan = *plan;
+  waiter.due = plan->wait_ms == 0;
+  const auto added = waiters_.add(waiter, parts_.now + plan->wait_ms);
+  if (!added) return to.sink->on_receive(to.token, {added.error(), {}});
+  mark_dirty(request.queue, *line);
+}
+
+Status Receives::subscribe(const ReceiveRequest& request, uint64_t credit, ReplyTo to) {
+  const QueueInfo* info = parts_.catalog.find(request.queue);
+  if (info == nullptr) return fail(Errc::queue_not_found);
+  const auto plan = plan_receive(request, info->attributes);
+  if (!plan) return fail(plan.error());
+  if (parts_.state.log().fenced()) return fail(Errc::shard_fenced);
+  WaiterLine& line = waiters_.line(request.queue, parts_.other_shards());
+  Waiter waiter;
+  waiter.to = to;
+  waiter.queue = request.queue;
+  waiter.plan = *plan;
+  waiter.credit = credit;
+  waiter.standing = true;
+  const auto added = waiters_.add(waiter, kNever);
+  if (!added) return fail(added.error());
+  mark_dirty(request.queue, line);
+  return {};
+}
+
+Status Receives::add_credit(ReplyTo to, uint64_t messages) {
+  Waiter* waiter = waiters_.find(waiters_.find(to));
+  if (waiter == nullptr || !waiter->standing) return fail(Errc::subscription_not_found);
+  waiter->credit += std::min(messages, UINT64_MAX - waiter->credit);
+  mark_dirty(waiter->queue, *waiters_.find_line(waiter->queue));
+  return {};
+}
+
+Status Receives::unsubscribe(ReplyTo to) {
+  const WaiterId id = waiters_.find(to);
+  Waiter* waiter = waiters_.find(id);
+  if (waiter == nullptr || !waiter->standing) return fail(Errc::subscription_not_found);
+  waiters_.remove(id);
+  parts_.commits.cancel_receives(to);
+  return {};
+}
+
+void Receives::cancel(ReplyTo to) {
+  const WaiterId id = waiters_.find(to);
+  if (Waiter* waiter = waiters_.find(id); waiter != nullptr && !waiter->standing)
+    waiters_.remove(id);
+  parts_.commits.cancel_receives(to);
+}
+
+void Receives::cancel_all(const ReplySink* sink) {
+  for (WaiterId id = waiters_.first_of(sink); id != kNoWaiter; id = waiters_.first_of(sink))
+    waiters_.remove(id);
+  for (auto* ended : {&ended_, &answering_})
+    for (Ended& one : *ended)
+      if (one.to.sink == sink) one.to.sink = nullptr;
+}
+
+// --- reasons to serve ---
+
+void Receives::mark_dirty(QueueId queue, WaiterLine& line) {
+  if (line.dirty) return;
+  line.dirty = true;
+  dirty_.push_back(queue);
+}
+
+void Receives::something_ready(Partition& partition) {
+  WaiterLine* line = waiters_.find_line(partition.queue());
+  if (line != nullptr && line->first != UINT32_MAX) mark_dirty(partition.queue(), *line);
+  if (partition.interested_shards != 0 && (ready_.empty() || ready_.back() != partition.queue()))
+    ready_.push_back(partition.queue());
+}
+
+void Receives::queue_created(Partition& partition) {
+  // Another shard may have asked before this one knew the queue.
+  partition.interested_shards = parts_.other_shards();
+}
+
+void Receives::queue_deleted(QueueId queue) {
+  WaiterLine* line = waiters_.find_line(queue);
+  if (line == nullptr) return;
+  while (line->first != UINT32_MAX)
+    end(waiters_.first(*line), Errc::queue_not_found);
+  for (const uint8_t asks : line->asks)
+    asks_under_way_ -= asks;
+  waiters_.remove_line(queue);
+}
+
+void Receives::fail_all(Errc error) {
+  waiters_.for_each([&](Waiter& waiter) { end(waiter.id, error); });
+}
+
+void Receives::end(WaiterId id, Errc error) {
+  const ReplyTo to = waiters_.find(id)->to;
+  waiters_.remove(id);
+  ended_.push_back({to, error});
+}
+
+void Receives::answer_ended() {
+  answering_.clear();
+  answering_.swap(ended_);
+  for (size_t i = 0; i < answering_.size(); ++i) {  // cancel_all() may clear sinks meanwhile
+    const Ended ended = answering_[i];
+    if (ended.to.sink != nullptr) ended.to.sink->on_receive(ended.to.token, {ended.error, {}});
+  }
+  answering_.clear();
+}
+
+bool Receives::expire() {
+  const uint32_t ended = waiters_.expire(parts_.now, kTimersPerTickMax, [&](Waiter& waiter) {
+    mark_dirty(waiter.queue, *waiters_.find_line(waiter.queue));
+  });
+  return ended == kTimersPerTickMax;
+}
+
+// --- serving ---
+
+bool Receives::serve() {
+  bool appended = false;
+  serving_.clear();
+  serving_.swap(dirty_);
+  for (const QueueId queue : serving_)
+    appended |= serve_line(queue);
+  return appended;
+}
+
+bool Receives::serve_line(QueueId queue) {
+  WaiterLine* line = waiters_.find_line(queue);
+  Partition* partition = parts_.state.find(queue);
+  if (line == nullptr || partition == nullptr) return false;
+  line->dirty = false;
+  auto& deliveries = parts_.commits.deliveries();
+  uint32_t served = 0;
+  bool empty_here = false;
+  WaiterId next = kNoWaiter;
+  for (WaiterId id = waiters_.first(*line); id != kNoWaiter; id = next) {
+    next = waiters_.next(id);
+    Waiter& waiter = *waiters_.find(id);
+    if (waiter.standing ? waiter.credit == 0 : waiter.asked > 0) continue;
+    if (!empty_here) {
+      if (served == kServedPerLineMax) {
+        mark_dirty(queue, *line);
+        return true;
+      }
+      auto messages_max = waiter.plan.messages_max;
+      if (waiter.standing && waiter.credit < messages_max)
+        messages_max = static_cast<uint32_t>(waiter.credit);
+      const auto first = static_cast<uint32_t>(deliveries.size());
+      const auto leased = parts_.state.lease(*partition, messages_max, waiter.plan.bytes_max,
+                                             waiter.plan.visibility_ms, parts_.now, &deliveries);
+      if (!leased) {
+        // A receive is told; a subscription waits for better times.
+        if (!waiter.standing) end(id, leased.error());
+        continue;
+      }
+      if (*leased) {
+        ++served;
+        const auto count = static_cast<uint32_t>(deliveries.size()) - first;
+        parts_.commits.park(CommitQueue::Level::written, {.end = **leased,
+                                                          .kind = Parked::Kind::receive,
+                                                          .first = first,
+                                                          .count = count,
+                                                          .to = waiter.to});
+        if (waiter.standing) {
+          waiter.credit -= count;
+          waiters_.move_to_back(id);
+          if (next == kNoWaiter) next = id;  // alone: on with it while there is something
+        } else {
+          waiters_.remove(id);
+        }
+        continue;
+      }
+      empty_here = true;
+    }
+    if (waiter.asked > 0) continue;
+    if (!ask_another(*line, waiter)) break;  // nothing to be had: neither for those behind
+  }
+  if (line->maybe == 0) answer_due(queue, *line);
+  return served > 0;
+}
+
+bool Receives::ask_another(WaiterLine& line, Waiter& waiter) {
+  const uint16_t shards = parts_.mailbox.shards();
+  for (uint16_t tried = 0; line.maybe != 0 && tried < shards; ++tried) {
+    next_shard_ = static_cast<uint16_t>((next_shard_ + 1) % shards);
+    if ((line.maybe >> next_shard_ & 1) == 0) continue;
+    if (line.asks[next_shard_] == kRemoteReceivesPerQueueMax) continue;
+    ++line.asks[next_shard_];
+    ++asks_under_way_;
+    auto mail = std::make_unique<Mail>();
+    mail->kind = MailKind::receive;
+    mail->job = static_cast<uint64_t>(waiter.id);
+    mail->queue = waiter.queue;
+    mail->messages_max = waiter.plan.messages_max;
+    if (waiter.standing && waiter.credit < mail->messages_max)
+      mail->messages_max = static_cast<uint32_t>(waiter.credit);
+    mail->bytes_max = waiter.plan.bytes_max;
+    mail->visibility_ms = waiter.plan.visibility_ms;
+    waiter.asked = mail->messages_max;
+    if (waiter.standing) waiter.credit -= waiter.asked;
+    parts_.mailbox.post(ShardId{next_shard_}, std::move(mail));
+    return true;
+  }
+  return false;
+}
+
+void Receives::answer_due(QueueId queue, WaiterLine& line) {
+  for (size_t i = 0; i < line.due.size();) {
+    const WaiterId id = line.due[i];
+    if (waiters_.find(id)->asked > 0) {
+      ++i;
+      continue;
+    }
+    ++parts_.state.find(queue)->tally.empty_receives;
+    end(id, Errc::ok);  // takes it out of line.due
+  }
+}
+
+// --- other shards ---
+
+void Receives::on_receive(Mail& mail) {
+  auto answer = std::make_unique<Mail>();
+  answer->kind = MailKind::receive_answer;
+  answer->job = mail.job;
+  answer->queue = mail.queue;
+  Partition* partition = parts_.state.find(mail.queue);
+  if (partition == nullptr) {
+    answer->error = Errc::queue_not_found;
+    return parts_.mailbox.post(mail.from, std::move(answer));
+  }
+  auto& deliveries = parts_.commits.deliveries();
+  const auto first = static_cast<uint32_t>(deliveries.size());
+  const auto leased = parts_.state.lease(*partition, mail.messages_max, mail.bytes_max,
+                                         mail.visibility_ms, parts_.now, &deliveries);
+  if (leased && *leased) {
+    const auto count = static_cast<uint32_t>(deliveries.size()) - first;
+    return parts_.commits.park(CommitQueue::Level::written, {.end = **leased,
+                                                             .kind = Parked::Kind::mail,
+                                                             .first = first,
+                                                             .count = count,
+                                                             .mail_to = mail.from,
+                                                             .mail = std::move(answer)});
+  }
+  answer->error = leased.error();
+  partition->interested_shards |= uint64_t{1} << raw(mail.from);
+  parts_.mailbox.post(mail.from, std::move(answer));
+}
+
+void Receives::on_answer(Mail& mail) {
+  WaiterLine* line = waiters_.find_line(mail.queue);
+  if (line != nullptr && line->asks[raw(mail.from)] > 0) {
+    --line->asks[raw(mail.from)];
+    --asks_under_way_;
+    if (mail.deliveries.empty()) line->maybe &= ~(uint64_t{1} << raw(mail.from));
+    mark_dirty(mail.queue, *line);
+  }
+  const WaiterId id{mail.job};
+  Waiter* waiter = waiters_.find(id);
+  if (waiter == nullptr) return return_leases(mail.from, mail.deliveries);
+  const auto count = static_cast<uint32_t>(mail.deliveries.size());
+  if (waiter->standing) waiter->credit += waiter->asked - count;
+  waiter->asked = 0;
+  if (count == 0) return;
+  const ReplyTo to = waiter->to;
+  if (waiter->standing)
+    waiters_.move_to_back(id);
+  else
+    waiters_.remove(id);
+  to.sink->on_receive(to.token, {Errc::ok, mail.deliveries});
+}
+
+void Receives::return_leases(ShardId shard, std::span<const Delivery> deliveries) {
+  if (deliveries.empty()) return;
+  auto mail = std::make_unique<Mail>();
+  mail->kind = MailKind::give_back;
+  for (const Delivery& delivery : deliveries)
+    mail->entries.push_back({delivery.receipt, 0});
+  parts_.mailbox.post(shard, std::move(mail));
+}
+
+void Receives::on_give_back(const Mail& mail) {
+  std::vector<Errc> results(mail.entries.size());
+  // Nobody waits for the outcome: what fails comes back when its lease ends.
+  (void)parts_.state.extend(mail.entries, results, parts_.now, [](QueueId) { return false; });
+  for (const ExtendEntry& entry : mail.entries)
+    if (Partition* partition = parts_.state.find(QueueId{entry.receipt.queue_id}))
+      something_ready(*partition);
+}
+
+void Receives::give_back(std::span<const Delivery> deliveries) {
+  Mail mail;
+  for (const Delivery& delivery : deliveries)
+    mail.entries.push_back({delivery.receipt, 0});
+  on_give_back(mail);
+}
+
+void Receives::on_something_ready(const Mail& mail) {
+  if (parts_.state.find(mail.queue) == nullptr) return;
+  WaiterLine* line = waiters_.find_line(mail.queue);
+  if (line == nullptr) return;  // a new line asks everybody
+  line->maybe |= uint64_t{1} << raw(mail.from);
+  mark_dirty(mail.queue, *line);
+}
+
+void Receives::tell_interested() {
+  for (const QueueId queue : ready_) {
+    Partition* partition = parts_.state.find(queue);
+    if (partition == nullptr || !partition->has_visible_ready()) continue;
+    for (uint64_t rest = partition->interested_shards; rest != 0; rest &= rest - 1) {
+      auto mail = std::make_unique<Mail>();
+      mail->kind = MailKind::something_ready;
+      mail->queue = queue;
+      parts_.mailbox.post(ShardId{static_cast<uint16_t>(std::countr_zero(rest))}, std::move(mail));
+    }
+    partition->interested_shards = 0;
+  }
+  ready_.clear();
+}
+
+}  // namespace millrace::engine

@@ -1,0 +1,184 @@
+// The bodies of the records a shard writes: every change of a message's state is one of these, and
+// state is what applying them in log order leaves (docs/storage-format.md, "Engine records").
+//
+// A message is found by the position of its MessageHeader alone: header.record_offset leads back to
+// the start of the record's body, where EnqueueHead and CarryHead keep slot and sending time at the
+// same offsets. What follows from server time is not written: a lease's end and a delay's end.
+//
+//   enqueue    EnqueueHead + the producer's run (millrace/message.h), offsets and delays filled in
+//   lease      LeaseHead + SlotRun...      receive count of each +1, deadline leased_at +
+//   visibility extend     ExtendHead + ExtendMark...  new deadline at + visibility; visibility 0:
+//   ready ack        AckHead + SlotRun...        gone carry      CarryHead + one message     same
+//   message, new position (cleaning) purge      SlotEnd                     all slots below
+//   slot_end are gone slot_end   SlotEnd                     slots below slot_end were given out
+//   once (cleaning)
+//
+// The catalog's log:
+//   queue_put     QueueDefinition + name   a queue exists with exactly these attributes
+//   queue_delete  QueueGone
+//   meta          CatalogMeta              what belongs to the whole directory
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <optional>
+#include <type_traits>
+
+#include "millrace/message.h"
+#include "millrace/types.h"
+
+namespace millrace::engine {
+
+enum class RecordKind : uint16_t {
+  enqueue = 1,
+  lease = 2,
+  extend = 3,
+  ack = 4,
+  // 5 is kept for dead-lettering
+  carry = 6,
+  purge = 7,
+  slot_end = 8,
+  queue_put = 16,
+  queue_delete = 17,
+  meta = 18,
+};
+constexpr uint16_t raw(RecordKind kind) {
+  return static_cast<uint16_t>(kind);
+}
+
+struct EnqueueHead {
+  uint32_t queue_id;    //  0
+  uint32_t count;       //  4  messages that follow
+  uint64_t first_slot;  //  8  the others follow by one
+  int64_t sent_at_ms;   // 16  server time
+  uint64_t reserved;    // 24  0
+};
+static_assert(sizeof(EnqueueHead) == 32);
+
+struct CarryHead {
+  uint32_t queue_id;       //  0
+  uint32_t receive_count;  //  4
+  uint64_t slot;           //  8
+  int64_t sent_at_ms;      // 16  of the first enqueue
+  int64_t due_ms;          // 24  leased: when the lease ends; delayed: when ready; ready: 0
+  uint8_t state;           // 32  MessageState
+  uint8_t reserved[7];     // 33  0
+};
+static_assert(sizeof(CarryHead) == 40);
+static_assert(offsetof(EnqueueHead, sent_at_ms) == offsetof(CarryHead, sent_at_ms));
+
+struct SlotRun {
+  uint64_t first_slot;  //  0
+  uint32_t count;       //  8  consecutive slots
+  uint32_t reserved;    // 12  0
+};
+static_assert(sizeof(SlotRun) == 16);
+
+struct LeaseHead {
+  uint32_t queue_id;       //  0
+  uint32_t run_count;      //  4  SlotRuns that follow
+  int64_t leased_at_ms;    //  8
+  uint32_t visibility_ms;  // 16
+  uint32_t reserved;       // 20  0
+};
+static_assert(sizeof(LeaseHead) == 24);
+
+struct ExtendHead {
+  uint32_t queue_id;  //  0
+  uint32_t count;     //  4  ExtendMarks that follow
+  int64_t at_ms;      //  8
+};
+static_assert(sizeof(ExtendHead) == 16);
+
+struct ExtendMark {
+  uint64_t slot;           //  0
+  uint32_t generation;     //  8  of the lease that is extended
+  uint32_t visibility_ms;  // 12  0: ready at once
+};
+static_assert(sizeof(ExtendMark) == 16);
+
+struct AckHead {
+  uint32_t queue_id;   // 0
+  uint32_t run_count;  // 4  SlotRuns that follow
+};
+static_assert(sizeof(AckHead) == 8);
+
+struct SlotEnd {
+  uint32_t queue_id;  // 0
+  uint32_t reserved;  // 4  0
+  uint64_t slot_end;  // 8
+};
+static_assert(sizeof(SlotEnd) == 16);
+
+struct QueueDefinition {
+  uint32_t queue_id;               //  0
+  uint32_t name_bytes;             //  4  the name follows
+  int64_t created_at_ms;           //  8
+  uint32_t visibility_timeout_ms;  // 16
+  uint32_t delay_ms;               // 20
+  uint32_t message_bytes_max;      // 24
+  uint32_t receive_wait_ms;        // 28
+  uint8_t durability;              // 32
+  uint8_t reserved[7];             // 33  0
+};
+static_assert(sizeof(QueueDefinition) == 40);
+
+struct QueueGone {
+  uint32_t queue_id;  // 0
+  uint32_t reserved;  // 4  0
+};
+static_assert(sizeof(QueueGone) == 8);
+
+struct CatalogMeta {
+  uint32_t next_queue_id;   // 0  ids below were given out once
+  uint16_t shard_count;     // 4
+  uint16_t reserved;        // 6  0
+  uint8_t receipt_key[16];  // 8
+};
+static_assert(sizeof(CatalogMeta) == 24);
+
+static_assert(std::has_unique_object_representations_v<EnqueueHead> &&
+              std::has_unique_object_representations_v<CarryHead> &&
+              std::has_unique_object_representations_v<LeaseHead> &&
+              std::has_unique_object_representations_v<ExtendHead> &&
+              std::has_unique_object_representations_v<AckHead> &&
+              std::has_unique_object_representations_v<SlotEnd> &&
+              std::has_unique_object_representations_v<QueueDefinition> &&
+              std::has_unique_object_representations_v<CatalogMeta>);
+
+// A fixed part as bytes, for Log::append.
+template <class T>
+Bytes bytes_of(const T& value) {
+  static_assert(std::is_trivially_copyable_v<T>);
+  return std::as_bytes(std::span<const T, 1>(&value, 1));
+}
+template <class T>
+Bytes bytes_of(std::span<const T> values) {
+  return std::as_bytes(values);
+}
+
+// Reads a T at `offset`; the caller knows that it is there.
+template <class T>
+T read_at(Bytes bytes, size_t offset = 0) {
+  T value;
+  std::memcpy(&value, bytes.data() + offset, sizeof value);
+  return value;
+}
+
+// The head of a body, or nothing if the body is too short to hold one.
+template <class Head>
+std::optional<Head> read_head(Bytes body) {
+  if (body.size() < sizeof(Head)) return std::nullopt;
+  return read_at<Head>(body);
+}
+
+// The `count` fixed parts behind a head, in place (bodies are 8-byte aligned); empty if they do not
+// fit.
+template <class Item, class Head>
+std::span<const Item> items_after(Bytes body, uint32_t count) {
+  if ((body.size() - sizeof(Head)) / sizeof(Item) < count) return {};
+  return {reinterpret_cast<const Item*>(body.data() + sizeof(Head)), count};
+}
+
+}  // namespace millrace::engine

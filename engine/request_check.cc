@@ -1,0 +1,42 @@
+#include "engine/request_check.h"
+
+#include "engine/records.h"
+
+namespace millrace::engine {
+
+RunFault check_run(Bytes run, uint32_t count, uint32_t message_bytes_max) {
+  if (count == 0) return {Errc::batch_empty, 0};
+  if (count > kBatchMessagesMax || run.size() > kBatchBytesMax) return {Errc::batch_too_large, 0};
+  size_t offset = 0;
+  for (uint32_t i = 0; i < count; ++i) {
+    if (run.size() - offset < sizeof(MessageHeader)) return {Errc::malformed, i};
+    const auto header = read_at<MessageHeader>(run, offset);
+    const uint64_t content = uint64_t{header.properties_bytes} + header.body_bytes;
+    if (content > message_bytes_max) return {Errc::message_too_large, i};
+    if (header.delay_ms > kDelayMsMax && header.delay_ms != kDelayQueueDefault)
+      return {Errc::invalid_argument, i};
+    const uint64_t stride = message_stride(header);
+    if (run.size() - offset < stride) return {Errc::malformed, i};
+    offset += stride;
+  }
+  if (offset != run.size()) return {Errc::malformed, count - 1};
+  return {};
+}
+
+Result<ReceivePlan> plan_receive(const ReceiveRequest& request, const QueueAttributes& queue) {
+  ReceivePlan plan{request.messages_max, request.bytes_max, request.visibility_ms, request.wait_ms};
+  if (plan.visibility_ms == kDelayQueueDefault) plan.visibility_ms = queue.visibility_timeout_ms;
+  if (plan.wait_ms == kDelayQueueDefault) plan.wait_ms = queue.receive_wait_ms;
+  if (plan.messages_max == 0 || plan.messages_max > kBatchMessagesMax ||
+      plan.visibility_ms > kVisibilityMsMax || plan.wait_ms > kReceiveWaitMsMax)
+    return fail(Errc::invalid_argument);
+  return plan;
+}
+
+Status check_count(size_t entries) {
+  if (entries == 0) return fail(Errc::batch_empty);
+  if (entries > kBatchMessagesMax) return fail(Errc::batch_too_large);
+  return {};
+}
+
+}  // namespace millrace::engine

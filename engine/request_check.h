@@ -1,0 +1,33 @@
+// What a request must be before anything of it is appended: pure functions of the request, the
+// queue's attributes and the documented bounds. All or nothing: the first fault refuses a run.
+#pragma once
+
+#include <cstdint>
+
+#include "millrace/engine.h"
+
+namespace millrace::engine {
+
+struct RunFault {
+  Errc error = Errc::ok;
+  uint32_t bad_index = 0;
+};
+// Checks that `run` is exactly `count` messages within the bounds. Errors: batch_empty,
+// batch_too_large, malformed (lengths do not fill the run), message_too_large, invalid_argument (a
+// delay over kDelayMsMax).
+RunFault check_run(Bytes run, uint32_t count, uint32_t message_bytes_max);
+
+// A receive or subscription with the queue's own values filled in.
+struct ReceivePlan {
+  uint32_t messages_max = 0;
+  uint32_t bytes_max = 0;
+  uint32_t visibility_ms = 0;
+  uint32_t wait_ms = 0;
+};
+// Error: invalid_argument.
+Result<ReceivePlan> plan_receive(const ReceiveRequest& request, const QueueAttributes& queue);
+
+// Errors: batch_empty, batch_too_large.
+Status check_count(size_t entries);
+
+}  // namespace millrace::engine

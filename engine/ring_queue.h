@@ -1,0 +1,64 @@
+// RingQueue: a first-in-first-out queue in one growing array. What std::deque is, without giving
+// blocks back and asking for them again while it idles along: the shard's steady state allocates
+// nothing.
+//
+// Threads: shard-local.  Memory: the largest number of entries it ever held, rounded up to a power
+// of two.
+#pragma once
+
+#include <cstddef>
+#include <utility>
+#include <vector>
+
+#include "base/assert.h"
+
+namespace millrace::engine {
+
+template <class T>
+class RingQueue {
+ public:
+  bool empty() const { return head_ == tail_; }
+  size_t size() const { return tail_ - head_; }
+  T& front() { return (*this)[0]; }
+  const T& front() const { return (*this)[0]; }
+  T& back() { return (*this)[size() - 1]; }
+  T& operator[](size_t index) {
+    MR_ASSERT(index < size());
+    return slots_[(head_ + index) & (slots_.size() - 1)];
+  }
+  const T& operator[](size_t index) const {
+    MR_ASSERT(index < size());
+    return slots_[(head_ + index) & (slots_.size() - 1)];
+  }
+  void push(T value) {
+    if (size() == slots_.size()) grow();
+    slots_[tail_ & (slots_.size() - 1)] = std::move(value);
+    ++tail_;
+  }
+  T pop() {
+    T value = std::move(front());
+    ++head_;
+    return value;
+  }
+  void clear() {
+    while (!empty())
+      pop();
+  }
+
+ private:
+  void grow() {
+    std::vector<T> larger(slots_.empty() ? 8 : slots_.size() * 2);
+    const size_t n = size();
+    for (size_t i = 0; i < n; ++i)
+      larger[i] = std::move((*this)[i]);
+    slots_ = std::move(larger);
+    head_ = 0;
+    tail_ = n;
+  }
+
+  std::vector<T> slots_;
+  size_t head_ = 0;
+  size_t tail_ = 0;
+};
+
+}  // namespace millrace::engine

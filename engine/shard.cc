@@ -1,0 +1,444 @@
+#include "engine/shard.h"
+
+#include <algorithm>
+#include <array>
+
+#include "base/assert.h"
+#include "engine/limits.h"
+#include "engine/queue_attributes.h"
+
+namespace millrace::engine {
+
+Shard::Shard(ShardId id, Mailroom& room, Environment& environment,
+             std::unique_ptr<storage::Disk> disk, std::unique_ptr<storage::Log> log,
+             const ReceiptKey& key, Durability durability, TimeMs wheel_start)
+    : id_(id),
+      environment_(environment),
+      durability_(durability),
+      disk_(std::move(disk)),
+      log_(std::move(log)),
+      now_(wheel_start),
+      state_(id, *log_, ReceiptSealer(key), wheel_start),
+      mailbox_(room, id),
+      receives_(parts(), wheel_start),
+      gathers_(parts(), receives_),
+      cleaner_(state_) {}
+
+Shard::~Shard() = default;
+
+Result<storage::RecoveryReport> Shard::recover(const Catalog& catalog, TimeMs now) {
+  catalog.for_each([&](const QueueInfo& queue) {
+    catalog_.put(queue);
+    state_.add_queue(queue.id);
+    receives_.queue_created(*state_.find(queue.id));
+  });
+  const auto report = log_->recover(log_->head(), state_, now);
+  if (report) state_.finish_recovery();
+  return report;
+}
+
+void Shard::start(const base::ServerClock& clock) {
+  clock_ = clock;
+  refresh_clock();
+}
+
+void Shard::keep_catalog(std::unique_ptr<CatalogKeeper> keeper) {
+  keeper_ = std::move(keeper);
+}
+
+// --- messages ---
+
+void Shard::send(const SendRequest& request, ReplyTo reply) {
+  const auto refuse = [&](Errc error, uint32_t bad_index = 0) {
+    reply.sink->on_send(reply.token, {.error = error, .bad_index = bad_index, .shard = id_});
+  };
+  const QueueInfo* info = catalog_.find(request.queue);
+  Partition* partition = state_.find(request.queue);
+  if (info == nullptr || partition == nullptr) return refuse(Errc::queue_not_found);
+  const RunFault fault =
+      check_run(request.messages, request.count, info->attributes.message_bytes_max);
+  if (fault.error != Errc::ok) return refuse(fault.error, fault.bad_index);
+  if (fenced_) return refuse(Errc::shard_fenced);
+  const Durability level = std::max(durability_, info->attributes.durability);
+  const bool durable = level == Durability::commit;
+  const auto enqueued = state_.enqueue(*partition, request.messages, request.count,
+                                       info->attributes.delay_ms, durable, now_);
+  if (!enqueued) return refuse(enqueued.error());
+  commits_.park(park_level(durable), {.end = enqueued->end,
+                                      .kind = Parked::Kind::send,
+                                      .to = reply,
+                                      .send = {.durability = level,
+                                               .shard = id_,
+                                               .position = enqueued->end,
+                                               .first_slot = enqueued->first_slot}});
+}
+
+void Shard::receive(const ReceiveRequest& request, ReplyTo reply) {
+  receives_.receive(request, reply);
+}
+
+void Shard::ack(const AckRequest& request, ReplyTo reply) {
+  const auto refuse = [&](Errc error) { reply.sink->on_results(reply.token, {error, {}}); };
+  if (const auto count = check_count(request.receipts.size()); !count) return refuse(count.error());
+  bool simple = true;  // all ours, all of this shard
+  results_.assign(request.receipts.size(), Errc::ok);
+  for (size_t i = 0; i < request.receipts.size(); ++i) {
+    const Receipt& receipt = request.receipts[i];
+    const ShardId shard = shard_of(receipt.shard_slot);
+    if (!state_.sealer().check(receipt) || raw(shard) >= mailbox_.shards())
+      results_[i] = Errc::receipt_invalid;
+    simple = simple && results_[i] == Errc::ok && shard == id_;
+  }
+  if (!simple) return gathers_.ack(request.receipts, results_, reply);
+  if (fenced_) return refuse(Errc::shard_fenced);
+  const auto wait = state_.ack(request.receipts, results_,
+                               [&](QueueId queue) { return parts().waits_durable(queue); });
+  if (!wait) return refuse(wait.error());
+  answer_results(*wait, reply);
+}
+
+void Shard::extend(const ExtendRequest& request, ReplyTo reply) {
+  const auto refuse = [&](Errc error) { reply.sink->on_results(reply.token, {error, {}}); };
+  if (const auto count = check_count(request.entries.size()); !count) return refuse(count.error());
+  bool simple = true;
+  results_.assign(request.entries.size(), Errc::ok);
+  for (size_t i = 0; i < request.entries.size(); ++i) {
+    const ExtendEntry& entry = request.entries[i];
+    const ShardId shard = shard_of(entry.receipt.shard_slot);
+    if (!state_.sealer().check(entry.receipt) || raw(shard) >= mailbox_.shards())
+      results_[i] = Errc::receipt_invalid;
+    else if (entry.visibility_ms > kVisibilityMsMax)
+      results_[i] = Errc::invalid_argument;
+    simple = simple && results_[i] == Errc::ok && shard == id_;
+  }
+  if (!simple) return gathers_.extend(request.entries, results_, reply);
+  if (fenced_) return refuse(Errc::shard_fenced);
+  const auto wait = state_.extend(request.entries, results_, now_,
+                                  [&](QueueId queue) { return parts().waits_durable(queue); });
+  if (!wait) return refuse(wait.error());
+  for (const ExtendEntry& entry : request.entries)
+    if (entry.visibility_ms == 0)
+      if (Partition* partition = state_.find(QueueId{entry.receipt.queue_id}))
+        receives_.something_ready(*partition);
+  answer_results(*wait, reply);
+}
+
+void Shard::answer_results(const ShardState::Wait& wait, ReplyTo reply) {
+  if (wait.end == Position{}) return reply.sink->on_results(reply.token, {Errc::ok, results_});
+  const bool all_well =
+      std::all_of(results_.begin(), results_.end(), [](Errc e) { return e == Errc::ok; });
+  commits_.park(park_level(wait.durable),
+                {.end = wait.end,
+                 .kind = Parked::Kind::results,
+                 .count = static_cast<uint32_t>(results_.size()),
+                 .to = reply,
+                 .results = all_well ? nullptr : std::make_unique<std::vector<Errc>>(results_)});
+}
+
+void Shard::peek(const PeekRequest& request, ReplyTo reply) {
+  if (catalog_.find(request.queue) == nullptr)
+    return reply.sink->on_peek(reply.token, {Errc::queue_not_found, {}});
+  if (request.messages_max == 0 || request.messages_max > kPeekMessagesMax)
+    return reply.sink->on_peek(reply.token, {Errc::invalid_argument, {}});
+  gathers_.peek(request, reply);
+}
+
+Status Shard::subscribe(const ReceiveRequest& request, uint64_t credit, ReplyTo reply) {
+  return receives_.subscribe(request, credit, reply);
+}
+
+Status Shard::add_credit(ReplyTo subscription, uint64_t messages) {
+  return receives_.add_credit(subscription, messages);
+}
+
+Status Shard::unsubscribe(ReplyTo subscription) {
+  return receives_.unsubscribe(subscription);
+}
+
+void Shard::cancel(ReplyTo reply) {
+  receives_.cancel(reply);
+}
+
+void Shard::cancel_all(ReplySink* sink) {
+  receives_.cancel_all(sink);
+  commits_.cancel(sink);
+  gathers_.cancel_all(sink);
+  for (auto& [job, to] : admin_)
+    if (to.sink == sink) to.sink = nullptr;
+}
+
+// --- queues ---
+
+void Shard::create_queue(std::string_view name, const QueueAttributes& attributes, ReplyTo reply) {
+  std::string detail;
+  Status valid = check_queue_name(name);
+  if (valid) valid = check_queue_attributes(attributes, &detail);
+  if (!valid) return reply.sink->on_queues(reply.token, {valid.error(), detail, {}});
+  if (const QueueInfo* known = catalog_.find(name);
+      known != nullptr && known->attributes == attributes)
+    return reply.sink->on_queues(reply.token, {Errc::ok, {}, {known, 1}});
+  auto mail = std::make_unique<Mail>();
+  mail->admin = AdminKind::create;
+  mail->queues.emplace_back();
+  mail->queues.back().name = name;
+  mail->queues.back().attributes = attributes;
+  ask_keeper(std::move(mail), reply);
+}
+
+void Shard::set_queue(QueueId queue, const QueueAttributes& attributes, ReplyTo reply) {
+  std::string detail;
+  if (const auto valid = check_queue_attributes(attributes, &detail); !valid)
+    return reply.sink->on_queues(reply.token, {valid.error(), detail, {}});
+  auto mail = std::make_unique<Mail>();
+  mail->admin = AdminKind::set;
+  mail->queue = queue;
+  mail->queues.emplace_back();
+  mail->queues.back().attributes = attributes;
+  ask_keeper(std::move(mail), reply);
+}
+
+void Shard::delete_queue(QueueId queue, ReplyTo reply) {
+  auto mail = std::make_unique<Mail>();
+  mail->admin = AdminKind::remove;
+  mail->queue = queue;
+  ask_keeper(std::move(mail), reply);
+}
+
+void Shard::ask_keeper(MailPtr mail, ReplyTo reply) {
+  if (admin_.size() >= kGathersPerShardMax)
+    return reply.sink->on_queues(reply.token, {Errc::over_limit, {}, {}});
+  mail->kind = MailKind::admin;
+  mail->job = next_admin_++;
+  admin_[mail->job] = reply;
+  mailbox_.post(ShardId{0}, std::move(mail));
+}
+
+void Shard::answer_admin(const Mail& mail) {
+  const auto found = admin_.find(mail.job);
+  if (found == admin_.end()) return;
+  const ReplyTo to = found->second;
+  admin_.erase(found);
+  if (to.sink != nullptr) to.sink->on_queues(to.token, {mail.error, mail.detail, mail.queues});
+}
+
+void Shard::purge_queue(QueueId queue, ReplyTo reply) {
+  if (catalog_.find(queue) == nullptr)
+    return reply.sink->on_queues(reply.token, {Errc::queue_not_found, {}, {}});
+  gathers_.purge(queue, reply);
+}
+
+void Shard::list_queues(std::string_view prefix, std::string_view after, uint32_t max,
+                        ReplyTo reply) {
+  std::vector<QueueInfo> queues;
+  catalog_.list(prefix, after, std::min(max, kListQueuesMax), &queues);
+  reply.sink->on_queues(reply.token, {Errc::ok, {}, queues});
+}
+
+void Shard::queue_stats(std::span<const QueueId> queues, ReplyTo reply) {
+  std::vector<QueueInfo> asked;
+  if (queues.empty()) catalog_.for_each([&](const QueueInfo& queue) { asked.push_back(queue); });
+  for (const QueueId queue : queues) {
+    const QueueInfo* info = catalog_.find(queue);
+    if (info == nullptr) return reply.sink->on_queues(reply.token, {Errc::queue_not_found, {}, {}});
+    asked.push_back(*info);
+  }
+  gathers_.counters(std::move(asked), reply);
+}
+
+void Shard::broker_stats(ReplyTo reply) {
+  gathers_.shard_stats(durability_, reply);
+}
+
+ShardStats Shard::stats() const {
+  return {.shard = id_,
+          .head = log_->head(),
+          .end = log_->end(),
+          .written = log_->written(),
+          .durable = log_->durable(),
+          .live_bytes = log_->live_bytes(),
+          .disk_bytes = log_->bytes_on_disk(),
+          .bytes_written = log_->bytes_written(),
+          .syncs = log_->syncs(),
+          .index_bytes = state_.index_bytes(),
+          .ticks = ticks_,
+          .busy_ticks = busy_ticks_,
+          .fenced = fenced_,
+          .disk_full = log_->disk_full()};
+}
+
+void Shard::apply_catalog_change(const Mail& mail) {
+  if (!mail.queues.empty()) {
+    const QueueInfo& queue = mail.queues.front();
+    const bool fresh = catalog_.find(queue.id) == nullptr;
+    catalog_.put(queue);
+    if (fresh) {
+      state_.add_queue(queue.id);
+      receives_.queue_created(*state_.find(queue.id));
+    }
+  } else {
+    receives_.queue_deleted(mail.queue);
+    state_.drop_queue(mail.queue);
+    catalog_.remove(mail.queue);
+  }
+  auto applied = std::make_unique<Mail>();
+  applied->kind = MailKind::catalog_applied;
+  applied->job = mail.job;
+  mailbox_.post(mail.from, std::move(applied));
+}
+
+// --- the turn ---
+
+void Shard::refresh_clock() {
+  now_ = clock_.at(environment_.boot_ns());
+}
+
+bool Shard::tick() {
+  refresh_clock();
+  const Position end_before = log_->written();
+  reap_disk();
+  bool more = drain_mail();
+  more |= expire_timers();
+  (void)serve_waiters();
+  more |= cleaner_.step();
+  write_and_reveal();
+  // What became visible just now goes out this turn.
+  for (uint32_t pass = 0; pass < kServePassesPerTickMax && serve_waiters(); ++pass)
+    write_and_reveal();
+  receives_.tell_interested();
+  mailbox_.flush();
+  answer();
+  cleaner_.free_head();
+  start_jobs();
+  if (keeper_ != nullptr) keeper_->tick(now_, mailbox_);
+  mailbox_.flush();
+  ++ticks_;
+  busy_ticks_ += log_->written() != end_before;
+  return more || receives_.has_work() || mailbox_.has_own_mail() || mailbox_.has_waiting() ||
+         (!fenced_ && log_->end() != log_->written());
+}
+
+void Shard::reap_disk() {
+  std::array<storage::Completion, 32> done;
+  for (size_t n = done.size(); n == done.size();) {
+    n = disk_->reap(done);
+    for (size_t i = 0; i < n; ++i)
+      if (log_->owns_token(done[i].token)) log_->on_completion(done[i], now_);
+  }
+  fence_if_failed();
+}
+
+bool Shard::drain_mail() {
+  for (uint32_t n = 0; n < kMailPerTickMax; ++n) {
+    MailPtr mail = mailbox_.take();
+    if (mail == nullptr) return false;
+    handle(std::move(mail));
+  }
+  return true;
+}
+
+void Shard::handle(MailPtr mail) {
+  switch (mail->kind) {
+    case MailKind::receive:
+      return receives_.on_receive(*mail);
+    case MailKind::receive_answer:
+      return receives_.on_answer(*mail);
+    case MailKind::give_back:
+      return receives_.on_give_back(*mail);
+    case MailKind::something_ready:
+      return receives_.on_something_ready(*mail);
+    case MailKind::ack:
+      return gathers_.on_ack(*mail);
+    case MailKind::extend:
+      return gathers_.on_extend(*mail);
+    case MailKind::peek:
+      return gathers_.on_peek(*mail);
+    case MailKind::purge:
+      return gathers_.on_purge(*mail);
+    case MailKind::counters:
+      return gathers_.on_counters(*mail);
+    case MailKind::shard_stats:
+      return gathers_.on_shard_stats(*mail, stats());
+    case MailKind::part_answer:
+      return gathers_.on_part(std::move(mail));
+    case MailKind::admin:
+      return keeper_->on_admin(std::move(mail), now_, mailbox_);
+    case MailKind::catalog_change:
+      return apply_catalog_change(*mail);
+    case MailKind::catalog_applied:
+      return keeper_->on_applied(*mail, mailbox_);
+    case MailKind::admin_answer:
+      return answer_admin(*mail);
+  }
+}
+
+bool Shard::expire_timers() {
+  if (fenced_) return false;
+  const uint32_t ended = state_.expire(
+      now_, kTimersPerTickMax, [&](Partition& partition) { receives_.something_ready(partition); });
+  const bool more = receives_.expire();
+  return more || ended == kTimersPerTickMax;
+}
+
+bool Shard::serve_waiters() {
+  return !fenced_ && receives_.serve();
+}
+
+void Shard::write_and_reveal() {
+  if (!fenced_) (void)log_->write_batch(now_);  // a failure fences the log
+  fence_if_failed();
+  if (fenced_) return;
+  state_.advance_visibility([&](Partition& partition) { receives_.something_ready(partition); });
+}
+
+void Shard::answer() {
+  if (!fenced_)
+    commits_.answer(log_->written(), log_->durable(), mailbox_,
+                    [&](std::span<const Delivery> leases) { receives_.give_back(leases); });
+  receives_.answer_ended();
+}
+
+void Shard::start_jobs() {
+  if (!fenced_) log_->start_jobs(now_);
+}
+
+void Shard::fence_if_failed() {
+  if (fenced_ || !log_->fenced()) return;
+  fenced_ = true;
+  commits_.fail_all(Errc::shard_fenced, mailbox_);
+  receives_.fail_all(Errc::shard_fenced);
+}
+
+TimeMs Shard::next_deadline() const {
+  TimeMs next = std::min(receives_.next_deadline(), log_->next_deadline());
+  if (!fenced_) next = std::min(next, state_.timers().next_deadline());
+  if (keeper_ != nullptr) next = std::min(next, keeper_->next_deadline());
+  return next;
+}
+
+void Shard::set_waker(std::function<void()> wake) {
+  mailbox_.waker().set(std::move(wake));
+}
+
+bool Shard::idle() const {
+  return commits_.empty() && gathers_.under_way() == 0 && admin_.empty() && mailbox_.empty() &&
+         receives_.asks_under_way() == 0 && !receives_.has_work() &&
+         (fenced_ || log_->end() == log_->written()) && (keeper_ == nullptr || keeper_->idle());
+}
+
+Status Shard::stop(bool answer_waiting) {
+  Status stopped = log_->close(now_);
+  if (answer_waiting) {
+    if (stopped) {
+      state_.advance_visibility([](Partition&) {});
+      answer();
+    }
+    commits_.fail_all(log_->fenced() ? Errc::shard_fenced : Errc::shutting_down, mailbox_);
+    receives_.fail_all(Errc::shutting_down);
+    receives_.answer_ended();
+  }
+  if (keeper_ != nullptr)
+    if (const auto kept = keeper_->close(now_); !kept) stopped = kept;
+  return stopped;
+}
+
+}  // namespace millrace::engine

@@ -1,0 +1,113 @@
+// Shard: one thread's share of the broker: a log, the partitions in it, and the requests made here.
+//
+// It coordinates and decides little: requests are checked, handed to ShardState, and their answers
+// parked in the CommitQueue; receives wait in Receives; what concerns other shards goes through
+// Gathers and the Mailbox. tick() is a fixed list of named steps.
+//
+// Threads: shard-local, all of it; the Mailroom and the waker are the only ways in from outside.
+#pragma once
+
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+#include "base/server_clock.h"
+#include "engine/catalog_keeper.h"
+#include "engine/cleaner.h"
+#include "engine/environment.h"
+#include "engine/gathers.h"
+#include "engine/receives.h"
+#include "engine/shard_parts.h"
+#include "millrace/engine.h"
+
+namespace millrace::engine {
+
+class Shard final : public ShardPort {
+ public:
+  Shard(ShardId id, Mailroom& room, Environment& environment, std::unique_ptr<storage::Disk> disk,
+        std::unique_ptr<storage::Log> log, const ReceiptKey& key, Durability durability,
+        TimeMs wheel_start);
+  ~Shard() override;
+
+  // Replays the log for the queues of `catalog`.
+  Result<storage::RecoveryReport> recover(const Catalog& catalog, TimeMs now);
+  void start(const base::ServerClock& clock);
+  void keep_catalog(std::unique_ptr<CatalogKeeper> keeper);  // shard 0
+  // Ends everything that waits with shutting_down, if `answer`; then writes and syncs all. Blocks.
+  Status stop(bool answer);
+
+  ShardId id() const override { return id_; }
+  void send(const SendRequest& request, ReplyTo reply) override;
+  void receive(const ReceiveRequest& request, ReplyTo reply) override;
+  void ack(const AckRequest& request, ReplyTo reply) override;
+  void extend(const ExtendRequest& request, ReplyTo reply) override;
+  void peek(const PeekRequest& request, ReplyTo reply) override;
+  Status subscribe(const ReceiveRequest& request, uint64_t credit, ReplyTo reply) override;
+  Status add_credit(ReplyTo subscription, uint64_t messages) override;
+  Status unsubscribe(ReplyTo subscription) override;
+  void cancel_all(ReplySink* sink) override;
+  void cancel(ReplyTo reply) override;
+  void create_queue(std::string_view name, const QueueAttributes& attributes,
+                    ReplyTo reply) override;
+  void set_queue(QueueId queue, const QueueAttributes& attributes, ReplyTo reply) override;
+  void purge_queue(QueueId queue, ReplyTo reply) override;
+  void delete_queue(QueueId queue, ReplyTo reply) override;
+  void list_queues(std::string_view prefix, std::string_view after, uint32_t max,
+                   ReplyTo reply) override;
+  void queue_stats(std::span<const QueueId> queues, ReplyTo reply) override;
+  void broker_stats(ReplyTo reply) override;
+  const QueueInfo* find_queue(std::string_view name) const override { return catalog_.find(name); }
+  const QueueInfo* find_queue(QueueId id) const override { return catalog_.find(id); }
+  bool tick() override;
+  void refresh_clock() override;
+  TimeMs now() const override { return now_; }
+  TimeMs next_deadline() const override;
+  void set_waker(std::function<void()> wake) override;
+  bool idle() const override;
+
+  // For the simulator and the tests.
+  ShardState& state() { return state_; }
+
+ private:
+  // Steps of a tick.
+  void reap_disk();
+  bool drain_mail();
+  bool expire_timers();
+  bool serve_waiters();
+  void write_and_reveal();
+  void answer();
+  void start_jobs();
+
+  void handle(MailPtr mail);
+  void answer_results(const ShardState::Wait& wait, ReplyTo reply);  // results_
+  void apply_catalog_change(const Mail& mail);
+  void answer_admin(const Mail& mail);
+  void ask_keeper(MailPtr mail, ReplyTo reply);
+  void fence_if_failed();
+  ShardStats stats() const;
+  ShardParts parts() { return {state_, catalog_, commits_, mailbox_, now_, durability_}; }
+
+  ShardId id_;
+  Environment& environment_;
+  Durability durability_;
+  std::unique_ptr<storage::Disk> disk_;
+  std::unique_ptr<storage::Log> log_;
+  TimeMs now_{};
+  base::ServerClock clock_;
+  Catalog catalog_;
+  ShardState state_;
+  CommitQueue commits_;
+  Mailbox mailbox_;
+  Receives receives_;
+  Gathers gathers_;
+  Cleaner cleaner_;
+  std::unique_ptr<CatalogKeeper> keeper_;        // shard 0 only
+  std::unordered_map<uint64_t, ReplyTo> admin_;  // changes asked of the keeper
+  uint64_t next_admin_ = 1;
+  std::vector<Errc> results_;  // reused
+  bool fenced_ = false;
+  uint64_t ticks_ = 0;
+  uint64_t busy_ticks_ = 0;
+};
+
+}  // namespace millrace::engine

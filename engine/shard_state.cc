@@ -1,0 +1,303 @@
+#include "engine/shard_state.h"
+
+#include <algorithm>
+#include <array>
+
+#include "base/assert.h"
+#include "base/hash.h"
+#include "base/planted.h"
+#include "engine/limits.h"
+#include "storage/format.h"
+
+namespace millrace::engine {
+namespace {
+
+constexpr uint64_t kRecordHeaderBytes = sizeof(storage::RecordHeader);
+
+Position body_position(Position record) {
+  return record + kRecordHeaderBytes;
+}
+
+Position end_of(Position record, uint64_t body_bytes) {
+  return record + padded8(kRecordHeaderBytes + body_bytes);
+}
+
+// Sorted slots, each once, as runs.
+void merge_runs(std::vector<uint64_t>& slots, std::vector<SlotRun>& runs) {
+  if (!std::is_sorted(slots.begin(), slots.end())) std::sort(slots.begin(), slots.end());
+  runs.clear();
+  for (const uint64_t slot : slots) {
+    if (!runs.empty()) {
+      const uint64_t next = runs.back().first_slot + runs.back().count;
+      if (slot < next) continue;
+      if (slot == next) {
+        ++runs.back().count;
+        continue;
+      }
+    }
+    runs.push_back({slot, 1, 0});
+  }
+}
+
+}  // namespace
+
+ShardState::ShardState(ShardId shard, storage::Log& log, const ReceiptSealer& sealer,
+                       TimeMs wheel_start)
+    : shard_(shard), log_(log), sealer_(sealer), timers_(wheel_start) {}
+
+void ShardState::add_queue(QueueId queue) {
+  auto& partition = partitions_[queue];
+  if (partition == nullptr) partition = std::make_unique<Partition>(queue);
+}
+
+Partition* ShardState::find(QueueId queue) {
+  if (last_found_ != nullptr && last_found_->queue() == queue) return last_found_;
+  const auto found = partitions_.find(queue);
+  if (found == partitions_.end()) return nullptr;
+  last_found_ = found->second.get();
+  return last_found_;
+}
+
+void ShardState::drop_queue(QueueId queue) {
+  Partition* partition = find(queue);
+  if (partition == nullptr) return;
+  partition->release(context());
+  last_found_ = nullptr;
+  partitions_.erase(queue);
+}
+
+// --- recovery ---
+
+void ShardState::on_record(const storage::Record& record) {
+  const Bytes body = record.body;
+  const auto kind = static_cast<RecordKind>(record.kind);
+  if (body.size() < sizeof(AckHead)) return;
+  Partition* partition = find(QueueId{read_at<uint32_t>(body)});  // all bodies begin with it
+  if (partition == nullptr) return;
+  switch (kind) {
+    case RecordKind::enqueue:
+      if (const auto head = read_head<EnqueueHead>(body)) {
+        partition->apply_enqueue(context(), *head, body.subspan(sizeof *head),
+                                 body_position(record.position) + sizeof *head);
+        partition->slot_end_told = record.position;
+      }
+      break;
+    case RecordKind::lease:
+      if (base::planted(base::Bug::lease_lost_on_restart)) break;
+      if (const auto head = read_head<LeaseHead>(body))
+        partition->apply_lease(context(), *head,
+                               items_after<SlotRun, LeaseHead>(body, head->run_count));
+      break;
+    case RecordKind::extend:
+      if (const auto head = read_head<ExtendHead>(body))
+        partition->apply_extend(context(), *head,
+                                items_after<ExtendMark, ExtendHead>(body, head->count));
+      break;
+    case RecordKind::ack:
+      if (const auto head = read_head<AckHead>(body))
+        partition->apply_ack(context(), items_after<SlotRun, AckHead>(body, head->run_count));
+      break;
+    case RecordKind::carry:
+      if (const auto head = read_head<CarryHead>(body);
+          head && body.size() >= sizeof *head + sizeof(MessageHeader))
+        partition->apply_carry(context(), *head, read_at<MessageHeader>(body, sizeof *head),
+                               body_position(record.position) + sizeof *head);
+      break;
+    case RecordKind::purge:
+      if (const auto head = read_head<SlotEnd>(body)) {
+        partition->apply_purge(context(), Slot{head->slot_end});
+        partition->slot_end_told = record.position;
+      }
+      break;
+    case RecordKind::slot_end:
+      if (const auto head = read_head<SlotEnd>(body)) {
+        partition->apply_slot_end(Slot{head->slot_end});
+        partition->slot_end_told = record.position;
+      }
+      break;
+    case RecordKind::queue_put:
+    case RecordKind::queue_delete:
+    case RecordKind::meta:
+      break;  // the catalog's
+  }
+}
+
+void ShardState::finish_recovery() {
+  for (auto& [id, partition] : partitions_) {
+    if (base::planted(base::Bug::sequence_reused)) partition->forget_slot_end(context());
+    partition->set_visible_end(partition->slot_end());
+  }
+}
+
+// --- operations ---
+
+Result<Position> ShardState::append(RecordKind kind, Bytes head, Bytes items) {
+  const std::array<Bytes, 2> parts{head, items};
+  const auto position = log_.append(raw(kind), parts, true);
+  if (!position) return fail(position.error());
+  last_end_ = end_of(*position, head.size() + items.size());
+  return *position;
+}
+
+void ShardState::become_visible(Partition& partition, Position end, bool wait_durable) {
+  // A queue that no longer asks for commit still delivers in order.
+  const bool durable = wait_durable || partition.durable_waits > 0;
+  auto& queue = durable ? coming_durable_ : coming_written_;
+  // Records of one turn become visible together.
+  if (!queue.empty() && queue.back().queue == partition.queue() &&
+      queue.back().end > log_.written()) {
+    queue.back().end = end;
+    queue.back().slot_end = partition.slot_end();
+    return;
+  }
+  if (durable) ++partition.durable_waits;
+  queue.push({end, partition.queue(), partition.slot_end()});
+}
+
+Result<ShardState::Enqueued> ShardState::enqueue(Partition& partition, Bytes run, uint32_t count,
+                                                 uint32_t delay_ms, bool wait_durable, TimeMs now) {
+  if (timers_.size() + count > kTimersPerShardMax) {
+    // Only what is delayed takes a timer; rare enough to look.
+    for (size_t offset = 0; offset < run.size();) {
+      const auto header = read_at<MessageHeader>(run, offset);
+      const uint32_t delay = header.delay_ms == kDelayQueueDefault ? delay_ms : header.delay_ms;
+      if (delay > 0) return fail(Errc::over_limit);
+      offset += message_stride(header);
+    }
+  }
+  const EnqueueHead head{raw(partition.queue()), count, raw(partition.slot_end()), now.value, 0};
+  const uint64_t body_bytes = sizeof head + run.size();
+  if (body_bytes > log_.body_bytes_max()) return fail(Errc::batch_too_large);
+  std::byte* body = nullptr;
+  const auto position = log_.begin_record(raw(RecordKind::enqueue), body_bytes, false, &body);
+  if (!position) return fail(position.error());
+  std::memcpy(body, &head, sizeof head);
+  std::memcpy(body + sizeof head, run.data(), run.size());
+  for (size_t offset = sizeof head; offset < body_bytes;) {
+    auto& header = *reinterpret_cast<MessageHeader*>(body + offset);
+    header.record_offset = static_cast<uint32_t>(offset);
+    if (header.delay_ms == kDelayQueueDefault) header.delay_ms = delay_ms;
+    offset += message_stride(header);
+  }
+  partition.apply_enqueue(context(), head, {body + sizeof head, run.size()},
+                          body_position(*position) + sizeof head);
+  log_.seal_record();
+  partition.slot_end_told = *position;
+  partition.tally.sent += count;
+  last_end_ = end_of(*position, body_bytes);
+  become_visible(partition, last_end_, wait_durable);
+  return Enqueued{last_end_, Slot{head.first_slot}};
+}
+
+Result<std::optional<Position>> ShardState::lease(Partition& partition, uint32_t messages_max,
+                                                  uint32_t bytes_max, uint32_t visibility_ms,
+                                                  TimeMs now, std::vector<Delivery>* deliveries) {
+  if (timers_.size() + messages_max > kTimersPerShardMax) return fail(Errc::over_limit);
+  runs_.clear();
+  const uint32_t chosen = partition.choose(log_, messages_max, bytes_max, &runs_);
+  if (chosen == 0) return std::optional<Position>{};
+  const LeaseHead head{raw(partition.queue()), static_cast<uint32_t>(runs_.size()), now.value,
+                       visibility_ms, 0};
+  const Bytes items = bytes_of(std::span<const SlotRun>(runs_));
+  const auto position = append(RecordKind::lease, bytes_of(head), items);
+  if (!position) return fail(position.error());
+  partition.apply_lease(context(), head, runs_);
+  partition.tally.received += chosen;
+  const SlotIndex& index = partition.index();
+  for (const SlotRun& run : runs_)
+    for (uint32_t i = 0; i < run.count; ++i) {
+      const Slot slot{run.first_slot + i};
+      const Position at = index.position(slot);
+      const uint32_t count = index.receive_count(slot);
+      deliveries->push_back({sealer_.seal(partition.queue(), shard_, slot, count),
+                             sent_at(log_, at), count,
+                             Bytes{log_.at(at), message_stride(message_at(log_, at))}});
+    }
+  return std::optional<Position>{last_end_};
+}
+
+Result<Position> ShardState::append_ack(Partition& partition) {
+  merge_runs(slots_, runs_);
+  const AckHead head{raw(partition.queue()), static_cast<uint32_t>(runs_.size())};
+  const Bytes items = bytes_of(std::span<const SlotRun>(runs_));
+  const auto position = append(RecordKind::ack, bytes_of(head), items);
+  if (!position) return fail(position.error());
+  const uint64_t before = partition.index().live_count();
+  partition.apply_ack(context(), runs_);
+  partition.tally.acked += before - partition.index().live_count();
+  return last_end_;
+}
+
+Result<Position> ShardState::append_extend(Partition& partition, TimeMs now) {
+  const ExtendHead head{raw(partition.queue()), static_cast<uint32_t>(marks_.size()), now.value};
+  const Bytes items = bytes_of(std::span<const ExtendMark>(marks_));
+  const auto position = append(RecordKind::extend, bytes_of(head), items);
+  if (!position) return fail(position.error());
+  partition.apply_extend(context(), head, marks_);
+  return last_end_;
+}
+
+Result<Position> ShardState::purge(Partition& partition) {
+  const SlotEnd body{raw(partition.queue()), 0, raw(partition.slot_end())};
+  const auto position = append(RecordKind::purge, bytes_of(body), {});
+  if (!position) return fail(position.error());
+  partition.apply_purge(context(), partition.slot_end());
+  partition.slot_end_told = *position;
+  return last_end_;
+}
+
+Result<uint64_t> ShardState::carry(Partition& partition, Slot slot, Position from) {
+  const SlotIndex& index = partition.index();
+  if (!index.live(slot) || index.position(slot) != from) return uint64_t{0};
+  MessageHeader header = message_at(log_, from);
+  const Bytes rest{log_.at(from) + sizeof header, message_stride(header) - sizeof header};
+  header.record_offset = sizeof(CarryHead);
+  const auto status = partition.status(slot, timers_);
+  const CarryHead head{raw(partition.queue()),
+                       index.receive_count(slot),
+                       raw(slot),
+                       sent_at(log_, from).value,
+                       status.due.value,
+                       static_cast<uint8_t>(status.state),
+                       {}};
+  const std::array<Bytes, 3> parts{bytes_of(head), bytes_of(header), rest};
+  const auto position = log_.append(raw(RecordKind::carry), parts, true);
+  if (!position) return fail(position.error());
+  partition.apply_carry(context(), head, header, body_position(*position) + sizeof head);
+  return sizeof head + message_stride(header);
+}
+
+Status ShardState::tell_slot_ends(uint64_t cleaned_segment) {
+  for (auto& [id, partition] : partitions_) {
+    if (raw(partition->slot_end()) == 0) continue;
+    if (log_.segment_of(partition->slot_end_told) > cleaned_segment) continue;
+    const SlotEnd body{raw(id), 0, raw(partition->slot_end())};
+    const auto position = append(RecordKind::slot_end, bytes_of(body), {});
+    if (!position) return fail(position.error());
+    partition->slot_end_told = *position;
+  }
+  return {};
+}
+
+uint64_t ShardState::index_bytes() const {
+  uint64_t bytes = timers_.memory_bytes();
+  for (const auto& [id, partition] : partitions_)
+    bytes += partition->memory_bytes();
+  return bytes;
+}
+
+uint64_t ShardState::live_messages() const {
+  uint64_t live = 0;
+  for (const auto& [id, partition] : partitions_)
+    live += partition->index().live_count();
+  return live;
+}
+
+uint64_t ShardState::digest(TimeMs now) {
+  uint64_t sum = 0;
+  for (const auto& [id, partition] : partitions_)
+    sum += partition->digest(context(), now);
+  return sum;
+}
+
+}  // namespace millrace::engine

@@ -1,0 +1,240 @@
+// ShardState: what a shard's log adds up to, and the only writer of that log's records.
+//
+// Each operation decides against the state, appends one record a queue, and applies it with the
+// very functions that replay applies (Partition::apply_*). Nothing here knows who asked: replies,
+// waiting and other shards are the Shard's.
+//
+// A message may be delivered once its enqueue has reached the level its queue asks for: written, or
+// durable in commit mode. Until then it lies above its partition's visible_end(); the queue of
+// coming visibility is advanced after each write and each sync.
+//
+// Threads: shard-local.  Memory: the partitions', 24 bytes a timer; the rest is reused.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <unordered_map>
+#include <vector>
+
+#include "engine/partition.h"
+#include "engine/receipt.h"
+#include "engine/ring_queue.h"
+#include "millrace/engine.h"
+#include "storage/log.h"
+
+namespace millrace::engine {
+
+class ShardState final : public storage::ReplaySink {
+ public:
+  // `log` is open and not yet recovered. `wheel_start`: no later than the first tick.
+  ShardState(ShardId shard, storage::Log& log, const ReceiptSealer& sealer, TimeMs wheel_start);
+
+  // --- recovery ---
+  void add_queue(QueueId queue);  // before replay: records of unknown queues are dead bytes
+  void on_record(const storage::Record& record) override;
+  // All that was replayed is visible now.
+  void finish_recovery();
+
+  // --- partitions ---
+  Partition* find(QueueId queue);
+  void drop_queue(QueueId queue);
+  template <class F>
+  void for_each_partition(F&& f) {
+    for (auto& [id, partition] : partitions_)
+      f(*partition);
+  }
+  PartitionContext context() { return {timers_, log_}; }
+
+  // --- operations: decide, append, apply ---
+  struct Enqueued {
+    Position end;
+    Slot first_slot;
+  };
+  // `run` was checked (request_check.h). Errors: disk_full, over_limit, shard_fenced,
+  // batch_too_large (the segment can't hold it).
+  Result<Enqueued> enqueue(Partition& partition, Bytes run, uint32_t count, uint32_t delay_ms,
+                           bool wait_durable, TimeMs now);
+  // Leases what Partition::choose() chooses and appends it to `deliveries`; returns the end of the
+  // record, or nothing if nothing is ready. Errors: over_limit, shard_fenced, disk_full.
+  Result<std::optional<Position>> lease(Partition& partition, uint32_t messages_max,
+                                        uint32_t bytes_max, uint32_t visibility_ms, TimeMs now,
+                                        std::vector<Delivery>* deliveries);
+  // The receipts are of this shard and sealed by us. `results` gets one Errc each. Returns the
+  // position the answer waits for. Errors: shard_fenced, disk_full (nothing of it can be relied
+  // on).
+  struct Wait {
+    Position end{};        // 0: nothing to wait for
+    bool durable = false;  // some queue of it asks for commit
+  };
+  template <class Durable>
+  Result<Wait> ack(std::span<const Receipt> receipts, std::span<Errc> results, Durable&& durable);
+  template <class Durable>
+  Result<Wait> extend(std::span<const ExtendEntry> entries, std::span<Errc> results, TimeMs now,
+                      Durable&& durable);
+  Result<Position> purge(Partition& partition);
+  // Re-appends a live message of the segment that is being cleaned. False: it is dead or lies
+  // elsewhere by now, nothing was done. Returns the bytes appended.
+  Result<uint64_t> carry(Partition& partition, Slot slot, Position from);
+  // Re-appends how far slots were given out, where only the segment being cleaned tells.
+  Status tell_slot_ends(uint64_t cleaned_segment);
+
+  // Lets up to `max` due leases and delays end; calls ready(Partition&) for each. Returns how many.
+  template <class F>
+  uint32_t expire(TimeMs now, uint32_t max, F&& ready);
+  // Moves visible ends up to what is written and durable; calls visible(Partition&) for each.
+  template <class F>
+  void advance_visibility(F&& visible);
+
+  const TimerWheel& timers() const { return timers_; }
+  storage::Log& log() { return log_; }
+  ShardId shard() const { return shard_; }
+  const ReceiptSealer& sealer() const { return sealer_; }
+  uint64_t index_bytes() const;
+  uint64_t live_messages() const;
+  // Equal for a shard and its recovery, whatever the order of partitions.
+  uint64_t digest(TimeMs now);
+
+  // Checkpoint: the state as bytes for Log::save_checkpoint, and back. load: corrupt leaves the
+  // state empty but for the queues known before.
+  std::vector<std::byte> save() const;
+  [[nodiscard]] Status load(Bytes bytes);
+
+ private:
+  struct Coming {
+    Position end{};
+    QueueId queue{};
+    Slot slot_end{};
+  };
+
+  // Appends one record, of the reserve if need be; returns its position.
+  Result<Position> append(RecordKind kind, Bytes head, Bytes items);
+  Result<Position> append_ack(Partition& partition);
+  Result<Position> append_extend(Partition& partition, TimeMs now);
+  void become_visible(Partition& partition, Position end, bool wait_durable);
+  template <class F>
+  void advance(RingQueue<Coming>& queue, Position reached, bool durable, F& visible);
+
+  ShardId shard_;
+  storage::Log& log_;
+  ReceiptSealer sealer_;
+  TimerWheel timers_;
+  std::unordered_map<QueueId, std::unique_ptr<Partition>> partitions_;
+  Partition* last_found_ = nullptr;
+  Position last_end_{};  // of the newest record appended since the log was opened
+  RingQueue<Coming> coming_written_;
+  RingQueue<Coming> coming_durable_;
+  // Reused by each operation.
+  std::vector<SlotRun> runs_;
+  std::vector<uint64_t> slots_;
+  std::vector<ExtendMark> marks_;
+};
+
+template <class Durable>
+Result<ShardState::Wait> ShardState::ack(std::span<const Receipt> receipts, std::span<Errc> results,
+                                         Durable&& durable) {
+  Wait wait;
+  for (size_t i = 0; i < receipts.size();) {
+    // One record for each stretch of receipts of one queue.
+    const QueueId queue{receipts[i].queue_id};
+    Partition* partition = find(queue);
+    slots_.clear();
+    for (; i < receipts.size() && QueueId{receipts[i].queue_id} == queue; ++i) {
+      if (partition == nullptr) {
+        results[i] = Errc::queue_not_found;
+        continue;
+      }
+      const Slot slot = slot_of(receipts[i].shard_slot);
+      const auto verdict = partition->judge_ack(slot, receipts[i].generation);
+      if (verdict == Partition::Verdict::act) slots_.push_back(raw(slot));
+      if (verdict == Partition::Verdict::nothing) {
+        // Acked or purged before, maybe only just: this answer too waits for that record.
+        wait.end = std::max(wait.end, last_end_);
+        wait.durable = wait.durable || durable(queue);
+      }
+      results[i] =
+          verdict == Partition::Verdict::receipt_expired ? Errc::receipt_expired : Errc::ok;
+    }
+    if (slots_.empty()) continue;
+    const auto end = append_ack(*partition);
+    if (!end) return fail(end.error());
+    wait.end = *end;
+    wait.durable = wait.durable || durable(queue);
+  }
+  return wait;
+}
+
+template <class Durable>
+Result<ShardState::Wait> ShardState::extend(std::span<const ExtendEntry> entries,
+                                            std::span<Errc> results, TimeMs now,
+                                            Durable&& durable) {
+  Wait wait;
+  for (size_t i = 0; i < entries.size();) {
+    const QueueId queue{entries[i].receipt.queue_id};
+    Partition* partition = find(queue);
+    marks_.clear();
+    for (; i < entries.size() && QueueId{entries[i].receipt.queue_id} == queue; ++i) {
+      if (partition == nullptr) {
+        results[i] = Errc::queue_not_found;
+        continue;
+      }
+      const Receipt& receipt = entries[i].receipt;
+      const Slot slot = slot_of(receipt.shard_slot);
+      switch (partition->judge_extend(slot, receipt.generation, timers_)) {
+        case Partition::Verdict::act:
+          marks_.push_back({raw(slot), receipt.generation, entries[i].visibility_ms});
+          results[i] = Errc::ok;
+          break;
+        case Partition::Verdict::receipt_expired:
+          results[i] = Errc::receipt_expired;
+          break;
+        case Partition::Verdict::not_leased:
+          results[i] = Errc::message_not_leased;
+          break;
+        case Partition::Verdict::nothing:
+        case Partition::Verdict::gone:
+          results[i] = Errc::message_gone;
+          break;
+      }
+    }
+    if (marks_.empty()) continue;
+    const auto end = append_extend(*partition, now);
+    if (!end) return fail(end.error());
+    wait.end = *end;
+    wait.durable = wait.durable || durable(queue);
+  }
+  return wait;
+}
+
+template <class F>
+uint32_t ShardState::expire(TimeMs now, uint32_t max, F&& ready) {
+  return timers_.advance(now, max, [&](const TimerTarget& target, TimeMs) {
+    Partition* partition = find(QueueId{target.partition});
+    MR_ASSERT(partition != nullptr);
+    partition->apply_due(target.slot, target.kind);
+    if (target.kind == TimerKind::lease) ++partition->tally.expired;
+    ready(*partition);
+  });
+}
+
+template <class F>
+void ShardState::advance(RingQueue<Coming>& queue, Position reached, bool durable, F& visible) {
+  while (!queue.empty() && queue.front().end <= reached) {
+    const Coming coming = queue.pop();
+    Partition* partition = find(coming.queue);
+    if (partition == nullptr) continue;  // deleted meanwhile
+    if (durable) --partition->durable_waits;
+    partition->set_visible_end(std::max(partition->visible_end(), coming.slot_end));
+    visible(*partition);
+  }
+}
+
+template <class F>
+void ShardState::advance_visibility(F&& visible) {
+  advance(coming_written_, log_.written(), false, visible);
+  advance(coming_durable_, log_.durable(), true, visible);
+}
+
+}  // namespace millrace::engine
