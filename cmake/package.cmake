@@ -32,6 +32,8 @@ target_link_libraries(millrace_archive INTERFACE "$<INSTALL_INTERFACE:uring;xxha
 add_library(millrace::engine ALIAS millrace_archive)
 add_library(millrace::engine_shared ALIAS millrace_shared)
 
+# The component "library" is what an embedding program needs; the programs come with the rest.
+set(CMAKE_INSTALL_DEFAULT_COMPONENT_NAME library)
 install(TARGETS millrace_archive millrace_shared EXPORT MillraceTargets
         ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/millrace DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
@@ -53,6 +55,6 @@ install(FILES ${PROJECT_BINARY_DIR}/millrace.pc DESTINATION ${CMAKE_INSTALL_LIBD
 
 foreach(program IN ITEMS millraced millrace millrace-bench)
   if(TARGET ${program})
-    install(TARGETS ${program} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+    install(TARGETS ${program} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT programs)
   endif()
 endforeach()
