@@ -69,7 +69,8 @@ class Traffic {
 };
 
 void per_message(benchmark::State& state, uint64_t messages_each) {
-  const auto messages = static_cast<double>(state.iterations() * messages_each);
+  const auto messages =
+      static_cast<double>(state.iterations()) * static_cast<double>(messages_each);
   state.counters["per_message"] =
       benchmark::Counter(messages, benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
 }
