@@ -164,19 +164,21 @@ def check_headers(root):
             yield f"{path}: does not open with the comment that is its contract"
 
 
+SOURCE_NAME = re.compile(r'[^\s()"]+\.(?:cc|c)(?![\w.])')
+
+
 def check_sources_are_built(root):
-    lists = [path for path in tracked_files(root)
-             if os.path.basename(path) == "CMakeLists.txt" or path.endswith(".cmake")]
-    text_of = {path: "\n".join(lines_of(root, path)) for path in lists}
+    patterns = set()
+    for path in tracked_files(root):
+        if os.path.basename(path) == "CMakeLists.txt" or path.endswith(".cmake"):
+            folder = os.path.dirname(path)
+            for name in SOURCE_NAME.findall("\n".join(lines_of(root, path))):
+                # A variable stands for anything: the root of the tree, the noun of a loop.
+                pattern = re.sub(r"\$\{[^}]*\}", "*", name)
+                patterns.add(pattern if pattern.startswith("*/")
+                             else "/" + os.path.normpath(os.path.join(folder, pattern)))
     for path in sources(root):
-        if path.endswith(".h"):
-            continue
-        # A list names what is in its own folder, or below it by a relative path.
-        near = [(os.path.relpath(path, os.path.dirname(where) or "."), text)
-                for where, text in text_of.items()]
-        if not any(not name.startswith("..")
-                   and re.search(r"(?<![\w.-])" + re.escape(name) + r"(?![\w.-])", text)
-                   for name, text in near):
+        if not path.endswith(".h") and not matches_any("/" + path, patterns):
             yield f"{path}: no CMakeLists.txt builds it"
 
 

@@ -128,6 +128,13 @@ class Checks(unittest.TestCase):
             **{"base/lost_hash.cc": "int i;\n",
                "base/CMakeLists.txt": "millrace_library(SOURCES lost_hash.cc)\n"})
 
+    def test_a_source_may_be_named_with_a_variable(self):
+        self.assertEqual([], self.findings(
+            **{"bench/log_bench.cc": "int i;\n",
+               "bench/CMakeLists.txt": "millrace_bench(SOURCES ${noun}_bench.cc)\n",
+               "tests/net/twin.cc": "int i;\n",
+               "cmake/targets.cmake": "target_sources(${PROJECT_SOURCE_DIR}/tests/net/twin.cc)\n"}))
+
     def test_a_dead_link_in_a_document_is_named(self):
         self.assert_only("docs/a.md:2: b.md does not exist",
                          **{"docs/a.md": "[web](https://example.org)\n[b](b.md#part)\n"})
