@@ -49,7 +49,10 @@ void ShardLoop::run() {
   while (!stopped()) {
     const std::span<const Event> events = reactor_.run_turn(wait_ns());
     now_ns_ = base::os_monotonic_ns();
-    if (!events.empty()) busy_ns_ = now_ns_;
+    if (!events.empty()) {
+      busy_ns_ = now_ns_;
+      port_.refresh_clock();
+    }
     for (const Event& event : events) {
       act(event);
     }

@@ -1,0 +1,452 @@
+// Both reactors with real sockets, through the same cases.
+#include "net/reactor.h"
+
+#include <atomic>
+#include <cerrno>
+#include <cstring>
+#include <fcntl.h>
+#include <map>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <thread>
+#include <unistd.h>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+namespace millrace::net::test {
+namespace {
+
+constexpr int64_t kMs = 1'000'000;
+constexpr int kTurnsMax = 2000;  // of at most 20 ms
+
+// A reactor and what it told, gathered until a test has seen enough.
+class ReactorTest : public testing::TestWithParam<ReactorKind> {
+ protected:
+  void SetUp() override { make({.kind = GetParam()}); }
+  void TearDown() override {
+    reactor_.reset();
+    for (const int fd : to_close_)
+      ::close(fd);
+  }
+
+  void make(const ReactorOptions& options) {
+    std::string reason;
+    auto made = make_reactor(options, &reason);
+    if (!made && GetParam() == ReactorKind::uring) GTEST_SKIP() << reason;
+    ASSERT_TRUE(made) << reason;
+    reactor_ = std::move(made).value();
+  }
+
+  struct Pair {
+    uint32_t id;
+    int peer;
+  };
+  // A connected pair of sockets, one of them the reactor's.
+  Pair adopt_one() {
+    int fds[2];
+    EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+    to_close_.push_back(fds[1]);
+    return {reactor_->adopt(fds[0]), fds[1]};
+  }
+  int listen_on_loopback() {
+    const int listener = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    to_close_.push_back(listener);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    EXPECT_EQ(::bind(listener, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+    EXPECT_EQ(::listen(listener, 2048), 0);
+    socklen_t length = sizeof address_;
+    ::getsockname(listener, reinterpret_cast<sockaddr*>(&address_), &length);
+    return listener;
+  }
+  int connect_one() {
+    const int socket = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    to_close_.push_back(socket);
+    EXPECT_EQ(::connect(socket, reinterpret_cast<sockaddr*>(&address_), sizeof address_), 0);
+    return socket;
+  }
+  static void set_reset_on_close(int socket) {
+    const linger now{.l_onoff = 1, .l_linger = 0};
+    ::setsockopt(socket, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+  }
+
+  void turn(int64_t wait_ns = 20 * kMs) {
+    for (const Event& event : reactor_->run_turn(wait_ns)) {
+      if (event.kind == EventKind::data) {
+        received_[event.connection].append(reinterpret_cast<const char*>(event.data.data()),
+                                           event.data.size());
+        pieces_ += 1;
+        // The bytes are ours to change until the next turn.
+        std::memset(event.data.data(), 0xEE, event.data.size());
+      } else if (event.kind == EventKind::sent) {
+        sent_[event.connection] += event.count;
+      } else {
+        events_.push_back(event);
+      }
+    }
+  }
+  template <class Done>
+  [[nodiscard]] bool turn_until(Done done) {
+    for (int i = 0; i < kTurnsMax && !done(); ++i)
+      turn();
+    return done();
+  }
+  size_t count(EventKind kind) const {
+    size_t n = 0;
+    for (const Event& event : events_)
+      n += event.kind == kind ? 1 : 0;
+    return n;
+  }
+  const Event* last(EventKind kind) const {
+    for (auto it = events_.rbegin(); it != events_.rend(); ++it) {
+      if (it->kind == kind) return &*it;
+    }
+    return nullptr;
+  }
+  void send(uint32_t id, std::string_view text) { sent_[id] += reactor_->send(id, as_bytes(text)); }
+
+  std::unique_ptr<Reactor> reactor_;
+  std::vector<Event> events_;
+  std::map<uint32_t, std::string> received_;
+  std::map<uint32_t, size_t> sent_;
+  size_t pieces_ = 0;
+  sockaddr_in address_{};
+  std::vector<int> to_close_;
+};
+
+void write_all(int fd, std::string_view text) {
+  while (!text.empty()) {
+    const ssize_t n = ::send(fd, text.data(), text.size(), MSG_NOSIGNAL);
+    ASSERT_GT(n, 0) << std::strerror(errno);
+    text.remove_prefix(static_cast<size_t>(n));
+  }
+}
+
+std::string read_some(int fd, size_t bytes_max) {
+  std::string text(bytes_max, '\0');
+  pollfd wait{.fd = fd, .events = POLLIN, .revents = 0};
+  if (::poll(&wait, 1, 5000) <= 0) return {};
+  const ssize_t n = ::recv(fd, text.data(), text.size(), 0);
+  text.resize(n > 0 ? static_cast<size_t>(n) : 0);
+  return text;
+}
+
+std::string pattern(size_t bytes) {
+  std::string text(bytes, '\0');
+  for (size_t i = 0; i < bytes; ++i)
+    text[i] = static_cast<char>('a' + (i * 7 + i / 251) % 26);
+  return text;
+}
+
+TEST_P(ReactorTest, BringsDataAndSendsAnswers) {
+  const Pair pair = adopt_one();
+  write_all(pair.peer, "hello");
+  ASSERT_TRUE(turn_until([&] { return received_[pair.id] == "hello"; }));
+  const std::string answer = "good day";
+  send(pair.id, answer);
+  ASSERT_TRUE(turn_until([&] { return sent_[pair.id] == answer.size(); }));
+  EXPECT_EQ(read_some(pair.peer, 100), answer);
+}
+
+TEST_P(ReactorTest, ReturnsAtOnceWhenThereIsNothingToWaitFor) {
+  EXPECT_TRUE(reactor_->run_turn(0).empty());
+  EXPECT_TRUE(reactor_->run_turn(kMs).empty());
+}
+
+TEST_P(ReactorTest, IsWokenByAnotherThread) {
+  std::atomic<bool> woke{false};
+  std::thread other([&] {
+    while (!woke) {
+      ::usleep(2000);
+      reactor_->wake();
+    }
+  });
+  for (int i = 0; i < 20; ++i)
+    reactor_->run_turn(Reactor::kForever);
+  woke = true;
+  other.join();
+}
+
+TEST_P(ReactorTest, AWakeBeforeTheSleepIsNotLost) {
+  for (int i = 0; i < 100; ++i) {
+    reactor_->wake();
+    reactor_->run_turn(Reactor::kForever);
+  }
+}
+
+TEST_P(ReactorTest, ServesAThousandConnections) {
+  rlimit limit{};
+  ::getrlimit(RLIMIT_NOFILE, &limit);
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+  constexpr size_t kConnections = 1000;
+  reactor_->start_accepting(listen_on_loopback());
+  std::vector<int> peers;
+  for (size_t i = 0; i < kConnections; ++i) {
+    peers.push_back(connect_one());
+    if (i % 100 == 99) turn();
+  }
+  ASSERT_TRUE(turn_until([&] { return count(EventKind::accepted) == kConnections; }));
+  for (int round = 0; round < 3; ++round) {
+    received_.clear();
+    sent_.clear();
+    for (size_t i = 0; i < kConnections; ++i)
+      write_all(peers[i], "ping " + std::to_string(i));
+    size_t bytes = 0;
+    for (size_t i = 0; i < kConnections; ++i)
+      bytes += 5 + std::to_string(i).size();
+    const auto total = [&] {
+      size_t n = 0;
+      for (const auto& [id, text] : received_)
+        n += text.size();
+      return n;
+    };
+    ASSERT_TRUE(turn_until([&] { return total() == bytes; }));
+    const std::map<uint32_t, std::string> answers = received_;
+    for (const auto& [id, text] : answers)
+      send(id, text);
+    ASSERT_TRUE(turn_until([&] {
+      size_t n = 0;
+      for (const auto& [id, sent] : sent_)
+        n += sent;
+      return n == bytes;
+    }));
+    for (size_t i = 0; i < kConnections; ++i) {
+      EXPECT_EQ(read_some(peers[i], 100), "ping " + std::to_string(i));
+    }
+  }
+}
+
+TEST_P(ReactorTest, PassesBigStreamsBothWays) {
+  const Pair pair = adopt_one();
+  const std::string text = pattern(9 << 20);
+  std::thread writer([&] { write_all(pair.peer, text); });
+  ASSERT_TRUE(turn_until([&] { return received_[pair.id].size() == text.size(); }));
+  writer.join();
+  EXPECT_EQ(received_[pair.id], text);
+
+  std::string heard;
+  std::thread reader([&] {
+    while (heard.size() < text.size()) {
+      const std::string piece = read_some(pair.peer, 1 << 20);
+      if (piece.empty()) return;
+      heard += piece;
+    }
+  });
+  send(pair.id, text);
+  EXPECT_TRUE(turn_until([&] { return sent_[pair.id] == text.size(); }));
+  reader.join();
+  EXPECT_EQ(heard, text);
+}
+
+TEST_P(ReactorTest, RunsOutOfBuffersAndGoesOn) {
+  make({.kind = GetParam(), .receive_buffers = 2, .receive_buffer_bytes = 4096});
+  std::vector<Pair> pairs;
+  const std::string text = pattern(60'000);
+  for (int i = 0; i < 20; ++i) {
+    pairs.push_back(adopt_one());
+    write_all(pairs.back().peer, text);
+  }
+  EXPECT_TRUE(turn_until([&] {
+    for (const Pair& pair : pairs) {
+      if (received_[pair.id].size() < text.size()) return false;
+    }
+    return true;
+  }));
+  for (const Pair& pair : pairs)
+    EXPECT_EQ(received_[pair.id], text);
+}
+
+TEST_P(ReactorTest, TellsOfAHalfCloseAndStillSends) {
+  const Pair pair = adopt_one();
+  write_all(pair.peer, "last words");
+  ::shutdown(pair.peer, SHUT_WR);
+  ASSERT_TRUE(turn_until([&] { return count(EventKind::end) == 1; }));
+  EXPECT_EQ(last(EventKind::end)->error, 0);
+  EXPECT_EQ(received_[pair.id], "last words");
+  const std::string answer = "an answer";
+  send(pair.id, answer);
+  EXPECT_TRUE(turn_until([&] { return sent_[pair.id] == answer.size(); }));
+  EXPECT_EQ(read_some(pair.peer, 100), answer);
+  reactor_->close(pair.id);
+  EXPECT_TRUE(turn_until([&] { return count(EventKind::closed) == 1; }));
+  EXPECT_EQ(count(EventKind::end), 1u);
+}
+
+TEST_P(ReactorTest, TellsOfAReset) {
+  reactor_->start_accepting(listen_on_loopback());
+  const int peer = connect_one();
+  ASSERT_TRUE(turn_until([&] { return count(EventKind::accepted) == 1; }));
+  set_reset_on_close(peer);
+  to_close_.pop_back();
+  ::close(peer);
+  ASSERT_TRUE(turn_until([&] { return count(EventKind::end) == 1; }));
+  EXPECT_EQ(last(EventKind::end)->error, ECONNRESET);
+  reactor_->close(last(EventKind::end)->connection);
+  EXPECT_TRUE(turn_until([&] { return count(EventKind::closed) == 1; }));
+}
+
+TEST_P(ReactorTest, TellsOfAResetWhileASendWaits) {
+  reactor_->start_accepting(listen_on_loopback());
+  const int peer = connect_one();
+  ASSERT_TRUE(turn_until([&] { return count(EventKind::accepted) == 1; }));
+  const uint32_t id = last(EventKind::accepted)->connection;
+  ::shutdown(peer, SHUT_WR);
+  ASSERT_TRUE(turn_until([&] { return count(EventKind::end) == 1; }));
+  const std::string text = pattern(32 << 20);
+  send(id, text);
+  turn();
+  set_reset_on_close(peer);
+  to_close_.pop_back();
+  ::close(peer);
+  ASSERT_TRUE(turn_until([&] { return count(EventKind::end) == 2; }));
+  EXPECT_NE(last(EventKind::end)->error, 0);
+  reactor_->close(id);
+  EXPECT_TRUE(turn_until([&] { return count(EventKind::closed) == 1; }));
+}
+
+TEST_P(ReactorTest, ClosesAConnectionWhosePeerNeverReads) {
+  const Pair pair = adopt_one();
+  const std::string text = pattern(32 << 20);
+  send(pair.id, text);
+  turn();
+  turn();
+  EXPECT_LT(sent_[pair.id], text.size());
+  reactor_->close(pair.id);
+  ASSERT_TRUE(turn_until([&] { return count(EventKind::closed) == 1; }));
+  turn(0);
+  // The number comes back, and what belonged to the old connection does not.
+  const Pair next = adopt_one();
+  EXPECT_EQ(next.id, pair.id);
+  write_all(next.peer, "new");
+  EXPECT_TRUE(turn_until([&] { return received_[next.id] == "new"; }));
+}
+
+TEST_P(ReactorTest, PausesAndResumesReading) {
+  const Pair pair = adopt_one();
+  turn(0);
+  reactor_->pause_reading(pair.id);
+  turn(0);
+  turn(0);
+  write_all(pair.peer, "waiting");
+  for (int i = 0; i < 3; ++i)
+    turn(kMs);
+  EXPECT_EQ(received_[pair.id], "");
+  reactor_->resume_reading(pair.id);
+  ASSERT_TRUE(turn_until([&] { return received_[pair.id] == "waiting"; }));
+  // Back and forth within a turn.
+  for (int i = 0; i < 50; ++i) {
+    reactor_->pause_reading(pair.id);
+    if (i % 3 == 0) turn(0);
+    reactor_->resume_reading(pair.id);
+    write_all(pair.peer, "x");
+    turn(0);
+  }
+  EXPECT_TRUE(turn_until([&] { return received_[pair.id].size() == 57; }));
+  // A peer that goes while reading is paused is found when it is resumed.
+  reactor_->pause_reading(pair.id);
+  turn(0);
+  write_all(pair.peer, "bye");
+  ::shutdown(pair.peer, SHUT_RDWR);
+  for (int i = 0; i < 3; ++i)
+    turn(kMs);
+  EXPECT_EQ(count(EventKind::end), 0u);
+  reactor_->resume_reading(pair.id);
+  EXPECT_TRUE(turn_until([&] { return count(EventKind::end) == 1; }));
+  EXPECT_EQ(received_[pair.id].size(), 60u);
+}
+
+TEST_P(ReactorTest, AnIdlePeerThatHungUpWhilePausedCostsNothing) {
+  const Pair pair = adopt_one();
+  reactor_->pause_reading(pair.id);
+  turn(0);
+  ::shutdown(pair.peer, SHUT_RDWR);
+  for (int i = 0; i < 3; ++i)
+    turn(kMs);
+  rusage before{};
+  ::getrusage(RUSAGE_THREAD, &before);
+  for (int i = 0; i < 20; ++i)
+    turn(5 * kMs);
+  rusage after{};
+  ::getrusage(RUSAGE_THREAD, &after);
+  // Twenty sleeps, not a loop that comes back at once.
+  EXPECT_GE(after.ru_nvcsw - before.ru_nvcsw, 20);
+}
+
+TEST_P(ReactorTest, FinishesSendingAndReadsOn) {
+  const Pair pair = adopt_one();
+  const std::string answer = "the end";
+  send(pair.id, answer);
+  ASSERT_TRUE(turn_until([&] { return sent_[pair.id] == answer.size(); }));
+  reactor_->finish_sending(pair.id);
+  EXPECT_EQ(read_some(pair.peer, 100), answer);
+  EXPECT_EQ(read_some(pair.peer, 100), "");
+  write_all(pair.peer, "more");
+  EXPECT_TRUE(turn_until([&] { return received_[pair.id] == "more"; }));
+}
+
+TEST_P(ReactorTest, StopsAccepting) {
+  const int listener = listen_on_loopback();
+  reactor_->start_accepting(listener);
+  connect_one();
+  ASSERT_TRUE(turn_until([&] { return count(EventKind::accepted) == 1; }));
+  reactor_->stop_accepting();
+  turn(0);
+  turn(0);
+  connect_one();
+  for (int i = 0; i < 3; ++i)
+    turn(kMs);
+  EXPECT_EQ(count(EventKind::accepted), 1u);
+}
+
+TEST_P(ReactorTest, WaitsWithAcceptingWhenDescriptorsRunOut) {
+  const int listener = listen_on_loopback();
+  const int peer = connect_one();
+  rlimit normal{};
+  ::getrlimit(RLIMIT_NOFILE, &normal);
+  rlimit full = normal;
+  full.rlim_cur = static_cast<rlim_t>(peer) + 1;
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &full), 0);
+  // Everything below the limit is taken.
+  std::vector<int> fillers;
+  for (int fd = ::open("/dev/null", O_RDONLY); fd >= 0; fd = ::open("/dev/null", O_RDONLY)) {
+    fillers.push_back(fd);
+  }
+  reactor_->start_accepting(listener);
+  const bool told = turn_until([&] { return count(EventKind::accept_failed) == 1; });
+  ::setrlimit(RLIMIT_NOFILE, &normal);
+  for (const int fd : fillers)
+    ::close(fd);
+  ASSERT_TRUE(told);
+  EXPECT_EQ(last(EventKind::accept_failed)->error, EMFILE);
+  EXPECT_TRUE(turn_until([&] { return count(EventKind::accepted) == 1; }));
+}
+
+INSTANTIATE_TEST_SUITE_P(, ReactorTest, testing::Values(ReactorKind::epoll, ReactorKind::uring),
+                         [](const testing::TestParamInfo<ReactorKind>& kind) {
+                           return kind.param == ReactorKind::epoll ? "epoll" : "uring";
+                         });
+
+TEST(MakeReactor, SaysWhichAndWhy) {
+  std::string reason;
+  ::unsetenv("MILLRACE_REACTOR");
+  auto any = make_reactor({}, &reason);
+  ASSERT_TRUE(any);
+  EXPECT_NE(reason.find((*any)->name()), std::string::npos) << reason;
+  ::setenv("MILLRACE_REACTOR", "epoll", 1);
+  auto epoll = make_reactor({}, &reason);
+  ASSERT_TRUE(epoll);
+  EXPECT_EQ((*epoll)->name(), "epoll");
+  EXPECT_EQ(reason, "epoll, asked for by MILLRACE_REACTOR");
+  ::setenv("MILLRACE_REACTOR", "select", 1);
+  EXPECT_EQ(make_reactor({}, &reason).error(), Errc::unsupported);
+  EXPECT_EQ(reason, "MILLRACE_REACTOR is 'select'; allowed are auto, uring and epoll");
+  ::unsetenv("MILLRACE_REACTOR");
+}
+
+}  // namespace
+}  // namespace millrace::net::test
