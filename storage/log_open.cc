@@ -17,20 +17,6 @@ namespace {
 constexpr size_t kQuarantineRangesMax = 1000;
 constexpr uint64_t kRehomeBatchBytes = 1u << 20;
 
-// The checkpoint's position was durable when it was saved: of use to recovery, if the checkpoint
-// is of a segment that is still there.
-uint64_t durable_hint(const std::optional<Checkpoint>& checkpoint,
-                      const std::vector<SegmentFile>& files) {
-  if (!checkpoint || checkpoint->position == 0) return 0;
-  for (const SegmentFile& file : files) {
-    const SegmentHeader& h = file.reading.header;
-    if (file.reading.state == HeaderState::valid && h.generation == checkpoint->generation &&
-        h.sequence == (checkpoint->position - 1) / h.segment_bytes)
-      return checkpoint->position;
-  }
-  return 0;
-}
-
 Status write_file(Disk& disk, const std::string& path, Bytes content) {
   Result<FileId> file = disk.open(path, OpenMode::create_new);
   // One that is there is of a start before this one, which may not have come to its end.

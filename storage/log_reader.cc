@@ -40,6 +40,14 @@ std::optional<Record> verified(const SegmentView& view, uint64_t offset,
                 Bytes{record + sizeof header, header.length - sizeof header}};
 }
 
+// The word behind the checksum is the same in all marks, and in hardly anything else.
+bool looks_like_mark(Bytes bytes, uint64_t offset) {
+  constexpr uint64_t kWord = kMarkRecordBytes | uint64_t{kKindCommitMark} << 32;
+  uint64_t word;
+  std::memcpy(&word, bytes.data() + offset + offsetof(RecordHeader, length), sizeof word);
+  return word == kWord;
+}
+
 uint64_t usable_limit(const SegmentView& view, uint64_t limit) {
   return std::min<uint64_t>(limit, view.bytes.size());
 }
@@ -81,16 +89,22 @@ std::optional<FoundMark> mark_at(const SegmentView& view, uint64_t offset, uint6
 }
 
 std::optional<FoundMark> find_mark(const SegmentView& view, uint64_t offset, uint64_t limit) {
-  // The words behind the checksum are the same in all marks, and in hardly anything else.
-  constexpr uint64_t kWord = kMarkRecordBytes | uint64_t{kKindCommitMark} << 32;
   limit = usable_limit(view, limit);
   for (; offset + kMarkRecordBytes <= limit; offset += kRecordAlignment) {
-    uint64_t word;
-    std::memcpy(&word, view.bytes.data() + offset + offsetof(RecordHeader, length), sizeof word);
-    if (word != kWord) continue;
+    if (!looks_like_mark(view.bytes, offset)) continue;
     if (auto found = mark_at(view, offset, limit)) return found;
   }
   return std::nullopt;
+}
+
+std::optional<FoundMark> unaided_mark_at(Bytes file, uint64_t offset, uint64_t segment_bytes) {
+  if (offset + kMarkRecordBytes > file.size() || !looks_like_mark(file, offset))
+    return std::nullopt;
+  CommitMark mark;
+  std::memcpy(&mark, file.data() + offset + sizeof(RecordHeader), sizeof mark);
+  if (mark.sequence == 0 || mark.sequence >= UINT64_MAX / segment_bytes) return std::nullopt;
+  return mark_at({file, mark.sequence * segment_bytes, mark.sequence, mark.generation}, offset,
+                 file.size());
 }
 
 std::optional<FoundMark> BatchReader::read(const SegmentView& view, uint64_t offset, uint64_t limit,

@@ -48,6 +48,10 @@ struct FoundMark {
 std::optional<FoundMark> mark_at(const SegmentView& view, uint64_t offset, uint64_t limit);
 std::optional<FoundMark> find_mark(const SegmentView& view, uint64_t offset, uint64_t limit);
 
+// The commit mark at `offset` of a file whose header is unreadable: the mark itself says the
+// generation and sequence that it must be verified with.
+std::optional<FoundMark> unaided_mark_at(Bytes file, uint64_t offset, uint64_t segment_bytes);
+
 // Reads whole batches. Keeps its scratch between calls.
 class BatchReader {
  public:

@@ -1,7 +1,7 @@
 #include "storage/recovery.h"
 
 #include <algorithm>
-#include <cstring>
+#include <bit>
 #include <map>
 
 #include <fmt/format.h>
@@ -42,8 +42,9 @@ class Planner {
     scan_all();
     const uint64_t newest = header(chain_.back()).sequence;
     if (durable_ > 0 && (durable_ - 1) / plan_.segment_bytes > newest) {
+      plan_.missing_sequence = (durable_ - 1) / plan_.segment_bytes;
       refuse(fmt::format("segment {} is missing: the log was durable up to position {}",
-                         (durable_ - 1) / plan_.segment_bytes, durable_));
+                         plan_.missing_sequence, durable_));
       return std::move(plan_);
     }
     find_end();
@@ -84,6 +85,8 @@ class Planner {
       if (!is_new) {
         refuse(fmt::format("{} and {} both are segment {}", files_[known->second].name, file.name,
                            h.sequence));
+        const bool newer = h.created_ms > files_[known->second].reading.header.created_ms;
+        plan_.conflict = newer ? known->second : i;
         return false;
       }
     }
@@ -280,6 +283,7 @@ class Planner {
       std::string suspects;
       for (const SegmentFile& file : files_)
         if (file.reading.state == HeaderState::bad) suspects += ", unreadable: " + file.name;
+      plan_.missing_sequence = missing_;
       refuse(fmt::format("segment {} of the log is missing{}", missing_, suspects));
       return;
     }
@@ -306,23 +310,17 @@ class Planner {
     return true;
   }
 
+  uint64_t segment_bytes_of(const SegmentFile& file) const {
+    return plan_.segment_bytes != 0 ? plan_.segment_bytes : std::bit_ceil(file.bytes.size());
+  }
+
   bool holds_newer_durable_data(const SegmentFile& file) const {
-    constexpr uint64_t kWord = kMarkRecordBytes | uint64_t{kKindCommitMark} << 32;
     for (uint64_t at = kSegmentDataOffset; at + kMarkRecordBytes <= file.bytes.size();
          at += kRecordAlignment) {
-      uint64_t word;
-      std::memcpy(&word, file.bytes.data() + at + offsetof(RecordHeader, length), sizeof word);
-      if (word != kWord) continue;
-      CommitMark mark;
-      std::memcpy(&mark, file.bytes.data() + at + sizeof(RecordHeader), sizeof mark);
-      const uint64_t segment_bytes =
-          plan_.segment_bytes != 0 ? plan_.segment_bytes : std::bit_ceil(file.bytes.size());
-      if (mark.sequence <= plan_.newest_sequence || mark.sequence >= UINT64_MAX / segment_bytes)
-        continue;
-      const SegmentView view{file.bytes, mark.sequence * segment_bytes, mark.sequence,
-                             mark.generation};
-      if (mark_at(view, at, UINT64_MAX) && mark.durable > view.start + kSegmentDataOffset)
-        return true;
+      const auto found = unaided_mark_at(file.bytes, at, segment_bytes_of(file));
+      if (!found || found->mark.sequence <= plan_.newest_sequence) continue;
+      const uint64_t begin = found->mark.sequence * segment_bytes_of(file) + kSegmentDataOffset;
+      if (found->mark.durable > begin) return true;
     }
     return false;
   }
@@ -360,6 +358,18 @@ class Planner {
 };
 
 }  // namespace
+
+uint64_t durable_hint(const std::optional<Checkpoint>& checkpoint,
+                      const std::vector<SegmentFile>& files) {
+  if (!checkpoint || checkpoint->position == 0) return 0;
+  for (const SegmentFile& file : files) {
+    const SegmentHeader& h = file.reading.header;
+    if (file.reading.state == HeaderState::valid && h.generation == checkpoint->generation &&
+        h.sequence == (checkpoint->position - 1) / h.segment_bytes)
+      return checkpoint->position;
+  }
+  return 0;
+}
 
 RecoveryPlan plan_recovery(const std::vector<SegmentFile>& files, uint16_t log_id,
                            uint64_t durable_hint) {

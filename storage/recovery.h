@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "millrace/result.h"
+#include "storage/checkpoint_file.h"
 #include "storage/log_reader.h"
 #include "storage/segment_header.h"
 
@@ -48,7 +49,9 @@ struct SurvivingSegment {
 
 struct RecoveryPlan {
   Errc error = Errc::ok;
-  std::string message;  // one line for people on error
+  std::string message;             // one line for people on error
+  std::optional<size_t> conflict;  // on error: the file that contradicts another
+  uint64_t missing_sequence = 0;   // on error: the segment that is missing
 
   std::vector<SurvivingSegment> segments;  // in log order, from the head on; empty: a new log
   std::vector<size_t> cut;                 // files of this log's chain that lie wholly past the end
@@ -67,6 +70,11 @@ struct RecoveryPlan {
   TimeMs last_server_time{};
   std::optional<uint64_t> clean_mark;  // position of the clean-shutdown mark that ends the log
 };
+
+// The position of a checkpoint was durable when it was saved: a hint, if the segment it speaks of
+// is still there, else 0.
+uint64_t durable_hint(const std::optional<Checkpoint>& checkpoint,
+                      const std::vector<SegmentFile>& files);
 
 // `durable_hint`: a durable position known from elsewhere (the checkpoint), 0 if none.
 RecoveryPlan plan_recovery(const std::vector<SegmentFile>& files, uint16_t log_id,
