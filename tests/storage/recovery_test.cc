@@ -85,6 +85,116 @@ TEST(Recovery, WithoutCommitSyncsAPrefixSurvivesToo) {
               "");
 }
 
+TEST(Recovery, TwoStartsFromOneImageGiveTheSame) {
+  for (uint64_t seed = 1; seed <= 40; ++seed) {
+    LogHarness h(test_options(seed));
+    base::Prng prng(seed);
+    LogOwner owner(h, seed);
+    ASSERT_TRUE(h.open());
+    for (uint64_t turns = 50 + prng.below(150); turns > 0; --turns)
+      owner.turn();
+    h.crash(prng, power_loss(prng));
+    const auto image = h.image->clone();
+    ASSERT_TRUE(h.open()) << h.message;
+    const std::vector<Entry> first = h.replayed;
+    h.close_without_syncing();
+    h.image = image->clone();
+    ASSERT_TRUE(h.open()) << h.message;
+    ASSERT_EQ(h.replayed, first) << seed;
+    // And once more on top of what the start left.
+    h.crash(prng, power_loss(prng));
+    ASSERT_TRUE(h.open()) << h.message;
+    ASSERT_EQ(bodies(h.replayed), bodies(first)) << seed;
+  }
+}
+
+// A start that dies after each of its calls, by process or by power, hides nothing from the next.
+TEST(Recovery, MayBeKilledAtEachOfItsCalls) {
+  for (uint64_t seed = 1; seed <= 3; ++seed) {
+    LogHarness h(test_options(seed));
+    base::Prng prng(seed);
+    LogOwner owner(h, seed);
+    ASSERT_TRUE(h.open());
+    for (int turns = 0; turns < 120; ++turns)
+      owner.turn();
+    h.crash(prng, power_loss(prng));
+    const auto image = h.image->clone();
+    ASSERT_TRUE(h.open()) << h.message;
+    const std::vector<std::string> expected = bodies(h.replayed);
+    for (uint64_t calls = 0; calls < 200; ++calls) {
+      h.close_without_syncing();
+      h.image = image->clone();
+      h.image->halt_after(calls);
+      const bool finished = static_cast<bool>(h.open());
+      if (calls % 2 == 0) {
+        h.crash(prng, power_loss(prng));
+      } else {
+        h.kill();
+      }
+      ASSERT_TRUE(h.open()) << h.message;
+      ASSERT_EQ(bodies(h.replayed), expected) << "seed " << seed << ", call " << calls;
+      if (finished) break;
+    }
+  }
+}
+
+// The second half of the tail lies in a second segment: the re-homed copy takes several, too.
+TEST(Recovery, LongUnsyncedTailIsRehomedOverSeveralSegments) {
+  LogOptions options = test_options();
+  options.durability = Durability::interval;
+  options.interval_ms = 60'000;
+  LogHarness h(options);
+  ASSERT_TRUE(h.open());
+  std::vector<std::string> written;
+  for (int i = 0; i < 400; ++i) {
+    written.push_back(std::to_string(i) + std::string(1000, 't'));
+    const auto at = h.append(written.back());
+    h.log->add_live(*at, 1000);
+    ASSERT_TRUE(h.write());
+  }
+  h.kill();
+  const auto image = h.image->clone();
+  base::Prng prng(1);
+  bool finished = false;
+  for (uint64_t calls = 0; calls < 400 && !finished; ++calls) {
+    h.image = image->clone();
+    h.image->halt_after(calls);
+    finished = static_cast<bool>(h.open());
+    if (finished) break;
+    h.kill();
+    ASSERT_TRUE(h.open()) << h.message;
+    ASSERT_EQ(bodies(h.replayed), written) << "call " << calls;
+    // Now it is on stable storage, however it was before.
+    h.crash(prng, power_loss(prng));
+    ASSERT_TRUE(h.open()) << h.message;
+    ASSERT_EQ(bodies(h.replayed), written) << "call " << calls;
+    h.close_without_syncing();
+  }
+  EXPECT_TRUE(finished);
+}
+
+// 2 % of the items are never removed: the disk stays within 4 x live + 3 segments.
+TEST(Recovery, StragglersAreCarriedAndTheDiskStaysInBounds) {
+  LogHarness h;
+  LogOwner owner(h, 5);
+  owner.hold_some = true;
+  owner.items_aim = 60;
+  ASSERT_TRUE(h.open());
+  for (int turn = 0; turn < 6000; ++turn) {
+    owner.turn();
+    // Cleaning gets the turns it needs: to carry, to name the new head, to give the file back.
+    for (int i = 0; i < 3; ++i) {
+      owner.clean(200);
+      h.settle();
+      h.pass(10);
+      h.settle();
+    }
+    ASSERT_LE(h.log->bytes_on_disk(), 4 * h.log->live_bytes() + 3 * kTestSegmentBytes) << turn;
+  }
+  EXPECT_GT(h.log->segment_of(h.log->end()), 50u);
+  EXPECT_EQ(owner.refused, 0u);
+}
+
 // The tests above must be able to fail.
 bool caught(base::Bug bug) {
   base::g_planted_bug = bug;
