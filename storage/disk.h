@@ -105,6 +105,9 @@ class Disk {
   // Takes up to out.size() completions; returns how many. Jobs of one kind complete in the order
   // submitted.
   virtual size_t reap(std::span<Completion> out) = 0;
+
+  // Blocks until every sync job submitted so far is done and can be reaped. For closing a log.
+  virtual void finish_syncs() = 0;
 };
 
 }  // namespace millrace::storage

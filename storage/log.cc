@@ -202,9 +202,14 @@ const Segment* Log::next_unsynced() const {
   return segment;
 }
 
+void Log::sync_through(Position position) {
+  MR_ASSERT(position.value <= written_);
+  sync_through_ = std::max(sync_through_, position.value);
+}
+
 bool Log::sync_wanted(TimeMs now) const {
   if (sync_in_flight() || durable_ == written_) return false;
-  if (options_.durability == Durability::commit) return true;
+  if (options_.durability == Durability::commit || durable_ < sync_through_) return true;
   if (unsynced_since_ == kNever) return false;
   if (options_.durability == Durability::interval)
     return now - unsynced_since_ >= options_.interval_ms;
@@ -335,13 +340,13 @@ Status Log::close(TimeMs now) {
   if (const Status status = write_batch(now_); !status) return status;
   // The error of a failed sync is reported once, to whoever asks first: the one in flight must be
   // heard before a blocking one can be believed.
-  constexpr int kTriesMax = 64;
-  for (int i = 0; i < kTriesMax && sync_in_flight(); ++i) {
-    if (!disk_.sync(sync_file_)) return fence();
+  while (sync_in_flight()) {
+    disk_.finish_syncs();
     Completion completions[16];
     const size_t count = disk_.reap(completions);
     for (const Completion& completion : std::span(completions).first(count))
       if (owns_token(completion.token)) on_completion(completion, now_);
+    if (count == 0) break;  // its completion was reaped by somebody else: it was not ours to wait for
   }
   if (sync_in_flight()) return fail(Errc::timed_out);
   if (fenced_) return fail(Errc::shard_fenced);

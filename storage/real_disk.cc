@@ -349,6 +349,10 @@ void RealDisk::submit(Job job) {
   workers_->submit(std::move(job));
 }
 
+void RealDisk::finish_syncs() {
+  workers_->finish_syncs();
+}
+
 size_t RealDisk::reap(std::span<Completion> out) {
   return workers_->reap(out);
 }

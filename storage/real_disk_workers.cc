@@ -34,6 +34,7 @@ RealDiskWorkers::~RealDiskWorkers() {
 
 void RealDiskWorkers::submit(Job job) {
   Worker& worker = job.kind == JobKind::sync ? sync_worker_ : slow_worker_;
+  if (job.kind == JobKind::sync) ++syncs_submitted_;
   {
     const std::lock_guard lock(worker.mutex);
     worker.queue.push_back(std::move(job));
@@ -49,6 +50,11 @@ size_t RealDiskWorkers::reap(std::span<Completion> out) {
   done_.erase(done_.begin(), done_.begin() + static_cast<std::ptrdiff_t>(count));
   some_done_.store(!done_.empty(), std::memory_order_relaxed);
   return count;
+}
+
+void RealDiskWorkers::finish_syncs() {
+  std::unique_lock lock(done_mutex_);
+  sync_done_.wait(lock, [&] { return syncs_done_ == syncs_submitted_; });
 }
 
 void RealDiskWorkers::serve(Worker& worker) {
@@ -84,8 +90,10 @@ void RealDiskWorkers::complete(const Completion& completion) {
     const std::lock_guard lock(done_mutex_);
     first = done_.empty();
     done_.push_back(completion);
+    if (completion.kind == JobKind::sync) ++syncs_done_;
     some_done_.store(true, std::memory_order_release);
   }
+  if (completion.kind == JobKind::sync) sync_done_.notify_one();
   if (first && hooks_.wake) hooks_.wake();
 }
 

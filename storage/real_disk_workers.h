@@ -39,6 +39,7 @@ class RealDiskWorkers {
 
   void submit(Job job);
   size_t reap(std::span<Completion> out);
+  void finish_syncs();
 
  private:
   struct Worker {
@@ -58,6 +59,9 @@ class RealDiskWorkers {
   std::atomic<bool> some_done_{false};  // lets reap() return without the mutex; see complete()
   std::mutex done_mutex_;
   std::vector<Completion> done_;
+  uint64_t syncs_submitted_ = 0;  // by the owner
+  uint64_t syncs_done_ = 0;       // under done_mutex_
+  std::condition_variable sync_done_;
   Worker sync_worker_;
   Worker slow_worker_;
 };

@@ -297,6 +297,11 @@ void ShadowDisk::submit(Job job) {
     workers_->submit(std::move(job));
 }
 
+void ShadowDisk::finish_syncs() {
+  workers_->finish_syncs();
+  real_->finish_syncs();
+}
+
 size_t ShadowDisk::reap(std::span<Completion> out) {
   size_t count = real_->reap(out);
   for (Completion& done : out.first(count)) {

@@ -15,12 +15,12 @@ struct BrokerOptions {
   Durability durability = Durability::commit;
   uint32_t interval_ms = 100;  // with Durability::interval: 1..60000
   uint64_t segment_bytes =
-      64u << 20;  // power of two, 4 MiB..1 GiB; a directory keeps the size it was made with
+      64u << 20;  // power of two, 64 KiB..1 GiB, which bounds a batch too; a directory keeps the size it was made with
   uint64_t disk_bytes_max =
       0;  // 0: 90 % of what is free at start. Sends are refused past it, acks are not
 };
 
-// Attributes of a queue; defaults are SQS's. Issue-later attributes join here.
+// Attributes of a queue; defaults are SQS's.
 struct QueueAttributes {
   uint32_t visibility_timeout_ms = 30'000;  // 0..kVisibilityMsMax
   uint32_t delay_ms = 0;                    // 0..kDelayMsMax

@@ -255,6 +255,11 @@ void SimDisk::submit(Job job) {
         {.sync = {}, .last_write = 0, .run = std::make_unique<JobRun>(*this, std::move(job))});
 }
 
+void SimDisk::finish_syncs() {
+  std::deque<JobUnderWay>& syncs = jobs_[static_cast<size_t>(JobKind::sync)];
+  while (!syncs.empty()) step(syncs);
+}
+
 size_t SimDisk::reap(std::span<Completion> out) {
   const size_t count = std::min(out.size(), done_.size());
   std::copy_n(done_.begin(), count, out.begin());

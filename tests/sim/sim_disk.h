@@ -99,6 +99,7 @@ class SimDisk final : public storage::Disk {
   [[nodiscard]] Result<uint64_t> free_bytes() override;
   void submit(storage::Job job) override;
   size_t reap(std::span<storage::Completion> out) override;
+  void finish_syncs() override;
 
  private:
   struct OpenFile {

@@ -58,6 +58,7 @@ class Run {
   void shape();
   bool open();
   void turn();
+  void refresh_clocks();
   void drive(uint32_t turns);
   void crash();
   void kill_or_power(bool power);
@@ -134,6 +135,10 @@ void Run::turn() {
     if (prng_.chance(3, 4)) broker_->shard(ShardId{shard}).tick();
   if (prng_.chance(1, 2)) environment_.advance(static_cast<int64_t>(prng_.below(6)));
   if (prng_.chance(1, 200)) environment_.advance(static_cast<int64_t>(prng_.below(700)));
+  refresh_clocks();
+}
+
+void Run::refresh_clocks() {
   for (uint16_t i = 0; i < broker_->shard_count(); ++i)
     broker_->shard(ShardId{i}).refresh_clock();
   world_.now = broker_->shard(ShardId{0}).now();
@@ -251,6 +256,7 @@ void Run::drain() {
     empty_rounds = client.received() == before ? empty_rounds + 1 : 0;
     // The first empty round is followed by a wait past every lease and delay of the run.
     if (empty_rounds == 1) environment_.advance(kLongestHideMs + 2000);
+    refresh_clocks();
   }
   world_.violation(reference_.check_drained());
   if (!broken()) check_counters();
@@ -271,10 +277,14 @@ void Run::finish() {
   broker_.reset();
   if (!open()) return;
   environment_.advance(kLongestHideMs + 2000);
+  refresh_clocks();
   drain();
 }
 
 SimulationOutcome Run::go() {
+  say(fmt::format("{} shards, {} clients, {} queues, segments of {} bytes, durability {}",
+                  broker_options_.shards, clients_.size(), queue_names_.size(),
+                  broker_options_.segment_bytes, static_cast<int>(durability_)));
   if (open() && create_queues()) {
     for (uint32_t step = 0; step < options_.steps && !broken(); ++step) {
       const size_t i = prng_.below(clients_.size());
