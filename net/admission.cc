@@ -27,15 +27,18 @@ Peer Peer::of(int socket) {
 
 std::string Admission::enter(const Peer& peer) {
   const std::lock_guard lock(mutex_);
-  const uint32_t greeting = ++greeting_[peer];
-  if (++connections_ > limits_.connections_max) {
+  if (connections_ >= limits_.connections_max) {
     return fmt::format("{} connections are open, as many as this server takes",
                        limits_.connections_max);
   }
-  if (!peer.local && greeting > limits_.prelogin_per_address_max) {
+  const auto found = greeting_.find(peer);
+  if (!peer.local && found != greeting_.end() &&
+      found->second >= limits_.prelogin_per_address_max) {
     return fmt::format("{} connections of this address have not said HELLO yet",
                        limits_.prelogin_per_address_max);
   }
+  ++greeting_[peer];
+  ++connections_;
   return {};
 }
 

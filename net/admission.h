@@ -26,8 +26,8 @@ class Admission {
  public:
   explicit Admission(const Limits& limits) : limits_(limits) {}
 
-  // Counts the connection in; leave() must follow. Returns why it has to be refused, for people, or
-  // nothing.
+  // Returns nothing and counts the connection in, leave() must follow; or why it has to be refused,
+  // for people.
   std::string enter(const Peer& peer);
   void logged_in(const Peer& peer);
   void leave(const Peer& peer, bool was_logged_in);

@@ -44,7 +44,7 @@ struct ServerOptions {
   Durability durability = Durability::commit;  // the broker's, as WELCOME tells it to clients
   bool pin_threads = true;  // one core each, if there are as many cores as shards and more than one
   uint32_t spin_us = 0;     // how long an idle turn polls before it sleeps
-  Limits limits;
+  Limits limits{};
 };
 
 class Server {

@@ -39,7 +39,8 @@ ShardLoop::ShardLoop(ShardPort& port, Reactor& reactor, Admission& admission, St
 
 ShardLoop::~ShardLoop() {
   for (const auto& connection : connections_) {
-    if (connection != nullptr) admission_.leave(connection->peer, connection->logged_in);
+    if (connection == nullptr || !connection->admitted) continue;
+    admission_.leave(connection->peer, connection->logged_in);
   }
 }
 
@@ -123,6 +124,7 @@ void ShardLoop::accept(uint32_t id) {
   ++open_;
   watching_ = true;
   const std::string refusal = admission_.enter(connection.peer);
+  connection.admitted = refusal.empty();
   if (!refusal.empty()) connection.session.refuse_connection(Errc::over_limit, refusal);
   if (stopping_) connection.session.shut_down();
 }
@@ -152,7 +154,7 @@ void ShardLoop::peer_ended(uint32_t id, int error) {
 
 void ShardLoop::forget(uint32_t id) {
   const std::unique_ptr<Connection> gone = std::move(connections_[id]);
-  admission_.leave(gone->peer, gone->logged_in);
+  if (gone->admitted) admission_.leave(gone->peer, gone->logged_in);
   --open_;
 }
 

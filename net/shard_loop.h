@@ -28,7 +28,7 @@
 namespace millrace::net {
 
 struct ShardLoopOptions {
-  Limits limits;
+  Limits limits{};
   int listener = -1;  // -1: none
   uint32_t spin_us = 0;
   uint16_t shards = 1;
@@ -56,6 +56,7 @@ class ShardLoop final : private SessionHost {
     Peer peer;
     State state = State::open;
     bool reading = true;
+    bool admitted = false;  // counted by Admission
     bool logged_in = false;
     bool input_ended = false;
     int64_t since_ns = 0;  // open: connected, or the output last moved; lingering: since when

@@ -55,7 +55,7 @@ struct SessionSetting {
   ShardPort* port = nullptr;
   BufferPool* pool = nullptr;
   SessionHost* host = nullptr;
-  Limits limits;
+  Limits limits{};
   uint16_t shards = 1;
   Durability durability = Durability::commit;
 };

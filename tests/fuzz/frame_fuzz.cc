@@ -1,0 +1,74 @@
+// Fuzzes the frame reader and the session behind it, on a fake shard.
+//
+// The first byte of an input chooses how it is read. Even: the rest is the stream as a socket would
+// bring it. Odd: the rest is a list of frames without lengths and checksums - opcode, step of the
+// correlation id, body length in 8 bytes, body - which are sealed here, so that the fuzzer gets
+// past the checksum. The byte's other bits choose the pieces the stream comes in. Checked: no
+// crash, every answer is a whole frame with a right checksum, output and requests stay in their
+// bounds, nothing follows a connection error.
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+
+#include "base/assert.h"
+#include "tests/net/peer.h"
+
+namespace {
+
+using namespace millrace;
+using namespace millrace::net;
+using namespace millrace::net::test;
+
+ByteString sealed_frames(std::span<const uint8_t> input) {
+  ByteString stream = hello();
+  uint64_t correlation = 1;
+  while (input.size() >= 3) {
+    const uint8_t opcode = input[0];
+    correlation += input[1] % 8;
+    const size_t body = std::min<size_t>(input[2] * size_t{8}, (input.size() - 3) / 8 * 8);
+    stream = std::move(stream) + frame(opcode, correlation, std::as_bytes(input.subspan(3, body)));
+    input = input.subspan(3 + body);
+  }
+  return stream;
+}
+
+void listen(Peer& peer, const Limits& limits) {
+  MR_ASSERT(peer.session.under_way() <= limits.inflight_max);
+  const bool finished = peer.session.finished();
+  const std::vector<Answer> answers = peer.hear();
+  for (const Answer& answer : answers) {
+    const bool about_the_connection = answer.header.correlation == 0;
+    MR_ASSERT(!about_the_connection || &answer == &answers.back());
+    MR_ASSERT(!about_the_connection || peer.session.finished());
+  }
+  MR_ASSERT(!finished || peer.session.finished());
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  if (size == 0) return 0;
+  const uint8_t mode = data[0];
+  const std::span<const uint8_t> input(data + 1, size - 1);
+  const Bytes raw_bytes = std::as_bytes(input);
+  const ByteString stream =
+      mode % 2 == 1 ? sealed_frames(input) : ByteString(raw_bytes.begin(), raw_bytes.end());
+
+  Limits limits;
+  limits.inflight_max = 8;
+  limits.output_bytes_max = 16 << 10;
+  Peer peer(limits);
+  peer.port.add_queue("one");
+  peer.port.add_queue("two");
+  const size_t piece_bytes = size_t{1} << (mode / 2 % 16);
+  for (size_t at = 0; at < stream.size(); at += piece_bytes) {
+    const size_t n = std::min(piece_bytes, stream.size() - at);
+    peer.say({stream.begin() + static_cast<std::ptrdiff_t>(at),
+              stream.begin() + static_cast<std::ptrdiff_t>(at + n)});
+    if (mode >= 64) listen(peer, limits);
+  }
+  listen(peer, limits);
+  peer.session.end_of_input();
+  listen(peer, limits);
+  return 0;
+}
