@@ -1,0 +1,146 @@
+// millraced: the broker as a process. Reads the settings, opens the data directory, serves until a
+// signal or a fenced shard, stops in order.
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <poll.h>
+#include <string>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include "base/log_line.h"
+#include "millrace/engine.h"
+#include "net/address.h"
+#include "net/server.h"
+#include "tools/daemon/service_manager.h"
+#include "tools/daemon/settings.h"
+#include "tools/daemon/shadow_environment.h"
+
+namespace millrace::tools {
+namespace {
+
+using base::LogLevel;
+
+constexpr int kExitFailed = 1;
+constexpr int kExitUsage = 2;
+constexpr int kExitData = 78;  // EX_CONFIG: the data directory needs a person
+
+int complain(const std::string& line, int exit_code) {
+  std::fprintf(stderr, "millraced: %s\n", line.c_str());
+  return exit_code;
+}
+
+// Signals that end the process, as a descriptor; blocked everywhere else, so this must come before
+// the first thread.
+int open_signals(sigset_t& ending) {
+  std::signal(SIGPIPE, SIG_IGN);
+  sigemptyset(&ending);
+  sigaddset(&ending, SIGTERM);
+  sigaddset(&ending, SIGINT);
+  ::sigprocmask(SIG_BLOCK, &ending, nullptr);
+  return ::signalfd(-1, &ending, SFD_CLOEXEC);
+}
+
+int exit_code_of_open(Errc error) {
+  if (error == Errc::format_too_new || error == Errc::damaged) return kExitData;
+  return error == Errc::invalid_argument ? kExitUsage : kExitFailed;
+}
+
+int exit_code_of_start(Errc error) {
+  return error == Errc::invalid_argument ? kExitUsage : kExitFailed;
+}
+
+void wait_for_end(int signals, int fence) {
+  pollfd waits[] = {{signals, POLLIN, 0}, {fence, POLLIN, 0}};
+  while (::poll(waits, 2, -1) < 0 && errno == EINTR) {
+  }
+  if (waits[0].revents != 0) {
+    signalfd_siginfo signal{};
+    if (::read(signals, &signal, sizeof signal) == static_cast<ssize_t>(sizeof signal))
+      base::log_line(LogLevel::info, "server", "{}: stopping",
+                     signal.ssi_signo == SIGINT ? "SIGINT" : "SIGTERM");
+  }
+}
+
+// What a start would say about the address, for --check-config.
+bool check_listen(const Settings& settings) {
+  std::string message;
+  const Result<net::Address> address = net::parse_address(settings.listen, &message);
+  if (address && (address->loopback() || settings.insecure)) return true;
+  if (address)
+    message = "--listen " + settings.listen + ": not loopback, and there is no authentication; " +
+              "--insecure allows it";
+  complain(message, kExitUsage);
+  return false;
+}
+
+int serve(const Settings& settings) {
+  sigset_t ending;
+  const int signals = open_signals(ending);
+  if (signals < 0) return complain(std::strerror(errno), kExitFailed);
+
+  std::string message;
+  const char* shadow = std::getenv("MILLRACE_SHADOW");
+  ShadowEnvironment shadowing(shadow != nullptr ? shadow : "");
+  Result<std::unique_ptr<Broker>> broker = shadow != nullptr
+                                               ? Broker::open(settings.broker, shadowing, &message)
+                                               : Broker::open(settings.broker, &message);
+  if (!broker) return complain(message, exit_code_of_open(broker.error()));
+  for (const std::string& line : (*broker)->recovery_report())
+    base::log_line(LogLevel::info, "recovery", "{}", line);
+
+  net::ServerOptions options;
+  options.listen = settings.listen;
+  options.insecure_listen = settings.insecure;
+  options.durability = settings.broker.durability;
+  Result<std::unique_ptr<net::Server>> server = net::Server::start(**broker, options, &message);
+  if (!server) return complain(message, exit_code_of_start(server.error()));
+
+  fmt::print("millraced ready: binary={} http=off data={} shards={} durability={}\n",
+             (*server)->address(), settings.broker.data_directory, (*broker)->shard_count(),
+             durability_text(settings.broker));
+  std::fflush(stdout);
+  notify_service_manager("READY=1");
+
+  wait_for_end(signals, (*server)->fence_fd());
+  notify_service_manager("STOPPING=1");
+  // A second signal ends a stop that takes too long for whoever sent it.
+  ::sigprocmask(SIG_UNBLOCK, &ending, nullptr);
+  (*server)->stop();
+  const Status stopped = (*broker)->stop();
+  if ((*server)->fenced())
+    return complain(
+        "a write or sync failed; nothing more is acknowledged. Look at the disk, then "
+        "start again: what is really there will be read",
+        net::kExitShardFenced);
+  if (!stopped)
+    return complain("stopping: " + std::string(errc_text(stopped.error())), kExitFailed);
+  base::log_line(LogLevel::info, "server", "stopped");
+  return 0;
+}
+
+int run(int argc, char** argv) {
+  Settings settings;
+  int exit_code = 0;
+  if (!read_settings(argc, argv, settings, exit_code)) return exit_code;
+  if (settings.check_config) {
+    if (!check_listen(settings)) return kExitUsage;
+    for (const std::string& line : settings.effective)
+      std::puts(line.c_str());
+    return 0;
+  }
+  base::set_log(settings.log_level, settings.log_format);
+  return serve(settings);
+}
+
+}  // namespace
+}  // namespace millrace::tools
+
+int main(int argc, char** argv) {
+  return millrace::tools::run(argc, argv);
+}

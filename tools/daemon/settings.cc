@@ -1,0 +1,257 @@
+#include "tools/daemon/settings.h"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cctype>
+#include <cstdio>
+#include <cstdlib>
+#include <optional>
+
+#include <fmt/format.h>
+#include <toml++/toml.h>
+
+#include "tools/common/cores.h"
+#include "tools/common/parser.h"
+#include "tools/common/quantity.h"
+
+namespace millrace::tools {
+namespace {
+
+constexpr int kExitUsage = 2;
+constexpr uint64_t kShardsMax = 64;
+constexpr uint64_t kSegmentBytesMin = uint64_t{4} << 20;
+constexpr uint64_t kSegmentBytesMax = uint64_t{1} << 30;
+
+// Reads a setting's text; false if it is not allowed.
+using Read = bool (*)(const std::string& text, Settings& settings);
+
+struct Row {
+  const char* key;
+  const char* type;  // what --help shows for the value; empty: a switch, "true" or "false"
+  const char* initial;
+  const char* allowed;  // completes "must be ..."
+  const char* help;
+  Read read;
+};
+
+bool read_switch(const std::string& text, bool& value) {
+  value = text == "true";
+  return text == "true" || text == "false";
+}
+
+bool read_data(const std::string& text, Settings& settings) {
+  settings.broker.data_directory = text;
+  return !text.empty();
+}
+
+bool read_listen(const std::string& text, Settings& settings) {
+  settings.listen = text;
+  return !text.empty();
+}
+
+bool read_shards(const std::string& text, Settings& settings) {
+  const uint64_t shards = text == "auto" ? std::min<uint64_t>(available_cores().size(), kShardsMax)
+                                         : parse_whole(text).value_or(0);
+  settings.broker.shards = static_cast<uint16_t>(std::min(shards, kShardsMax));
+  return shards >= 1 && shards <= kShardsMax;
+}
+
+bool read_durability(const std::string& text, Settings& settings) {
+  constexpr std::string_view kInterval = "interval=";
+  if (text.starts_with(kInterval)) {
+    const uint64_t ms = parse_whole(text.substr(kInterval.size())).value_or(0);
+    settings.broker.durability = Durability::interval;
+    settings.broker.interval_ms = static_cast<uint32_t>(std::min<uint64_t>(ms, 60'000));
+    return ms >= 1 && ms <= 60'000;
+  }
+  const Result<Durability> level = parse_durability(text);
+  if (!level || *level == Durability::interval) return false;
+  settings.broker.durability = *level;
+  return true;
+}
+
+bool read_segment_size(const std::string& text, Settings& settings) {
+  settings.broker.segment_bytes = parse_size(text).value_or(0);
+  return settings.broker.segment_bytes >= kSegmentBytesMin &&
+         settings.broker.segment_bytes <= kSegmentBytesMax &&
+         std::has_single_bit(settings.broker.segment_bytes);
+}
+
+bool read_max_disk(const std::string& text, Settings& settings) {
+  const Result<uint64_t> bytes = parse_size(text);
+  settings.broker.disk_bytes_max = bytes.value_or(0);
+  return text == "auto" || (bytes && *bytes > 0);
+}
+
+bool read_log(const std::string& text, Settings& settings) {
+  settings.log_format = text == "json" ? base::LogFormat::json : base::LogFormat::text;
+  return text == "json" || text == "text";
+}
+
+bool read_log_level(const std::string& text, Settings& settings) {
+  constexpr std::array<std::string_view, 4> kLevels{"debug", "info", "warn", "error"};
+  const auto* found = std::find(kLevels.begin(), kLevels.end(), text);
+  if (found == kLevels.end()) return false;
+  settings.log_level = static_cast<base::LogLevel>(found - kLevels.begin());
+  return true;
+}
+
+constexpr Row kRows[] = {
+    {"data", "DIR", "./millrace-data", "a directory",
+     "the data directory; made if missing, locked against a second process", read_data},
+    {"listen", "ADDR:PORT", "127.0.0.1:7411", "ADDR:PORT, unix:PATH or off",
+     "binary protocol; unix:PATH for a unix socket; off; port 0 picks a free one", read_listen},
+    {"http", "off", "off", "off: this version has no HTTP listener",
+     "only off: this version has no HTTP listener",
+     [](const std::string& text, Settings&) { return text == "off"; }},
+    {"shards", "N", "auto", "1 to 64, or auto (the available cores)",
+     "threads, each pinned to a core and with a log of its own; auto: the available cores",
+     read_shards},
+    {"durability", "LEVEL", "commit", "commit, interval=MS (1 to 60000) or none",
+     "when an acknowledgement is given: commit (a sync has succeeded), interval=MS, none",
+     read_durability},
+    {"segment-size", "BYTES", "64MiB", "a power of two from 4MiB to 1GiB",
+     "size of a log file; takes KiB, MiB, GiB; a directory keeps the one it was made with",
+     read_segment_size},
+    {"max-disk", "BYTES", "auto", "a size such as 20GiB, or auto",
+     "sends are refused past it, acks are not; auto: 90 % of what is free at start", read_max_disk},
+    {"insecure", "", "false", "true or false",
+     "listen on an address that is not loopback, though there is no authentication",
+     [](const std::string& text, Settings& s) { return read_switch(text, s.insecure); }},
+    {"log", "FORMAT", "text", "text or json", "form of the log on standard error", read_log},
+    {"log-level", "LEVEL", "info", "debug, info, warn or error", "the lowest level logged",
+     read_log_level},
+};
+constexpr size_t kRowCount = std::size(kRows);
+
+// Settings that documents of later versions mention. As flags and keys they are unknown like any
+// other; a variable of that name would be overlooked, which for these is not safe.
+constexpr const char* kNotInThisVersion[] = {"credentials", "tls-cert", "tls-key",  "definitions",
+                                             "region",      "account",  "advertise"};
+
+std::string variable_of(std::string_view key) {
+  std::string name = "MILLRACE_";
+  for (const char c : key)
+    name += c == '-' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+  return name;
+}
+
+// A setting's text, and where it was given, as an error or --check-config names it.
+struct Given {
+  std::string text;
+  std::string where;   // "--shards", "MILLRACE_SHARDS", "/etc/millrace.toml: shards"
+  std::string source;  // "flag", "environment", "file", "default"
+};
+using GivenRows = std::array<Given, kRowCount>;
+
+bool complain(const std::string& line) {
+  std::fprintf(stderr, "millraced: %s\n", line.c_str());
+  return false;
+}
+
+// The text of a TOML value; nothing if it is a table, an array, a date.
+std::optional<std::string> text_of(const toml::node& node) {
+  if (const auto text = node.value_exact<std::string>()) return *text;
+  if (const auto number = node.value_exact<int64_t>()) return std::to_string(*number);
+  if (const auto truth = node.value_exact<bool>()) return *truth ? "true" : "false";
+  return std::nullopt;
+}
+
+bool read_file(const std::string& path, GivenRows& given) {
+  toml::table table;
+  try {
+    table = toml::parse_file(path);
+  } catch (const toml::parse_error& error) {
+    const auto line = error.source().begin.line;
+    return complain(line > 0 ? fmt::format("{}:{}: {}", path, line, error.description())
+                             : fmt::format("{}: {}", path, error.description()));
+  }
+  for (const auto& [key, node] : table) {
+    const auto* row = std::find_if(std::begin(kRows), std::end(kRows),
+                                   [&](const Row& r) { return key.str() == r.key; });
+    if (row == std::end(kRows))
+      return complain(
+          fmt::format("{}:{}: unknown key \"{}\"", path, node.source().begin.line, key.str()));
+    const std::optional<std::string> text = text_of(node);
+    if (!text)
+      return complain(fmt::format("{}:{}: {} must be {}", path, node.source().begin.line, row->key,
+                                  row->allowed));
+    given[static_cast<size_t>(row - kRows)] = {*text, fmt::format("{}: {}", path, row->key),
+                                               "file"};
+  }
+  return true;
+}
+
+bool read_environment(GivenRows& given) {
+  for (const char* key : kNotInThisVersion)
+    if (std::getenv(variable_of(key).c_str()) != nullptr)
+      return complain(fmt::format("{} is set, but this version knows no setting of that name",
+                                  variable_of(key)));
+  for (size_t i = 0; i < kRowCount; ++i) {
+    const std::string name = variable_of(kRows[i].key);
+    if (const char* text = std::getenv(name.c_str())) given[i] = {text, name, "environment"};
+  }
+  return true;
+}
+
+}  // namespace
+
+std::string durability_text(const BrokerOptions& options) {
+  std::string text(durability_name(options.durability));
+  if (options.durability == Durability::interval) text += fmt::format("={}", options.interval_ms);
+  return text;
+}
+
+bool read_settings(int argc, char** argv, Settings& settings, int& exit_code) {
+  Parser parser(
+      "millraced",
+      "The Millrace broker: queues on this machine, over the binary protocol.\n"
+      "Each setting is also a variable (MILLRACE_ and the flag in capitals: --max-disk is\n"
+      "MILLRACE_MAX_DISK) and a key of the TOML file (max-disk). A flag wins over the\n"
+      "environment, the environment over the file.",
+      MILLRACE_VERSION);
+  std::optional<std::string> config;
+  std::array<std::optional<std::string>, kRowCount> flags;
+  std::array<bool, kRowCount> switches{};
+  Arguments& arguments = parser.root();
+  arguments.option("--config", "FILE", config, "TOML file with any of these settings")
+      .flag("--check-config", settings.check_config,
+            "say what is wrong, or what would be used, and start nothing");
+  for (size_t i = 0; i < kRowCount; ++i) {
+    const Row& row = kRows[i];
+    const std::string name = std::string("--") + row.key;
+    if (row.type[0] == '\0')
+      arguments.flag(name.c_str(), switches[i], row.help);
+    else
+      arguments.option(name.c_str(), row.type, flags[i],
+                       fmt::format("{} [{}]", row.help, row.initial));
+  }
+  if (const auto exit = parser.parse(argc, argv)) {
+    exit_code = *exit;
+    return false;
+  }
+  exit_code = kExitUsage;
+
+  GivenRows given;
+  for (size_t i = 0; i < kRowCount; ++i)
+    given[i] = {kRows[i].initial, std::string("--") + kRows[i].key, "default"};
+  const char* named = std::getenv("MILLRACE_CONFIG");
+  if (!config && named != nullptr) config = named;
+  if (config && !read_file(*config, given)) return false;
+  if (!read_environment(given)) return false;
+  for (size_t i = 0; i < kRowCount; ++i) {
+    if (flags[i] || switches[i])
+      given[i] = {flags[i].value_or("true"), std::string("--") + kRows[i].key, "flag"};
+  }
+  for (size_t i = 0; i < kRowCount; ++i) {
+    if (!kRows[i].read(given[i].text, settings))
+      return complain(
+          fmt::format("{} \"{}\": must be {}", given[i].where, given[i].text, kRows[i].allowed));
+    settings.effective.push_back(
+        fmt::format("{} = {} ({})", kRows[i].key, given[i].text, given[i].source));
+  }
+  return true;
+}
+
+}  // namespace millrace::tools

@@ -1,0 +1,34 @@
+// Settings: what millraced was told, and by whom: file < environment < flags.
+//
+// Each setting is one row of a table in settings.cc: its key (the flag without dashes, the TOML
+// key, and in capitals the variable), its default, its help, and the function that reads its text.
+// Threads: one, at start.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/log_line.h"
+#include "millrace/options.h"
+
+namespace millrace::tools {
+
+struct Settings {
+  BrokerOptions broker;
+  std::string listen;
+  bool insecure = false;
+  base::LogFormat log_format = base::LogFormat::text;
+  base::LogLevel log_level = base::LogLevel::info;
+  bool check_config = false;
+  std::vector<std::string> effective;  // "shards = 2 (default)", one a setting, for --check-config
+};
+
+// "commit", "interval=100", "none".
+std::string durability_text(const BrokerOptions& options);
+
+// Reads the command line, the environment and the file. Returns true with `settings` filled, or
+// false with the exit code: 0 after --help or --version, 2 after one line on standard error.
+bool read_settings(int argc, char** argv, Settings& settings, int& exit_code);
+
+}  // namespace millrace::tools
