@@ -1,0 +1,74 @@
+#include "tools/cli/command.h"
+
+#include <cstdio>
+
+#include "base/os_clock.h"
+#include "tools/common/quantity.h"
+#include "tools/common/receipt_text.h"
+#include "tools/common/text.h"
+
+namespace millrace::tools {
+
+client::BlockingClient* Context::connect() {
+  if (!client_) {
+    std::string why;
+    auto made = client::BlockingClient::connect(server, {}, &why);
+    if (!made) {
+      refuse(why);
+      return nullptr;
+    }
+    client_ = std::move(*made);
+  }
+  return client_.get();
+}
+
+bool Context::resolve(const std::string& name, QueueId& queue) {
+  client::BlockingClient* broker = connect();
+  if (broker == nullptr) return false;
+  const Result<QueueId> found = broker->resolve(name);
+  if (!found) {
+    refused("queue '" + name + "'");
+    return false;
+  }
+  queue = *found;
+  return true;
+}
+
+int Context::refused(std::string_view what) const {
+  return refuse(fmt::format("{}: {}", what, client_->error_text()));
+}
+
+int refuse(std::string_view line) {
+  fmt::print(stderr, "millrace: {}\n", printable(line));
+  return kRefused;
+}
+
+int misuse(std::string_view line) {
+  refuse(line);
+  return kUsage;
+}
+
+void print_json(const Json& json) {
+  print_text(json.dump() + "\n");
+}
+
+void print_text(std::string_view text) {
+  std::fwrite(text.data(), 1, text.size(), stdout);
+}
+
+void put_body(Json& json, std::string_view body) {
+  if (valid_utf8(body))
+    json["body"] = body;
+  else
+    json["body_base64url"] = base64url(body);
+}
+
+uint32_t seconds_to_ms(const std::string& text) {
+  return static_cast<uint32_t>(parse_seconds(text).value_or(0));
+}
+
+int64_t wall_clock_ms() {
+  return base::os_wall_ms();
+}
+
+}  // namespace millrace::tools
