@@ -1,0 +1,144 @@
+#include "tools/bench/options.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+
+#include <fmt/format.h>
+
+#include "millrace/message.h"
+#include "tools/bench/sequence_check.h"
+#include "tools/common/cores.h"
+#include "tools/common/parser.h"
+#include "tools/common/quantity.h"
+
+namespace millrace::tools {
+namespace {
+
+constexpr std::string_view kWorkloads[] = {"produce", "consume", "e2e", "latency", "echo"};
+constexpr double kLatencyRate = 20'000;
+constexpr uint64_t kDefaultMs = 5'000;
+constexpr uint64_t kConsumeMessages = 1'000'000;
+constexpr uint64_t kConnectionsMax = 1000;
+constexpr uint64_t kInflightMax = 1000;
+constexpr uint64_t kRateMax = 100'000'000;
+
+int misuse(const std::string& line) {
+  std::fprintf(stderr, "millrace-bench: %s\n", line.c_str());
+  return 2;
+}
+
+// Texts as given, before they are read.
+struct Given {
+  std::string server;
+  std::string workload = "e2e";
+  std::optional<std::string> messages, seconds, size, batch, connections, inflight, rate, pin,
+      server_pid, shards, durability, queue, data;
+};
+
+uint32_t number(const std::optional<std::string>& text, uint32_t otherwise) {
+  return text ? static_cast<uint32_t>(parse_whole(*text).value_or(0)) : otherwise;
+}
+
+bool read_cores(const std::string& text, std::vector<uint32_t>& cores) {
+  for (size_t begin = 0; begin <= text.size();) {
+    const size_t comma = std::min(text.find(',', begin), text.size());
+    const Result<uint64_t> core = parse_whole(text.substr(begin, comma - begin));
+    const auto available = available_cores();
+    if (!core || std::find(available.begin(), available.end(), *core) == available.end())
+      return false;
+    cores.push_back(static_cast<uint32_t>(*core));
+    begin = comma + 1;
+  }
+  return true;
+}
+
+}  // namespace
+
+std::string_view workload_name(Workload workload) {
+  return kWorkloads[static_cast<size_t>(workload)];
+}
+
+std::optional<int> read_bench_options(int argc, char** argv, BenchOptions& options) {
+  Parser parser("millrace-bench",
+                "Load for a Millrace broker, over the network or against the library, with every\n"
+                "message's sequence number checked.",
+                MILLRACE_VERSION);
+  Given given;
+  const char* named = std::getenv("MILLRACE_SERVER");
+  given.server = named != nullptr ? named : options.server;
+  parser.root()
+      .option("--server", "ADDR", given.server,
+              "ADDR:PORT or unix:PATH [MILLRACE_SERVER, else 127.0.0.1:7411]")
+      .option("--workload", "NAME", given.workload,
+              "produce (send), consume (fill, then lease and acknowledge), e2e (send, receive, "
+              "acknowledge), latency (e2e at a rate), echo (frames there and back) [e2e]",
+              one_of({"produce", "consume", "e2e", "latency", "echo"}))
+      .option("--queue", "NAME", given.queue,
+              "an existing queue [one of its own, deleted afterwards]")
+      .option("--messages", "N", given.messages, "end after so many",
+              whole_between(1, 4'000'000'000))
+      .option("--seconds", "S", given.seconds, "end after so long [5, consume: 1000000 messages]",
+              seconds_up_to(86'400'000))
+      .option("--size", "BYTES", given.size, "of a body, at least 24 [128]",
+              whole_between(sizeof(Stamp), kMessageBytesMax))
+      .option("--batch", "N", given.batch, "messages in a request [100, latency: 1]",
+              whole_between(1, kBatchMessagesMax))
+      .option("--connections", "N", given.connections, "[4]", whole_between(1, kConnectionsMax))
+      .option("--inflight", "N", given.inflight, "requests under way per connection [8]",
+              whole_between(1, kInflightMax))
+      .option("--rate", "N", given.rate,
+              "messages a second whatever the answers; latency then counts from the intended time "
+              "[latency: 20000]",
+              whole_between(1, kRateMax))
+      .flag("--spin", options.spin, "never sleep; steadier figures if the core is its own")
+      .option("--pin", "CORES", given.pin, "run on these cores only, such as 1 or 2,3")
+      .option("--json", "FILE", options.json, "the result as one JSON object; - is standard output")
+      .option("--plot", "FILE.svg", options.plot, "rate over time and latency by percentile")
+      .option("--server-pid", "PID", given.server_pid,
+              "whose CPU and memory to read [found, if it is on this machine]",
+              whole_between(1, 1u << 22))
+      .flag("--embedded", options.embedded, "the library in this process and thread, no network")
+      .option("--data", "DIR", given.data, "embedded: the data directory [a temporary one]")
+      .option("--shards", "N", given.shards, "embedded [1]", whole_between(1, 64))
+      .option("--durability", "LEVEL", given.durability,
+              "embedded: commit, interval or none [commit]",
+              one_of({"commit", "interval", "none"}));
+  if (const auto exit_code = parser.parse(argc, argv)) return exit_code;
+
+  options.server = given.server;
+  options.workload = static_cast<Workload>(
+      std::find(std::begin(kWorkloads), std::end(kWorkloads), given.workload) - kWorkloads);
+  const bool latency = options.workload == Workload::latency;
+  options.queue = given.queue.value_or("");
+  options.messages = given.messages ? parse_whole(*given.messages).value_or(0) : 0;
+  options.duration_ms = given.seconds ? parse_seconds(*given.seconds).value_or(0) : 0;
+  if (given.seconds && options.duration_ms == 0) return misuse("--seconds: must be more than 0");
+  options.size = number(given.size, options.size);
+  options.batch = number(given.batch, latency ? 1 : options.batch);
+  options.connections = number(given.connections, options.connections);
+  options.inflight = number(given.inflight, options.inflight);
+  options.rate = number(given.rate, 0);
+  options.server_pid = number(given.server_pid, 0);
+  options.shards = static_cast<uint16_t>(number(given.shards, 1));
+  options.data = given.data.value_or("");
+  if (given.durability) options.durability = parse_durability(*given.durability).value_or({});
+  if (latency && options.rate == 0) options.rate = kLatencyRate;
+  if (options.messages == 0 && options.workload == Workload::consume)
+    options.messages = kConsumeMessages;
+  else if (options.messages == 0 && options.duration_ms == 0)
+    options.duration_ms = kDefaultMs;
+  if (given.pin && !read_cores(*given.pin, options.pin))
+    return misuse(fmt::format("--pin: '{}' is not a list of this machine's cores", *given.pin));
+  if (uint64_t{options.batch} * (sizeof(MessageHeader) + padded8(options.size)) > kBatchBytesMax)
+    return misuse(fmt::format("--batch {} of --size {} is more than the {} bytes of a request",
+                              options.batch, options.size, kBatchBytesMax));
+  if (options.embedded && options.workload == Workload::echo)
+    return misuse("--workload echo measures the network; it cannot be --embedded");
+  if (options.rate > 0 &&
+      (options.workload == Workload::consume || options.workload == Workload::echo))
+    return misuse(fmt::format("--rate: workload {} has no schedule", given.workload));
+  return std::nullopt;
+}
+
+}  // namespace millrace::tools
