@@ -1,0 +1,283 @@
+// The client against a real broker in this process, over TCP and over a unix socket.
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "clients/cpp/blocking_client.h"
+#include "millrace/engine.h"
+#include "net/server.h"
+
+namespace millrace::client {
+namespace {
+
+class LiveBroker : public ::testing::TestWithParam<const char*> {
+ protected:
+  void SetUp() override {
+    std::string name = std::filesystem::temp_directory_path() / "millrace-test-XXXXXX";
+    ASSERT_NE(::mkdtemp(name.data()), nullptr);
+    directory_ = name;
+    ASSERT_TRUE(start());
+    client_ = connect();
+    ASSERT_NE(client_, nullptr);
+  }
+  void TearDown() override {
+    client_.reset();
+    stop();
+    std::filesystem::remove_all(directory_);
+  }
+  bool start() {
+    BrokerOptions options;
+    options.data_directory = directory_ + "/data";
+    options.shards = 2;
+    options.segment_bytes = 4u << 20;
+    options.durability = Durability::none;
+    std::string why;
+    auto broker = Broker::open(options, &why);
+    EXPECT_TRUE(broker) << why;
+    if (!broker) return false;
+    broker_ = std::move(*broker);
+    net::ServerOptions server_options;
+    server_options.listen = std::string(GetParam()) == "unix" ? "unix:" + directory_ + "/socket"
+                                                              : std::string(GetParam());
+    server_options.durability = options.durability;
+    server_options.pin_threads = false;
+    auto server = net::Server::start(*broker_, server_options, &why);
+    EXPECT_TRUE(server) << why;
+    if (!server) return false;
+    server_ = std::move(*server);
+    return true;
+  }
+  void stop() {
+    if (server_) server_->stop();
+    server_.reset();
+    if (broker_) {
+      EXPECT_TRUE(broker_->stop());
+    }
+    broker_.reset();
+  }
+  std::unique_ptr<BlockingClient> connect() {
+    std::string why;
+    auto client = BlockingClient::connect(server_->address(), {}, &why);
+    EXPECT_TRUE(client) << why;
+    return client ? std::move(*client) : nullptr;
+  }
+  // All that come, in as many receives as it takes.
+  std::vector<OwnedMessage> receive_all(QueueId queue, size_t wanted) {
+    std::vector<OwnedMessage> all;
+    for (int tries = 0; tries < 50 && all.size() < wanted; ++tries) {
+      auto some = client_->receive({.queue = queue, .messages_max = 1000, .wait_ms = 1000});
+      EXPECT_TRUE(some) << client_->error_text();
+      if (!some) break;
+      std::move(some->begin(), some->end(), std::back_inserter(all));
+    }
+    return all;
+  }
+
+  std::string directory_;
+  std::unique_ptr<Broker> broker_;
+  std::unique_ptr<net::Server> server_;
+  std::unique_ptr<BlockingClient> client_;
+};
+
+INSTANTIATE_TEST_SUITE_P(Client, LiveBroker, ::testing::Values("127.0.0.1:0", "unix"),
+                         [](const auto& parameter) {
+                           return std::string(parameter.param) == "unix" ? "Unix" : "Tcp";
+                         });
+
+TEST_P(LiveBroker, AMessageIsSentLeasedAndAcknowledged) {
+  const auto queue = client_->create_queue("orders", {});
+  ASSERT_TRUE(queue) << client_->error_text();
+  ASSERT_TRUE(client_->send(*queue, "hello"));
+  const auto messages = client_->receive({.queue = *queue, .wait_ms = 5000});
+  ASSERT_TRUE(messages) << client_->error_text();
+  ASSERT_EQ(messages->size(), 1u);
+  EXPECT_EQ(messages->front().body, "hello");
+  EXPECT_EQ(messages->front().receive_count, 1u);
+  const Receipt receipts[] = {messages->front().receipt};
+  auto results = client_->ack(receipts);
+  ASSERT_TRUE(results);
+  EXPECT_EQ(*results, std::vector<Errc>{Errc::ok});
+  results = client_->ack(receipts);
+  ASSERT_TRUE(results);
+  EXPECT_EQ(*results, std::vector<Errc>{Errc::message_gone});
+}
+
+TEST_P(LiveBroker, ManyPipelinedBatchesAllArriveOnce) {
+  const auto queue = client_->create_queue("orders", {});
+  ASSERT_TRUE(queue);
+  Client& client = client_->async();
+  constexpr uint32_t kBatches = 100;
+  constexpr uint32_t kEach = 50;
+  uint32_t stored = 0;
+  for (uint32_t b = 0; b < kBatches; ++b) {
+    MessageBatch batch;
+    for (uint32_t i = 0; i < kEach; ++i)
+      ASSERT_TRUE(batch.add(std::to_string(b * kEach + i)));
+    ASSERT_TRUE(client.send(*queue, batch, [&](const Answer& answer) {
+      ASSERT_TRUE(answer) << answer.text();
+      stored += answer.sent().count;
+    }));
+  }
+  while (client.in_flight() > 0)
+    ASSERT_TRUE(client.poll(10'000));
+  EXPECT_EQ(stored, kBatches * kEach);
+  std::set<std::string> bodies;
+  std::vector<Receipt> receipts;
+  for (const OwnedMessage& message : receive_all(*queue, kBatches * kEach)) {
+    bodies.insert(message.body);
+    receipts.push_back(message.receipt);
+  }
+  EXPECT_EQ(bodies.size(), size_t{kBatches * kEach});
+  EXPECT_EQ(receipts.size(), size_t{kBatches * kEach});
+}
+
+TEST_P(LiveBroker, ASubscriptionPushesWithinItsCredit) {
+  const auto queue = client_->create_queue("orders", {});
+  ASSERT_TRUE(queue);
+  Client& client = client_->async();
+  uint64_t pushed = 0;
+  std::vector<Receipt> receipts;
+  const auto subscription =
+      client.subscribe({.queue = *queue, .messages_max = 10}, 25, [&](const Answer& answer) {
+        ASSERT_TRUE(answer) << answer.text();
+        if (answer.opcode() != wire::Opcode::deliver) return;
+        EXPECT_LE(answer.messages().size(), 10u);
+        for (const ReceivedMessage message : answer.messages()) {
+          receipts.push_back(message.receipt);
+          ++pushed;
+        }
+      });
+  ASSERT_TRUE(subscription);
+  MessageBatch batch;
+  for (int i = 0; i < 40; ++i)
+    ASSERT_TRUE(batch.add("x"));
+  ASSERT_TRUE(client.send(*queue, batch, nullptr));
+  for (int turn = 0; turn < 200 && pushed < 25; ++turn)
+    ASSERT_TRUE(client.poll(50));
+  EXPECT_EQ(pushed, 25u);
+  // No credit, no push: what is left is there for others.
+  auto stats = client_->queue_stats({});
+  ASSERT_TRUE(stats);
+  EXPECT_EQ(stats->front().counters.ready, 15u);
+  EXPECT_EQ(stats->front().counters.leased, 25u);
+  EXPECT_EQ(pushed, 25u);
+  ASSERT_TRUE(client.add_credit(*subscription, 100, nullptr));
+  for (int turn = 0; turn < 200 && pushed < 40; ++turn)
+    ASSERT_TRUE(client.poll(50));
+  EXPECT_EQ(pushed, 40u);
+  ASSERT_TRUE(client.unsubscribe(*subscription, nullptr));
+  while (client.in_flight() > 0)
+    ASSERT_TRUE(client.poll(10'000));
+}
+
+TEST_P(LiveBroker, ExtendByZeroMakesAMessageVisibleAtOnce) {
+  const auto queue = client_->create_queue("orders", {});
+  ASSERT_TRUE(queue);
+  ASSERT_TRUE(client_->send(*queue, "x"));
+  auto first = client_->receive({.queue = *queue, .wait_ms = 5000});
+  ASSERT_TRUE(first);
+  ASSERT_EQ(first->size(), 1u);
+  const ExtendEntry entries[] = {{first->front().receipt, 0}};
+  ASSERT_EQ(*client_->extend(entries), std::vector<Errc>{Errc::ok});
+  auto second = client_->receive({.queue = *queue, .wait_ms = 5000});
+  ASSERT_TRUE(second);
+  ASSERT_EQ(second->size(), 1u);
+  EXPECT_EQ(second->front().receive_count, 2u);
+  const Receipt past[] = {first->front().receipt};
+  EXPECT_EQ(*client_->ack(past), std::vector<Errc>{Errc::receipt_expired});
+}
+
+TEST_P(LiveBroker, AWaitingReceiveCanBeCanceled) {
+  const auto queue = client_->create_queue("orders", {});
+  ASSERT_TRUE(queue);
+  Client& client = client_->async();
+  Errc error = Errc::ok;
+  const auto request = client.receive({.queue = *queue, .wait_ms = 60'000},
+                                      [&](const Answer& answer) { error = answer.error(); });
+  ASSERT_TRUE(request);
+  ASSERT_TRUE(client.poll(0));
+  ASSERT_TRUE(client.cancel(*request, [](const Answer& answer) { EXPECT_TRUE(answer); }));
+  for (int turn = 0; turn < 100 && client.in_flight() > 0; ++turn)
+    ASSERT_TRUE(client.poll(50));
+  EXPECT_EQ(error, Errc::canceled);
+}
+
+TEST_P(LiveBroker, PeekShowsEveryStateAndLeasesNothing) {
+  const auto queue = client_->create_queue("orders", {});
+  ASSERT_TRUE(queue);
+  ASSERT_TRUE(client_->send(*queue, "leased"));
+  ASSERT_EQ(receive_all(*queue, 1).size(), 1u);
+  ASSERT_TRUE(client_->send(*queue, "ready"));
+  MessageBatch delayed;
+  ASSERT_TRUE(delayed.add("delayed", 60'000));
+  ASSERT_TRUE(client_->send(*queue, delayed));
+  for (int look = 0; look < 2; ++look) {
+    const auto peeked = client_->peek({.queue = *queue});
+    ASSERT_TRUE(peeked) << client_->error_text();
+    ASSERT_EQ(peeked->size(), 3u);
+    for (const OwnedPeek& one : *peeked) {
+      const auto state = static_cast<MessageState>(one.item.state);
+      EXPECT_EQ(one.body, state == MessageState::leased    ? "leased"
+                          : state == MessageState::delayed ? "delayed"
+                                                           : "ready");
+      EXPECT_EQ(one.item.due_ms != 0, state != MessageState::ready);
+    }
+  }
+}
+
+TEST_P(LiveBroker, QueuesAreMadeListedChangedPurgedAndDeleted) {
+  const auto queue = client_->create_queue("orders", {.visibility_timeout_ms = 5000});
+  ASSERT_TRUE(queue);
+  EXPECT_EQ(*client_->create_queue("orders", {.visibility_timeout_ms = 5000}), *queue);
+  EXPECT_EQ(client_->create_queue("orders", {}).error(), Errc::queue_exists);
+  EXPECT_EQ(client_->create_queue("bad name", {}).error(), Errc::invalid_queue_name);
+  EXPECT_EQ(client_->create_queue(std::string(81, 'a'), {}).error(), Errc::invalid_queue_name);
+  ASSERT_TRUE(client_->create_queue("other", {}));
+  auto listed = client_->list_queues("ord");
+  ASSERT_TRUE(listed);
+  ASSERT_EQ(listed->size(), 1u);
+  EXPECT_EQ(listed->front().name, "orders");
+  EXPECT_EQ(listed->front().attributes.visibility_timeout_ms, 5000u);
+  ASSERT_TRUE(client_->set_queue(*queue, {.visibility_timeout_ms = 7000}));
+  EXPECT_EQ(client_->list_queues("ord")->front().attributes.visibility_timeout_ms, 7000u);
+  ASSERT_TRUE(client_->send(*queue, "x"));
+  ASSERT_TRUE(client_->purge_queue(*queue));
+  const QueueId wanted[] = {*queue};
+  EXPECT_EQ(client_->queue_stats(wanted)->front().counters.ready, 0u);
+  ASSERT_TRUE(client_->delete_queue(*queue));
+  EXPECT_EQ(client_->resolve("orders").error(), Errc::queue_not_found);
+  EXPECT_EQ(client_->send(*queue, "x").error(), Errc::queue_not_found);
+  EXPECT_FALSE(client_->error_text().empty());
+}
+
+TEST_P(LiveBroker, AReceiptFromBeforeARestartStillAcknowledges) {
+  const auto queue = client_->create_queue("orders", {});
+  ASSERT_TRUE(queue);
+  ASSERT_TRUE(client_->send(*queue, "x"));
+  const auto messages = receive_all(*queue, 1);
+  ASSERT_EQ(messages.size(), 1u);
+  client_.reset();
+  stop();
+  ASSERT_TRUE(start());
+  client_ = connect();
+  ASSERT_NE(client_, nullptr);
+  const Receipt receipts[] = {messages.front().receipt};
+  EXPECT_EQ(*client_->ack(receipts), std::vector<Errc>{Errc::ok});
+}
+
+TEST_P(LiveBroker, EchoAndServerStatsAnswer) {
+  EXPECT_EQ(*client_->echo("12345678"), "12345678");
+  const auto shards = client_->server_stats();
+  ASSERT_TRUE(shards);
+  EXPECT_EQ(shards->size(), 2u);
+  EXPECT_EQ(client_->async().welcome().shards, 2u);
+}
+
+}  // namespace
+}  // namespace millrace::client

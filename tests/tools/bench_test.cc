@@ -1,0 +1,112 @@
+// Every workload of millrace-bench once, small: it ends, loses nothing and says so.
+#include <fstream>
+#include <regex>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "tests/tools/process.h"
+
+namespace millrace::tools {
+namespace {
+
+using Words = std::vector<std::string>;
+
+constexpr const char* kKeys[] = {
+    "workload", "transport",  "durability",   "messages",     "seconds",       "msgs_per_s",
+    "mb_per_s", "p50_us",     "p90_us",       "p99_us",       "p999_us",       "max_us",
+    "lost",     "duplicates", "out_of_order", "server_cpu_s", "server_rss_kb", "config"};
+
+double number(const std::string& json, const std::string& key) {
+  std::smatch found;
+  if (!std::regex_search(json, found, std::regex("\"" + key + "\":([-0-9.e+]+)"))) return -1;
+  return std::stod(found[1]);
+}
+
+std::string bench(Words words, int code = 0) {
+  words.insert(words.begin(), MILLRACE_BENCH_PATH);
+  words.insert(words.end(), {"--json", "-"});
+  Process process(words);
+  EXPECT_EQ(process.finish(50'000), code) << process.err;
+  return process.out;
+}
+
+void expect_whole(const std::string& json, double messages) {
+  EXPECT_EQ(std::count(json.begin(), json.end(), '\n'), 1) << json;
+  for (const char* key : kKeys)
+    EXPECT_NE(json.find("\"" + std::string(key) + "\":"), std::string::npos) << key;
+  EXPECT_EQ(number(json, "messages"), messages) << json;
+  EXPECT_EQ(number(json, "lost"), 0) << json;
+  EXPECT_EQ(number(json, "duplicates"), 0) << json;
+  EXPECT_GT(number(json, "msgs_per_s"), 0);
+}
+
+class Bench : public ::testing::TestWithParam<const char*> {};
+
+INSTANTIATE_TEST_SUITE_P(Workloads, Bench,
+                         ::testing::Values("produce", "consume", "e2e", "latency", "echo"),
+                         [](const auto& parameter) { return std::string(parameter.param); });
+
+TEST_P(Bench, RunsOverTheNetworkAndLosesNothing) {
+  const TemporaryDirectory directory;
+  BrokerProcess broker(directory.path() + "/data", {"--durability", "none"});
+  ASSERT_TRUE(broker.ready()) << broker.process().err;
+  const std::string json =
+      bench({"--server", broker.address(), "--workload", GetParam(), "--messages", "20000",
+             "--batch", "50", "--connections", "3", "--size", "100"});
+  expect_whole(json, 20'000);
+  EXPECT_GE(number(json, "server_cpu_s"), 0);
+  EXPECT_GT(number(json, "server_rss_kb"), 1000);
+  Process list({MILLRACE_PATH, "--server", broker.address(), "--json", "queue", "list"});
+  EXPECT_EQ(list.finish(), 0);
+  EXPECT_EQ(list.out, "") << "the queue it made is still there";
+  EXPECT_EQ(broker.stop(), 0) << broker.process().err;
+}
+
+TEST_P(Bench, RunsEmbeddedAndLosesNothing) {
+  if (std::string(GetParam()) == "echo") {
+    bench({"--embedded", "--workload", "echo"}, 2);
+    return;
+  }
+  expect_whole(bench({"--embedded", "--durability", "none", "--workload", GetParam(), "--messages",
+                      "20000", "--batch", "50", "--connections", "2", "--shards", "2"}),
+               20'000);
+}
+
+TEST(BenchOutput, IsForPeopleAndAPictureToo) {
+  const TemporaryDirectory directory;
+  const std::string plot = directory.path() + "/plot.svg";
+  Process process({MILLRACE_BENCH_PATH, "--embedded", "--durability", "none", "--messages", "5000",
+                   "--batch", "10", "--plot", plot});
+  EXPECT_EQ(process.finish(), 0) << process.err;
+  for (const char* part : {"e2e over embedded", "msg/s", "p99.9", "lost 0, duplicates 0"})
+    EXPECT_NE(process.out.find(part), std::string::npos) << part << "\n" << process.out;
+  std::ostringstream svg;
+  svg << std::ifstream(plot).rdbuf();
+  EXPECT_EQ(svg.str().find("<svg "), 0u);
+  EXPECT_NE(svg.str().find("polyline"), std::string::npos);
+}
+
+TEST(BenchOutput, WrongUsageIsOneLineAndExitTwo) {
+  const Words rows[] = {{"--workload", "nonsense"},
+                        {"--size", "23"},
+                        {"--batch", "1001"},
+                        {"--batch", "1000", "--size", "100000"},
+                        {"--connections", "0"},
+                        {"--seconds", "0"},
+                        {"--rate", "5", "--workload", "echo"},
+                        {"--groups", "4"},
+                        {"--http"}};
+  for (const Words& words : rows) {
+    Words all{MILLRACE_BENCH_PATH};
+    all.insert(all.end(), words.begin(), words.end());
+    Process process(all);
+    EXPECT_EQ(process.finish(), 2) << words.front() << process.err;
+    EXPECT_EQ(std::count(process.err.begin(), process.err.end(), '\n'), 1) << process.err;
+  }
+}
+
+}  // namespace
+}  // namespace millrace::tools

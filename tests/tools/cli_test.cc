@@ -1,0 +1,244 @@
+// The command line as its users meet it: what is typed, the exit code, both outputs.
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <regex>
+#include <string>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "tests/tools/process.h"
+
+namespace millrace::tools {
+namespace {
+
+using Words = std::vector<std::string>;
+
+bool matches(const std::string& text, const std::string& pattern) {
+  return std::regex_search(text, std::regex(pattern));
+}
+
+size_t lines_in(const std::string& text) {
+  return static_cast<size_t>(std::count(text.begin(), text.end(), '\n'));
+}
+
+// What was printed under a JSON key, without its quotes; the first line that has it.
+std::string json_value(const std::string& json, const std::string& key) {
+  std::smatch found;
+  if (!std::regex_search(json, found, std::regex("\"" + key + "\":\"?([^\",}]*)"))) return "";
+  return found[1];
+}
+
+class CommandLine : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    broker_ = std::make_unique<BrokerProcess>(data(), Words{"--durability", "none"});
+    ASSERT_TRUE(broker_->ready()) << broker_->process().err;
+  }
+  std::string data() const { return directory_.path() + "/data"; }
+
+  struct Ended {
+    int code = -1;
+    std::string out;
+    std::string err;
+  };
+  Ended run(Words words, const std::string& input = "") {
+    words.insert(words.begin(), {MILLRACE_PATH, "--server", broker_->address()});
+    Process process(words, input);
+    Ended ended;
+    ended.code = process.finish();
+    ended.out = process.out;
+    ended.err = process.err;
+    return ended;
+  }
+  void expect(const Words& words, int code, const std::string& out, const std::string& err,
+              const std::string& input = "") {
+    std::string typed;
+    for (const std::string& word : words)
+      typed += word.substr(0, 60) + " ";
+    const Ended ended = run(words, input);
+    EXPECT_EQ(ended.code, code) << typed << ended.err;
+    EXPECT_TRUE(matches(ended.out, out)) << typed << "\nstdout: " << ended.out;
+    EXPECT_TRUE(matches(ended.err, err)) << typed << "\nstderr: " << ended.err;
+    if (code != 0) {
+      EXPECT_EQ(lines_in(ended.err), 1u) << typed << "\nstderr: " << ended.err;
+    }
+  }
+  void restart() {
+    ASSERT_EQ(broker_->stop(), 0) << broker_->process().err;
+    broker_ = std::make_unique<BrokerProcess>(data(), Words{"--durability", "none"});
+    ASSERT_TRUE(broker_->ready()) << broker_->process().err;
+  }
+
+  TemporaryDirectory directory_;
+  std::unique_ptr<BrokerProcess> broker_;
+};
+
+TEST_F(CommandLine, ATourOfEveryCommandWorks) {
+  const std::string quiet = "^$";
+  expect(
+      {"queue", "create", "orders", "--set", "VisibilityTimeout=60", "--set", "Durability=commit"},
+      0, "queue orders is there", quiet);
+  expect(
+      {"queue", "create", "orders", "--set", "VisibilityTimeout=60", "--set", "Durability=commit"},
+      0, "queue orders is there", quiet);
+  expect({"queue", "list"}, 0, "NAME +READY.*\norders +0 +0 +0", quiet);
+  expect({"queue", "list", "nope"}, 0, "^NAME[^\n]*\n$", quiet);
+  expect({"queue", "show", "orders"}, 0, "VisibilityTimeout +60 s\n(.*\n)*Durability +commit",
+         quiet);
+  expect({"queue", "set", "orders", "VisibilityTimeout=1.5"}, 0, "changed", quiet);
+  expect({"--json", "queue", "show", "orders"}, 0,
+         "\"VisibilityTimeout\":1.5,.*\"Durability\":\"commit\"", quiet);
+  expect({"send", "orders", "first"}, 0, "^1 message stored in orders\n$", quiet);
+  expect({"send", "orders"}, 0, "^1 message stored", quiet, "from standard input");
+  expect({"send", "orders", "--lines"}, 0, "^3 messages stored", quiet, "a\nb\nc");
+  expect({"send", "orders", "later", "--delay", "600"}, 0, "^1 message stored", quiet);
+  expect({"--json", "send", "orders", "x"}, 0, "\"count\":1,.*\"durability\":\"commit\"", quiet);
+  expect({"peek", "orders", "--max", "20"}, 0, "STATE +COUNT +AGE +DUE IN +BODY\n(.*\n)*.*first",
+         quiet);
+  expect({"peek", "orders", "--state", "delayed"}, 0, "delayed +0 .*later\n$", quiet);
+  expect({"top", "--once"}, 0, "QUEUE +READY(.*\n)+orders +6 ", quiet);
+  expect({"--json", "top", "--once"}, 0, "\"name\":\"orders\",\"ready\":6", quiet);
+  expect({"receive", "orders", "--max", "10", "--ack"}, 0, "COUNT +AGE +BODY\n(.*\n){6}$", quiet);
+  expect({"receive", "orders"}, 0, quiet, "no message came");
+  expect({"queue", "purge", "orders"}, 0, "is empty", quiet);
+  expect({"queue", "delete", "orders"}, 0, "is deleted", quiet);
+  expect({"queue", "show", "orders"}, 1, quiet, "queue 'orders': there is no such queue");
+}
+
+TEST_F(CommandLine, AReceiptProvesALeaseUntilThereIsANewerOne) {
+  ASSERT_EQ(run({"queue", "create", "orders"}).code, 0);
+  ASSERT_EQ(run({"queue", "create", "others"}).code, 0);
+  ASSERT_EQ(run({"send", "orders", "x"}).code, 0);
+  const std::string past = json_value(run({"--json", "receive", "orders"}).out, "receipt");
+  ASSERT_EQ(past.size(), 32u);
+  expect({"extend", "orders", past, "0"}, 0, "visible again", "^$");
+  const std::string now = json_value(run({"--json", "receive", "orders"}).out, "receipt");
+  ASSERT_EQ(now.size(), 32u);
+
+  std::string forged = now;
+  forged[31] = forged[31] == 'A' ? 'B' : 'A';
+  expect({"ack", "orders", past}, 1, "^$", "past lease");
+  expect({"extend", "orders", past, "30"}, 1, "^$", "past lease");
+  expect({"ack", "orders", now.substr(0, 20)}, 1, "^$", now.substr(0, 20) + "': not a receipt");
+  expect({"ack", "orders", "random!"}, 1, "^$", "'random!': not a receipt");
+  expect({"ack", "orders", forged}, 1, "^$", "not a receipt of this broker");
+  expect({"ack", "others", now}, 1, "^$", "not a receipt of queue 'others'");
+  restart();
+  expect({"extend", "orders", now, "60"}, 0, "hidden for 60 s", "^$");
+  expect({"ack", "orders", now}, 0, "1 message acknowledged", "^$");
+  expect({"ack", "orders", now}, 1, "^$", "acknowledged or purged");
+  expect({"extend", "orders", now, "60"}, 1, "^$", "acknowledged or purged");
+}
+
+TEST_F(CommandLine, AReceiptMayStartWithADash) {
+  ASSERT_EQ(run({"queue", "create", "orders"}).code, 0);
+  // Slot 0xF8 of shard 0 or a forgery: either way it is read as a receipt, not as an option.
+  const std::string dashed = "-" + std::string(31, 'A');
+  expect({"ack", "orders", dashed}, 1, "^$", "receipt '-AAAA.*not a receipt of queue");
+  expect({"extend", "orders", dashed, "5"}, 1, "^$", "receipt '-AAAA");
+  expect({"send", "orders", dashed}, 0, "1 message", "^$");
+  expect({"receive", "orders", "--ack"}, 0, dashed, "^$");
+}
+
+TEST_F(CommandLine, WhatIsRefusedSaysWhyInOneLine) {
+  ASSERT_EQ(run({"queue", "create", "orders"}).code, 0);
+  const std::string large((1u << 20) + 1, 'x');
+  const std::string name80(80, 'n');
+  const struct {
+    Words words;
+    int code;
+    std::string err;
+    std::string input = "";
+  } rows[] = {
+      {{"send", "nope", "x"}, 1, "queue 'nope': there is no such queue"},
+      {{"receive", "nope"}, 1, "no such queue"},
+      {{"peek", "nope"}, 1, "no such queue"},
+      {{"tail", "nope"}, 1, "no such queue"},
+      {{"queue", "delete", "nope"}, 1, "no such queue"},
+      {{"queue", "create", "orders", "--set", "DelaySeconds=1"}, 1, "'orders'.*other attributes"},
+      {{"queue", "create", "bad name"}, 1, "'bad name'"},
+      {{"queue", "create", "../x"}, 1, "'../x'"},
+      {{"queue", "create", ""}, 1, "queue ''"},
+      {{"queue", "create", name80}, 0, ""},
+      {{"queue", "create", name80 + "n"}, 1, "80"},
+      {{"queue", "show", name80 + "n"}, 1, "80"},
+      {{"queue", "create", "q", "--set", "VisibilityTimeout=43201"}, 2, "43201.*0 to 43200"},
+      {{"queue", "create", "q", "--set", "DelaySeconds=-1"}, 2, "DelaySeconds=-1"},
+      {{"queue", "create", "q", "--set", "MaximumMessageSize=1"}, 2, "1024"},
+      {{"queue", "create", "q", "--set", "Durability=most"}, 2, "none, interval or commit"},
+      {{"queue", "create", "q", "--set", "Color=red"}, 2, "no such attribute"},
+      {{"queue", "create", "q", "--fifo"}, 2, "--fifo"},
+      {{"queue", "create", "q", "--dlq", "d"}, 2, "--dlq"},
+      {{"queue", "set", "orders", "nonsense"}, 2, "'nonsense' is not ATTRIBUTE=VALUE"},
+      {{"queue"}, 2, "."},
+      {{"send", "orders", "x", "--group", "g"}, 2, "--group"},
+      {{"send", "orders", "x", "--delay", "901"}, 2, "'901'.*0 to 900"},
+      {{"send", "orders", "x", "--file", "f"}, 2, "not both"},
+      {{"send", "orders", "--file", "/nonexistent"}, 1, "'/nonexistent': No such file"},
+      {{"send", "orders"}, 1, "larger than 1048576 bytes", large},
+      {{"send", "orders", "--lines"}, 1, "line 2: .*larger", "a\n" + large + "\n"},
+      {{"receive", "orders", "--max", "0"}, 2, "'0'.*1 to 1000"},
+      {{"receive", "orders", "--max", "1001"}, 2, "'1001'.*1 to 1000"},
+      {{"receive", "orders", "--visibility", "43201"}, 2, "'43201'.*43200"},
+      {{"receive", "orders", "--wait", "soon"}, 2, "'soon'"},
+      {{"extend", "orders", "x", "43201"}, 2, "43200"},
+      {{"peek", "orders", "--state", "gone"}, 2, "'gone'.*ready"},
+      {{"topple"}, 2, "topple"},
+      {{}, 2, "."},
+      {{"log", "verify", "/nonexistent"}, 1, "/nonexistent.*no such directory"},
+  };
+  for (const auto& row : rows)
+    expect(row.words, row.code, "", row.err, row.input);
+}
+
+TEST_F(CommandLine, TailPrintsAndAcknowledgesAsMessagesCome) {
+  ASSERT_EQ(run({"queue", "create", "orders"}).code, 0);
+  Process tail({MILLRACE_PATH, "--server", broker_->address(), "tail", "orders", "--max", "3"});
+  ASSERT_EQ(run({"send", "orders", "--lines"}, "one\ntwo\nthree\n").code, 0);
+  EXPECT_EQ(tail.finish(), 0) << tail.err;
+  EXPECT_EQ(tail.out, "one\ntwo\nthree\n");
+  EXPECT_TRUE(matches(run({"--json", "queue", "show", "orders"}).out,
+                      "\"ready\":0,\"leased\":0,.*\"acked\":3"));
+}
+
+TEST_F(CommandLine, TailEndsInOrderWhenInterrupted) {
+  ASSERT_EQ(run({"queue", "create", "orders"}).code, 0);
+  Process tail({MILLRACE_PATH, "--server", broker_->address(), "tail", "orders"});
+  ASSERT_EQ(run({"send", "orders", "x"}).code, 0);
+  ASSERT_TRUE(tail.wait_for("x\n"));
+  tail.signal(SIGINT);
+  EXPECT_EQ(tail.finish(), 0) << tail.err;
+}
+
+TEST_F(CommandLine, BytesThatAreNoTextTravelWhole) {
+  ASSERT_EQ(run({"queue", "create", "orders"}).code, 0);
+  ASSERT_EQ(run({"send", "orders"}, std::string("\xff\x00\x1b[2J", 6)).code, 0);
+  const Ended json = run({"--json", "receive", "orders", "--visibility", "0"});
+  EXPECT_EQ(json_value(json.out, "body_base64url"), "_wAbWzJK");
+  EXPECT_TRUE(matches(run({"receive", "orders"}).out, R"(\\xff\\x00\\x1b\[2J)"));
+}
+
+TEST_F(CommandLine, ABrokerThatIsNotThereIsOneLine) {
+  ASSERT_EQ(broker_->stop(), 0);
+  expect({"queue", "list"}, 1, "^$", "cannot connect to 127.0.0.1:.*refused");
+}
+
+TEST_F(CommandLine, TheLogCommandsReadAStoppedBrokersDirectory) {
+  ASSERT_EQ(run({"queue", "create", "orders"}).code, 0);
+  ASSERT_EQ(run({"send", "orders", "--lines"}, "a\nb\n").code, 0);
+  expect({"log", "verify", data()}, 1, "^$", "another process is using");
+  ASSERT_EQ(broker_->stop(), 0);
+  expect({"log", "verify", data()}, 0, "catalog +clean(.*\n)+shard-0 +clean(.*\n)+shard-1 +clean",
+         "^$");
+  expect({"log", "inspect", data()}, 0, "shard-0 +.*segment", "^$");
+  expect({"--json", "log", "inspect", data(), "--records"}, 0, "\"kind\":\"enqueue\"", "^$");
+  expect({"log", "repair", data()}, 0, "catalog +clean", "^$");
+  expect({"log", "verify", directory_.path()}, 1, "^$", "not a data directory");
+}
+
+}  // namespace
+}  // namespace millrace::tools

@@ -1,0 +1,188 @@
+// Process: runs one of our programs and tells how it ended. Broker: a millraced on a directory of
+// its own, from its ready line to SIGTERM.
+//
+// Every wait has an end: a program that hangs is killed and its exit code is 128 + SIGKILL.
+#pragma once
+
+#include <csignal>
+#include <cstdlib>
+#include <fcntl.h>
+#include <filesystem>
+#include <poll.h>
+#include <string>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <utility>
+#include <vector>
+
+#include "base/assert.h"
+#include "base/os_clock.h"
+
+namespace millrace::tools {
+
+class Process {
+ public:
+  using Arguments = std::vector<std::string>;
+
+  // Starts `arguments` (the first is the program) with `input` on its standard input.
+  explicit Process(const Arguments& arguments, const std::string& input = "",
+                   const std::vector<std::pair<std::string, std::string>>& environment = {}) {
+    int in[2];
+    int out[2];
+    int err[2];
+    MR_ASSERT(::pipe(in) == 0 && ::pipe(out) == 0 && ::pipe(err) == 0);
+    pid_ = ::fork();
+    MR_ASSERT(pid_ >= 0);
+    if (pid_ == 0) {
+      ::dup2(in[0], 0);
+      ::dup2(out[1], 1);
+      ::dup2(err[1], 2);
+      for (const int fd : {in[0], in[1], out[0], out[1], err[0], err[1]})
+        ::close(fd);
+      for (const auto& [name, value] : environment)
+        ::setenv(name.c_str(), value.c_str(), 1);
+      std::vector<char*> argv;
+      for (const std::string& argument : arguments)
+        argv.push_back(const_cast<char*>(argument.c_str()));
+      argv.push_back(nullptr);
+      ::execv(argv[0], argv.data());
+      ::_exit(127);
+    }
+    ::close(in[0]);
+    ::close(out[1]);
+    ::close(err[1]);
+    in_ = in[1];
+    out_ = out[0];
+    err_ = err[0];
+    input_ = input;
+    ::fcntl(in_, F_SETFL, O_NONBLOCK);
+    feed();
+  }
+  ~Process() {
+    if (pid_ > 0) {
+      ::kill(pid_, SIGKILL);
+      ::waitpid(pid_, nullptr, 0);
+    }
+    for (const int fd : {in_, out_, err_})
+      if (fd >= 0) ::close(fd);
+  }
+  Process(const Process&) = delete;
+  Process& operator=(const Process&) = delete;
+
+  // Reads until both outputs end, then takes the exit code.
+  int finish(int timeout_ms = 30'000) {
+    const int64_t end_ns = base::os_monotonic_ns() + int64_t{timeout_ms} * 1'000'000;
+    while ((out_ >= 0 || err_ >= 0) && base::os_monotonic_ns() < end_ns)
+      read_some(50);
+    if (out_ >= 0 || err_ >= 0) ::kill(pid_, SIGKILL);
+    int status = 0;
+    ::waitpid(pid_, &status, 0);
+    pid_ = -1;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  }
+  // Reads until standard output holds `text`, or the program ends.
+  bool wait_for(const std::string& text, int timeout_ms = 30'000) {
+    const int64_t end_ns = base::os_monotonic_ns() + int64_t{timeout_ms} * 1'000'000;
+    while (out.find(text) == std::string::npos && out_ >= 0 && base::os_monotonic_ns() < end_ns)
+      read_some(50);
+    return out.find(text) != std::string::npos;
+  }
+  void signal(int number) const { ::kill(pid_, number); }
+  pid_t pid() const { return pid_; }
+
+  std::string out;
+  std::string err;
+
+ private:
+  void feed() {
+    while (in_ >= 0 && !input_.empty()) {
+      const ssize_t n = ::write(in_, input_.data(), input_.size());
+      if (n <= 0) break;
+      input_.erase(0, static_cast<size_t>(n));
+    }
+    if (input_.empty() && in_ >= 0) {
+      ::close(in_);
+      in_ = -1;
+    }
+  }
+  void read_some(int wait_ms) {
+    pollfd waits[] = {{out_, POLLIN, 0}, {err_, POLLIN, 0}, {in_, POLLOUT, 0}};
+    if (::poll(waits, 3, wait_ms) <= 0) return;
+    if ((waits[2].revents & POLLERR) != 0) input_.clear();
+    if (waits[2].revents != 0) feed();
+    if (waits[0].revents != 0) take(out_, out);
+    if (waits[1].revents != 0) take(err_, err);
+  }
+  static void take(int& fd, std::string& to) {
+    char piece[65536];
+    const ssize_t n = ::read(fd, piece, sizeof piece);
+    if (n > 0) {
+      to.append(piece, static_cast<size_t>(n));
+      return;
+    }
+    ::close(fd);
+    fd = -1;
+  }
+
+  pid_t pid_ = -1;
+  int in_ = -1;
+  int out_ = -1;
+  int err_ = -1;
+  std::string input_;
+};
+
+class TemporaryDirectory {
+ public:
+  TemporaryDirectory() {
+    std::string name = std::filesystem::temp_directory_path() / "millrace-test-XXXXXX";
+    MR_ASSERT(::mkdtemp(name.data()) != nullptr);
+    path_ = name;
+  }
+  ~TemporaryDirectory() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  TemporaryDirectory(const TemporaryDirectory&) = delete;
+  TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
+// A broker for as long as the object lives. Small segments, no syncs: what is tested is elsewhere.
+class BrokerProcess {
+ public:
+  explicit BrokerProcess(const std::string& data, std::vector<std::string> more = {})
+      : process_(arguments(data, std::move(more))) {
+    ready_ = process_.wait_for("millraced ready: ") && process_.wait_for("\n");
+    const std::string key = " binary=";
+    const size_t at = process_.out.find(key);
+    if (ready_ && at != std::string::npos) {
+      const size_t begin = at + key.size();
+      address_ = process_.out.substr(begin, process_.out.find(' ', begin) - begin);
+    }
+  }
+  bool ready() const { return ready_; }
+  const std::string& address() const { return address_; }
+  Process& process() { return process_; }
+  int stop() {
+    process_.signal(SIGTERM);
+    return process_.finish(10'000);
+  }
+
+ private:
+  static Process::Arguments arguments(const std::string& data, std::vector<std::string> more) {
+    Process::Arguments all{MILLRACED_PATH,   "--data", data,       "--listen", "127.0.0.1:0",
+                           "--segment-size", "4MiB",   "--shards", "2",        "--log-level",
+                           "error"};
+    all.insert(all.end(), more.begin(), more.end());
+    return all;
+  }
+
+  Process process_;
+  bool ready_ = false;
+  std::string address_;
+};
+
+}  // namespace millrace::tools
