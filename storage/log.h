@@ -122,6 +122,9 @@ class Log {
   // interval: due; none: each second and at rotation) and a preparation if a spare is missing. Also
   // the watermark-only record after 10 ms idle (promises 2b-7).
   void start_jobs(TimeMs now);
+  // Whatever the durability asks for: start_jobs() goes on syncing until `position` (at most
+  // written()) is durable. For a record whose owner promises more than the log does.
+  void sync_through(Position position);
   // Takes a completion that Disk::reap() returned for this log (owns_token()).
   bool owns_token(uint64_t token) const;
   void on_completion(const Completion& completion, TimeMs now);
@@ -243,6 +246,7 @@ class Log {
   uint64_t chain_ = 0;  // at written()
   uint64_t written_ = 0;
   uint64_t durable_ = 0;
+  uint64_t sync_through_ = 0;
   uint64_t head_position_ = 0;
   uint64_t newest_sequence_ = 0;
   uint64_t generations_ = 0;  // made since open
