@@ -31,8 +31,8 @@ Status check_options(const BrokerOptions& options, std::string* message) {
       (options.interval_ms < 1 || options.interval_ms > 60'000))
     return bad(fmt::format("the interval is {} ms; it may be 1 to 60000", options.interval_ms));
   const uint64_t segment = options.segment_bytes;
-  if (segment < 4u << 20 || segment > 1u << 30 || (segment & (segment - 1)) != 0)
-    return bad(fmt::format("the segment size is {}; it must be a power of two from 4 MiB to 1 GiB",
+  if (segment < 64u << 10 || segment > 1u << 30 || (segment & (segment - 1)) != 0)
+    return bad(fmt::format("the segment size is {}; it must be a power of two from 64 KiB to 1 GiB",
                            segment));
   return {};
 }
@@ -160,9 +160,9 @@ Result<std::unique_ptr<BrokerOnDisk>> BrokerOnDisk::open_directory(const BrokerO
     log_options.entropy = environment.random();
     auto log = storage::Log::open(**disk, log_options, message);
     if (!log) return fail(log.error());
-    auto shard =
-        std::make_unique<Shard>(ShardId{i}, *broker->room_, environment, std::move(*disk),
-                                std::move(*log), catalog.receipt_key(), options.durability, wall);
+    auto shard = std::make_unique<Shard>(ShardId{i}, *broker->room_, environment, std::move(*disk),
+                                         std::move(*log), catalog.receipt_key(), options.durability,
+                                         options.interval_ms, wall);
     const auto report = shard->recover(catalog.catalog(), wall);
     if (!report) {
       *message = fmt::format("{} could not be recovered: {}", log_options.directory,

@@ -62,6 +62,10 @@ class CommitQueue {
   // The parked receives of this reply are given back.
   void cancel_receives(ReplyTo reply);
 
+  // The position a sync must reach for the newest that waits for one; 0 if none does.
+  Position wants_durable() const {
+    return durable_.empty() ? Position{} : durable_[durable_.size() - 1].end;
+  }
   bool empty() const { return written_.empty() && durable_.empty(); }
   size_t size() const { return written_.size() + durable_.size(); }
 

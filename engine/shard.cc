@@ -11,7 +11,7 @@ namespace millrace::engine {
 
 Shard::Shard(ShardId id, Mailroom& room, Environment& environment,
              std::unique_ptr<storage::Disk> disk, std::unique_ptr<storage::Log> log,
-             const ReceiptKey& key, Durability durability, TimeMs wheel_start)
+             const ReceiptKey& key, Durability durability, uint32_t interval_ms, TimeMs wheel_start)
     : id_(id),
       environment_(environment),
       durability_(durability),
@@ -22,7 +22,8 @@ Shard::Shard(ShardId id, Mailroom& room, Environment& environment,
       mailbox_(room, id),
       receives_(parts(), wheel_start),
       gathers_(parts(), receives_),
-      cleaner_(state_) {}
+      cleaner_(state_),
+      interval_ms_(interval_ms) {}
 
 Shard::~Shard() = default;
 
@@ -32,6 +33,7 @@ Result<storage::RecoveryReport> Shard::recover(const Catalog& catalog, TimeMs no
     state_.add_queue(queue.id);
     receives_.queue_created(*state_.find(queue.id));
   });
+  note_interval_queues();
   const auto report = log_->recover(log_->head(), state_, now);
   if (report) state_.finish_recovery();
   return report;
@@ -280,6 +282,7 @@ void Shard::apply_catalog_change(const Mail& mail) {
     state_.drop_queue(mail.queue);
     catalog_.remove(mail.queue);
   }
+  note_interval_queues();
   auto applied = std::make_unique<Mail>();
   applied->kind = MailKind::catalog_applied;
   applied->job = mail.job;
@@ -398,7 +401,25 @@ void Shard::answer() {
 }
 
 void Shard::start_jobs() {
-  if (!fenced_) log_->start_jobs(now_);
+  if (fenced_) return;
+  if (const Position wanted = commits_.wants_durable(); wanted != Position{})
+    log_->sync_through(wanted);
+  if (interval_queues_ && log_->durable() != log_->written()) {
+    if (interval_sync_due_ == kNever) interval_sync_due_ = now_ + interval_ms_;
+    if (interval_sync_due_ <= now_) {
+      interval_sync_due_ = kNever;
+      log_->sync_through(log_->written());
+    }
+  }
+  log_->start_jobs(now_);
+}
+
+void Shard::note_interval_queues() {
+  interval_queues_ = false;
+  if (durability_ != Durability::none) return;
+  catalog_.for_each([&](const QueueInfo& queue) {
+    interval_queues_ |= queue.attributes.durability == Durability::interval;
+  });
 }
 
 void Shard::fence_if_failed() {
@@ -410,7 +431,7 @@ void Shard::fence_if_failed() {
 
 TimeMs Shard::next_deadline() const {
   TimeMs next = std::min(receives_.next_deadline(), log_->next_deadline());
-  if (!fenced_) next = std::min(next, state_.timers().next_deadline());
+  if (!fenced_) next = std::min({next, state_.timers().next_deadline(), interval_sync_due_});
   if (keeper_ != nullptr) next = std::min(next, keeper_->next_deadline());
   return next;
 }

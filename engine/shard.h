@@ -26,7 +26,7 @@ class Shard final : public ShardPort {
  public:
   Shard(ShardId id, Mailroom& room, Environment& environment, std::unique_ptr<storage::Disk> disk,
         std::unique_ptr<storage::Log> log, const ReceiptKey& key, Durability durability,
-        TimeMs wheel_start);
+        uint32_t interval_ms, TimeMs wheel_start);
   ~Shard() override;
 
   // Replays the log for the queues of `catalog`.
@@ -81,6 +81,7 @@ class Shard final : public ShardPort {
   void handle(MailPtr mail);
   void answer_results(const ShardState::Wait& wait, ReplyTo reply);  // results_
   void apply_catalog_change(const Mail& mail);
+  void note_interval_queues();
   void answer_admin(const Mail& mail);
   void ask_keeper(MailPtr mail, ReplyTo reply);
   void fence_if_failed();
@@ -106,6 +107,10 @@ class Shard final : public ShardPort {
   uint64_t next_admin_ = 1;
   std::vector<Errc> results_;  // reused
   bool fenced_ = false;
+  // A server of durability none with queues that ask for interval: when the next sync is due.
+  bool interval_queues_ = false;
+  uint32_t interval_ms_;
+  TimeMs interval_sync_due_ = kNever;
   uint64_t ticks_ = 0;
   uint64_t busy_ticks_ = 0;
 };

@@ -90,8 +90,8 @@ class RecordingSink final : public ReplySink {
   void on_receive(uint64_t token, const ReceiveReply& reply) override {
     Receive got{reply.error, {}};
     for (const Delivery& delivery : reply.deliveries)
-      got.messages.push_back({delivery.receipt, delivery.sent_at, delivery.receive_count,
-                              body_of(delivery.message)});
+      got.messages.push_back(
+          {delivery.receipt, delivery.sent_at, delivery.receive_count, body_of(delivery.message)});
     receives[token].push_back(std::move(got));
   }
   void on_results(uint64_t token, const ResultsReply& reply) override {
@@ -152,7 +152,8 @@ class EngineTest : public testing::Test {
 
   Shard& shard(uint16_t i = 0) { return broker_->shard_at(ShardId{i}); }
   void tick() {
-    for (uint16_t i = 0; i < broker_->shard_count(); ++i) shard(i).tick();
+    for (uint16_t i = 0; i < broker_->shard_count(); ++i)
+      shard(i).tick();
   }
   // Ticks until `done`; a sync takes real time.
   template <class Done>
@@ -233,7 +234,8 @@ class EngineTest : public testing::Test {
   }
   static std::vector<std::string> bodies(const std::vector<Got>& messages) {
     std::vector<std::string> all;
-    for (const Got& one : messages) all.push_back(one.body);
+    for (const Got& one : messages)
+      all.push_back(one.body);
     return all;
   }
 

@@ -41,5 +41,161 @@ TEST_F(Messages, WhatWasAcknowledgedSurvivesAKill) {
   EXPECT_EQ(again[0].receive_count, 2u);
 }
 
+TEST_F(Messages, ALeaseAndItsCountSurviveAKillAndSoDoesTheReceipt) {
+  const QueueId queue = create("orders");
+  send(queue, "a");
+  ASSERT_EQ(receive(queue, 1, 10'000).size(), 1u);
+  advance(10'000);
+  const auto second = receive(queue, 1, 10'000);
+  ASSERT_EQ(second.size(), 1u);
+  EXPECT_EQ(second[0].receive_count, 2u);
+  crash_and_open();
+  tick();
+  EXPECT_TRUE(receive(queue).empty());
+  EXPECT_EQ(extend(second[0].receipt, 20'000), Errc::ok);
+  advance(19'000);
+  EXPECT_TRUE(receive(queue).empty());
+  advance(1'000);
+  const auto third = receive(queue);
+  ASSERT_EQ(third.size(), 1u);
+  EXPECT_EQ(third[0].receive_count, 3u);
+  EXPECT_EQ(third[0].sent_at, second[0].sent_at);
+}
+
+TEST_F(Messages, AnExtensionOfZeroMakesAMessageReadyAtOnce) {
+  const QueueId queue = create("orders");
+  send(queue, "a");
+  const auto first = receive(queue);
+  ASSERT_EQ(first.size(), 1u);
+  EXPECT_EQ(extend(first[0].receipt, 0), Errc::ok);
+  const auto second = receive(queue);
+  ASSERT_EQ(second.size(), 1u);
+  EXPECT_EQ(second[0].receive_count, 2u);
+}
+
+TEST_F(Messages, ReceiptsOfPastLeasesAreTold) {
+  const QueueId queue = create("orders");
+  send(queue, "a");
+  const auto first = receive(queue, 1, 1'000);
+  ASSERT_EQ(first.size(), 1u);
+  advance(1'000);
+  // Ready again: it can't be extended, but the work may be done.
+  EXPECT_EQ(extend(first[0].receipt, 5'000), Errc::message_not_leased);
+  const auto second = receive(queue, 1, 1'000);
+  ASSERT_EQ(second.size(), 1u);
+  EXPECT_EQ(extend(first[0].receipt, 5'000), Errc::receipt_expired);
+  EXPECT_EQ(ack(first[0].receipt), Errc::receipt_expired);
+  EXPECT_EQ(counters(queue).leased, 1u);
+  advance(1'000);
+  EXPECT_EQ(ack(second[0].receipt), Errc::ok);  // ready again, and gone now
+  EXPECT_EQ(extend(second[0].receipt, 5'000), Errc::message_gone);
+  EXPECT_EQ(counters(queue).ready, 0u);
+}
+
+TEST_F(Messages, AForgedReceiptIsRefusedAndTheRestOfTheBatchIsDone) {
+  const QueueId queue = create("orders");
+  send(queue, Batch().add("a").add("b"));
+  const auto got = receive(queue);
+  ASSERT_EQ(got.size(), 2u);
+  Receipt forged = got[0].receipt;
+  ++forged.generation;
+  EXPECT_EQ(ack({forged, got[1].receipt, got[1].receipt}),
+            (std::vector<Errc>{Errc::receipt_invalid, Errc::ok, Errc::ok}));
+  EXPECT_EQ(counters(queue).leased, 1u);
+  EXPECT_EQ(counters(queue).acked, 1u);
+}
+
+TEST_F(Messages, DelaysOfTheMessageAndOfTheQueueHoldItBack) {
+  const QueueId queue = create("orders", {.delay_ms = 5'000});
+  send(queue, Batch().add("queue's").add("none", 0).add("own", 1'000));
+  EXPECT_EQ(bodies(receive(queue, 10, 60'000)), Bodies{"none"});
+  EXPECT_EQ(counters(queue).delayed, 2u);
+  crash_and_open();
+  advance(999);
+  EXPECT_TRUE(receive(queue, 10, 60'000).empty());
+  advance(1);
+  EXPECT_EQ(bodies(receive(queue, 10, 60'000)), Bodies{"own"});
+  advance(4'000);
+  EXPECT_EQ(bodies(receive(queue, 10, 60'000)), Bodies{"queue's"});
+}
+
+TEST_F(Messages, ABadMessageRefusesTheWholeBatchAndSaysWhich) {
+  const QueueId queue = create("orders", {.message_bytes_max = 1024});
+  const auto refused = [&](const Batch& batch) { return send(queue, batch); };
+  EXPECT_EQ(refused(Batch()).error, Errc::batch_empty);
+  const SendReply large = refused(Batch().add("a").add(std::string(1025, 'x')).add("b"));
+  EXPECT_EQ(large.error, Errc::message_too_large);
+  EXPECT_EQ(large.bad_index, 1u);
+  const SendReply late = refused(Batch().add("a", kDelayMsMax + 1));
+  EXPECT_EQ(late.error, Errc::invalid_argument);
+  Batch cut;
+  cut.add("12345678").add("12345678");
+  cut.bytes().resize(cut.bytes().size() - 8);
+  EXPECT_EQ(refused(cut).error, Errc::malformed);
+  Batch longer;
+  longer.add("12345678");
+  longer.bytes().resize(longer.bytes().size() + 8);
+  EXPECT_EQ(refused(longer).error, Errc::malformed);
+  Batch many;
+  for (uint32_t i = 0; i <= kBatchMessagesMax; ++i)
+    many.add("");
+  EXPECT_EQ(refused(many).error, Errc::batch_too_large);
+  EXPECT_EQ(send(QueueId{999}, "a").error, Errc::queue_not_found);
+  EXPECT_TRUE(peek(queue).empty());
+}
+
+TEST_F(Messages, AReceiveStopsBeforeItsBytesAreFull) {
+  const QueueId queue = create("orders");
+  send(queue, Batch().add(std::string(1000, 'a')).add(std::string(1000, 'b')).add("c"));
+  const ReplyTo to = reply();
+  shard().receive({.queue = queue, .messages_max = 10, .bytes_max = 2'032}, to);
+  until([&] { return sink_.receives.contains(to.token); });
+  EXPECT_EQ(sink_.receives[to.token][0].messages.size(), 2u);
+  const ReplyTo small = reply();
+  shard().receive({.queue = queue, .messages_max = 10, .bytes_max = 1}, small);
+  until([&] { return sink_.receives.contains(small.token); });
+  EXPECT_EQ(bodies(sink_.receives[small.token][0].messages), Bodies{"c"});
+}
+
+TEST_F(Messages, PeekShowsEachStateAndLeasesNothing) {
+  const QueueId queue = create("orders");
+  send(queue, Batch().add("leased").add("delayed", 9'000).add("ready"));
+  receive(queue, 1);
+  const auto all = peek(queue);
+  ASSERT_EQ(all.size(), 3u);
+  EXPECT_EQ(all[0].state, MessageState::leased);
+  EXPECT_EQ(all[1].state, MessageState::delayed);
+  EXPECT_EQ(all[2].state, MessageState::ready);
+  EXPECT_EQ(all[2].body, "ready");
+  const auto delayed = peek(queue, 1 << static_cast<int>(MessageState::delayed));
+  ASSERT_EQ(delayed.size(), 1u);
+  EXPECT_EQ(delayed[0].body, "delayed");
+  EXPECT_EQ(bodies(receive(queue)), Bodies{"ready"});
+}
+
+TEST_F(Messages, ASyncedSendIsNotDeliveredBeforeItIsDurable) {
+  const QueueId queue = create("orders");
+  const ReplyTo to = reply();
+  shard().send(Batch().add("a").to(queue), to);
+  const ReplyTo early = reply();
+  shard().receive({.queue = queue, .wait_ms = 0}, early);
+  ASSERT_EQ(sink_.receives[early.token].size(), 1u);
+  EXPECT_TRUE(sink_.receives[early.token][0].messages.empty());
+  until([&] { return sink_.sends.contains(to.token); });
+  EXPECT_GE(shard().state().log().durable(), sink_.sends[to.token].position);
+  EXPECT_EQ(bodies(receive(queue)), Bodies{"a"});
+}
+
+TEST_F(Messages, ServerTimeDoesNotFollowTheWallBack) {
+  const QueueId queue = create("orders");
+  send(queue, "a");
+  ASSERT_EQ(receive(queue, 1, 60'000).size(), 1u);
+  environment_.jump_wall(-3'600'000);
+  stop_and_open();
+  EXPECT_TRUE(receive(queue).empty());
+  advance(60'000);
+  EXPECT_EQ(receive(queue).size(), 1u);
+}
+
 }  // namespace
 }  // namespace millrace::engine
