@@ -103,9 +103,10 @@ TEST_P(LiveBroker, AMessageIsSentLeasedAndAcknowledged) {
   auto results = client_->ack(receipts);
   ASSERT_TRUE(results);
   EXPECT_EQ(*results, std::vector<Errc>{Errc::ok});
+  // Again: done is done, as whoever lost the first answer wants it.
   results = client_->ack(receipts);
   ASSERT_TRUE(results);
-  EXPECT_EQ(*results, std::vector<Errc>{Errc::message_gone});
+  EXPECT_EQ(*results, std::vector<Errc>{Errc::ok});
 }
 
 TEST_P(LiveBroker, ManyPipelinedBatchesAllArriveOnce) {

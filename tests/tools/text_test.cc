@@ -1,6 +1,7 @@
 // Quantities, receipts and tables, as the command line reads and writes them.
 #include "tools/common/text.h"
 
+#include <cstring>
 #include <optional>
 
 #include <gtest/gtest.h>

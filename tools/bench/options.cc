@@ -16,7 +16,8 @@ namespace millrace::tools {
 namespace {
 
 constexpr std::string_view kWorkloads[] = {"produce", "consume", "e2e", "latency", "echo"};
-constexpr double kLatencyRate = 20'000;
+constexpr uint32_t kLatencyRate = 20'000;
+constexpr uint32_t kOpenLoopInflight = 256;
 constexpr uint64_t kDefaultMs = 5'000;
 constexpr uint64_t kConsumeMessages = 1'000'000;
 constexpr uint64_t kConnectionsMax = 1000;
@@ -85,7 +86,8 @@ std::optional<int> read_bench_options(int argc, char** argv, BenchOptions& optio
       .option("--batch", "N", given.batch, "messages in a request [100, latency: 1]",
               whole_between(1, kBatchMessagesMax))
       .option("--connections", "N", given.connections, "[4]", whole_between(1, kConnectionsMax))
-      .option("--inflight", "N", given.inflight, "requests under way per connection [8]",
+      .option("--inflight", "N", given.inflight,
+              "requests under way per connection [8, with a rate: 256]",
               whole_between(1, kInflightMax))
       .option("--rate", "N", given.rate,
               "messages a second whatever the answers; latency then counts from the intended time "
@@ -117,13 +119,14 @@ std::optional<int> read_bench_options(int argc, char** argv, BenchOptions& optio
   options.size = number(given.size, options.size);
   options.batch = number(given.batch, latency ? 1 : options.batch);
   options.connections = number(given.connections, options.connections);
-  options.inflight = number(given.inflight, options.inflight);
-  options.rate = number(given.rate, 0);
+  options.rate = number(given.rate, latency ? kLatencyRate : 0);
+  // An open loop must not be held back by answers that are late.
+  options.inflight =
+      number(given.inflight, options.rate > 0 ? kOpenLoopInflight : options.inflight);
   options.server_pid = number(given.server_pid, 0);
   options.shards = static_cast<uint16_t>(number(given.shards, 1));
   options.data = given.data.value_or("");
   if (given.durability) options.durability = parse_durability(*given.durability).value_or({});
-  if (latency && options.rate == 0) options.rate = kLatencyRate;
   if (options.messages == 0 && options.workload == Workload::consume)
     options.messages = kConsumeMessages;
   else if (options.messages == 0 && options.duration_ms == 0)

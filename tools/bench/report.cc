@@ -78,6 +78,7 @@ std::string report_json(const Report& report) {
             {"out_of_order", or_null(result.out_of_order)},
             {"server_cpu_s", report.server ? Json(round3(report.server->cpu_s)) : Json(nullptr)},
             {"server_rss_kb", report.server ? Json(report.server->rss_kb) : Json(nullptr)},
+            {"server_anon_kb", report.server ? Json(report.server->anon_kb) : Json(nullptr)},
             {"config", config_of(report)}};
   return json.dump();
 }
@@ -106,9 +107,10 @@ std::string report_text(const Report& report) {
                       count_or_dash(result.lost), count_or_dash(result.duplicates),
                       count_or_dash(result.out_of_order));
   if (report.server)
-    text += fmt::format("  {:<14}{:.2f} s of CPU ({:.0f} %), {} resident\n", "server",
-                        report.server->cpu_s, report.server->cpu_s / result.seconds * 100,
-                        format_size(report.server->rss_kb * 1024));
+    text += fmt::format("  {:<14}{:.2f} s of CPU ({:.0f} %), {} resident, {} of it anonymous\n",
+                        "server", report.server->cpu_s, report.server->cpu_s / result.seconds * 100,
+                        format_size(report.server->rss_kb * 1024),
+                        format_size(report.server->anon_kb * 1024));
   return text;
 }
 

@@ -97,16 +97,20 @@ std::optional<ProcessUse> process_use(int64_t pid) {
   const char* after_name = std::strrchr(line.data(), ')');
   uint64_t user_ticks = 0;
   uint64_t system_ticks = 0;
-  int64_t rss_pages = 0;
-  if (after_name == nullptr || std::sscanf(after_name + 2,
-                                           "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %" SCNu64
-                                           " %" SCNu64 " %*d %*d %*d %*d %*d %*d %*u %*u %" SCNd64,
-                                           &user_ticks, &system_ticks, &rss_pages) != 3)
+  if (after_name == nullptr ||
+      std::sscanf(after_name + 2,
+                  "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %" SCNu64 " %" SCNu64, &user_ticks,
+                  &system_ticks) != 2)
     return std::nullopt;
-  const auto ticks_per_s = static_cast<double>(::sysconf(_SC_CLK_TCK));
-  const auto page_kb = static_cast<uint64_t>(::sysconf(_SC_PAGESIZE)) / 1024;
-  return ProcessUse{static_cast<double>(user_ticks + system_ticks) / ticks_per_s,
-                    static_cast<uint64_t>(rss_pages) * page_kb};
+  ProcessUse use;
+  use.cpu_s =
+      static_cast<double>(user_ticks + system_ticks) / static_cast<double>(::sysconf(_SC_CLK_TCK));
+  const File status(std::fopen(fmt::format("/proc/{}/status", pid).c_str(), "r"));
+  while (status && std::fgets(line.data(), line.size(), status.get()) != nullptr) {
+    (void)std::sscanf(line.data(), "VmRSS: %" SCNu64, &use.rss_kb);
+    (void)std::sscanf(line.data(), "RssAnon: %" SCNu64, &use.anon_kb);
+  }
+  return use;
 }
 
 }  // namespace millrace::tools

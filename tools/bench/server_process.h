@@ -13,7 +13,8 @@ int64_t find_server_process(std::string_view address, int connected_socket);
 
 struct ProcessUse {
   double cpu_s = 0;
-  uint64_t rss_kb = 0;
+  uint64_t rss_kb = 0;   // pages of mapped log files included
+  uint64_t anon_kb = 0;  // its own memory only
 };
 std::optional<ProcessUse> process_use(int64_t pid);
 
