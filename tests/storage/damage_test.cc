@@ -12,7 +12,7 @@ struct Fixture {
   explicit Fixture(uint64_t segments) {
     EXPECT_TRUE(h.open());
     const uint64_t first = h.log->segment_of(h.log->end());
-    for (int i = 0; h.log->segment_of(h.log->end()) < first + segments; ++i) {
+    for (size_t i = 0; h.log->segment_of(h.log->end()) < first + segments; ++i) {
       const std::string body = "record " + std::to_string(i) + std::string(100 + i % 7, 'x');
       const auto at = h.append(body);
       h.log->add_live(*at, body.size());
@@ -27,7 +27,7 @@ struct Fixture {
   // Opens a damaged copy and returns what it replays.
   Result<RecoveryReport> open(std::unique_ptr<sim::SimDiskImage> image) {
     h.close_without_syncing();
-    h.image = std::move(image);
+    h.use(std::move(image));
     return h.open();
   }
   std::string file_of(uint64_t sequence) const {
@@ -56,7 +56,7 @@ TEST(Damage, FlippedBitLosesExactlyTheRecordItHit) {
   Fixture f(2);
   const auto whole = f.h.image->clone();
   for (uint64_t sequence = 1; sequence <= f.last_sequence(); ++sequence) {
-    f.h.image = whole->clone();
+    f.h.use(whole->clone());
     const std::string path = f.file_of(sequence);
     if (path.empty()) continue;
     const uint64_t start = sequence * kTestSegmentBytes;
@@ -162,20 +162,20 @@ TEST(Damage, UnreadableHeadersOfASealedSegmentAreRefusedAndRebuiltByRepair) {
     ASSERT_TRUE(f.h.open()) << f.h.message;
     EXPECT_EQ(bodies(f.h.replayed), bodies(f.written));
     f.h.close_without_syncing();
-    f.h.image = before->clone();
+    f.h.use(before->clone());
   }
 }
 
 TEST(Damage, OneBadHeaderCopyIsNoHarm) {
   Fixture f(2);
   const auto whole = f.h.image->clone();
-  for (const uint64_t page : {0, 1}) {
+  for (const uint64_t page : {0u, 1u}) {
     auto image = whole->clone();
     image->zero(f.file_of(f.last_sequence()), page * kPageBytes, kPageBytes);
     ASSERT_TRUE(f.open(std::move(image))) << f.h.message;
     EXPECT_EQ(bodies(f.h.replayed), bodies(f.written));
     f.h.close_without_syncing();
-    f.h.image = whole->clone();
+    f.h.use(whole->clone());
   }
 }
 
@@ -241,7 +241,7 @@ TEST(Damage, NewerFormatIsRefusedAndNamed) {
   Fixture f(1);
   auto image = f.h.image->clone();
   const std::string path = f.file_of(f.last_sequence());
-  for (const uint64_t page : {0, 1})
+  for (const uint64_t page : {0u, 1u})
     image->flip_bit(path, 8 * (page * kPageBytes + 8) + 1);
   const auto report = f.open(std::move(image));
   ASSERT_FALSE(report);

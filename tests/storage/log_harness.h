@@ -69,6 +69,11 @@ class LogHarness {
     log.reset();
     disk.reset();
   }
+  // Goes on with another image.
+  void use(std::unique_ptr<sim::SimDiskImage> other) {
+    close_without_syncing();
+    image = std::move(other);
+  }
   // The process dies; the page cache stays.
   void kill() {
     image->kill();

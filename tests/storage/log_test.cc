@@ -83,7 +83,6 @@ TEST(Log, ClosedLogIsReopenedInPlace) {
 TEST(Log, WorksOnTheRealDisk) {
   TemporaryDirectory directory;
   LogOptions options = test_options();
-  Position end;
   for (int round = 0; round < 3; ++round) {
     auto disk = RealDisk::open_directory(directory.path(), {});
     ASSERT_TRUE(disk);
@@ -413,7 +412,7 @@ TEST(Log, CheckpointIsFoundIfWholeAndIgnoredIfNot) {
   const uint64_t size = saved->content("shard-0/checkpoint").size();
   for (uint64_t byte = 0; byte < size; ++byte) {
     h.close_without_syncing();
-    h.image = saved->clone();
+    h.use(saved->clone());
     h.image->flip_bit("shard-0/checkpoint", byte * 8 + byte % 8);
     Collector all;
     EXPECT_FALSE(open_with_checkpoint(all)) << byte;

@@ -98,7 +98,7 @@ TEST(Recovery, TwoStartsFromOneImageGiveTheSame) {
     ASSERT_TRUE(h.open()) << h.message;
     const std::vector<Entry> first = h.replayed;
     h.close_without_syncing();
-    h.image = image->clone();
+    h.use(image->clone());
     ASSERT_TRUE(h.open()) << h.message;
     ASSERT_EQ(h.replayed, first) << seed;
     // And once more on top of what the start left.
@@ -123,7 +123,7 @@ TEST(Recovery, MayBeKilledAtEachOfItsCalls) {
     const std::vector<std::string> expected = bodies(h.replayed);
     for (uint64_t calls = 0; calls < 200; ++calls) {
       h.close_without_syncing();
-      h.image = image->clone();
+      h.use(image->clone());
       h.image->halt_after(calls);
       const bool finished = static_cast<bool>(h.open());
       if (calls % 2 == 0) {
@@ -157,7 +157,7 @@ TEST(Recovery, LongUnsyncedTailIsRehomedOverSeveralSegments) {
   base::Prng prng(1);
   bool finished = false;
   for (uint64_t calls = 0; calls < 400 && !finished; ++calls) {
-    h.image = image->clone();
+    h.use(image->clone());
     h.image->halt_after(calls);
     finished = static_cast<bool>(h.open());
     if (finished) break;
