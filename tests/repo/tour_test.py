@@ -13,7 +13,7 @@ import tempfile
 import time
 import unittest
 
-README, PROGRAMS = sys.argv[1:3]
+README, PROGRAMS = (os.path.abspath(path) for path in sys.argv[1:3])
 HEADING = "## A five-minute tour"
 # The block that starts the broker is for the reader's other terminal.
 SKIPPED = "tools/quickstart"
