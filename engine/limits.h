@@ -16,6 +16,8 @@ inline constexpr uint32_t kWaitersPerShardMax = 100'000;
 // Requests of one shard that wait for other shards.
 inline constexpr uint32_t kGathersPerShardMax = 100'000;
 inline constexpr uint32_t kPeekMessagesMax = 1'000;
+// Live messages of a shard that a peek looks at to find those in the states it wants.
+inline constexpr uint32_t kPeekScannedMax = 200'000;
 inline constexpr uint32_t kListQueuesMax = 1'000;
 
 // Work of one tick, so that a tick stays short.
@@ -34,8 +36,7 @@ inline constexpr uint32_t kRemoteReceivesPerQueueMax = 8;
 
 inline constexpr uint16_t kCatalogLogId = 0x1000;  // shards have their number
 inline constexpr uint64_t kCatalogSegmentBytes = 256u << 10;
-// A checkpoint is taken once this much log would have to be replayed, if writing it down is quick.
-inline constexpr uint64_t kCheckpointLogBytes = 1u << 30;
-inline constexpr uint64_t kCheckpointMessagesMax = 100'000;
+// How often a clean stop looks whether its checkpoint is written: a good part of a second in all.
+inline constexpr int kLooksForCheckpointMax = 200'000;
 
 }  // namespace millrace::engine

@@ -273,27 +273,16 @@ void Partition::apply_due(Slot slot, TimerKind kind) {
   --(kind == TimerKind::lease ? leased_ : delayed_);
 }
 
-void Partition::release(const PartitionContext& context) {
-  index_->clear_to(index_->end(), [&](TimerId timer) { context.timers.stop(timer); });
+void Partition::forget_timers(TimerWheel& timers) {
+  index_->clear_to(index_->end(), [&](TimerId timer) { timers.stop(timer); });
   leased_ = delayed_ = 0;
+}
+
+void Partition::release(const PartitionContext& context) {
+  forget_timers(context.timers);
   for (const SegmentBytes::Entry& entry : bytes_.entries())
     context.log.remove_live(Position{entry.segment * context.log.segment_bytes()}, entry.bytes);
   bytes_.clear();
-}
-
-void Partition::restore(const PartitionContext& context, Slot slot, Position position,
-                        uint32_t receive_count, Status status) {
-  place(slot, position);
-  if (receive_count > 0) index_->set_receive_count(slot, receive_count);
-  if (status.state == MessageState::ready)
-    index_->set_ready(slot, true);
-  else
-    start_timer(context, slot,
-                status.state == MessageState::leased ? TimerKind::lease : TimerKind::delay,
-                status.due);
-  const uint64_t cost = live_cost(message_at(context.log, position));
-  context.log.add_live(position, cost);
-  bytes_.add(context.log.segment_of(position), cost);
 }
 
 void Partition::forget_slot_end(const PartitionContext& context) {

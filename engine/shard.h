@@ -82,6 +82,7 @@ class Shard final : public ShardPort {
   void answer_results(const ShardState::Wait& wait, ReplyTo reply);  // results_
   void apply_catalog_change(const Mail& mail);
   void note_interval_queues();
+  void save_checkpoint();
   void answer_admin(const Mail& mail);
   void ask_keeper(MailPtr mail, ReplyTo reply);
   void fence_if_failed();

@@ -69,6 +69,7 @@ void ShardState::drop_queue(QueueId queue) {
 // --- recovery ---
 
 void ShardState::on_record(const storage::Record& record) {
+  account_checkpoint();
   const Bytes body = record.body;
   const auto kind = static_cast<RecordKind>(record.kind);
   if (body.size() < sizeof(AckHead)) return;
@@ -123,6 +124,7 @@ void ShardState::on_record(const storage::Record& record) {
 }
 
 void ShardState::finish_recovery() {
+  account_checkpoint();
   for (auto& [id, partition] : partitions_) {
     if (base::planted(base::Bug::sequence_reused)) partition->forget_slot_end(context());
     partition->set_visible_end(partition->slot_end());

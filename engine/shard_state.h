@@ -97,8 +97,9 @@ class ShardState final : public storage::ReplaySink {
   // Equal for a shard and its recovery, whatever the order of partitions.
   uint64_t digest(TimeMs now);
 
-  // Checkpoint: the state as bytes for Log::save_checkpoint, and back. load: corrupt leaves the
-  // state empty but for the queues known before.
+  // Checkpoint: the state as bytes for Log::save_checkpoint, and back, before replay goes on from
+  // its position. It is good only while the log's head is where it was: the state names messages in
+  // segments that may be gone otherwise. Error corrupt: nothing was loaded.
   std::vector<std::byte> save() const;
   [[nodiscard]] Status load(Bytes bytes);
 
@@ -111,6 +112,7 @@ class ShardState final : public storage::ReplaySink {
 
   // Appends one record, of the reserve if need be; returns its position.
   Result<Position> append(RecordKind kind, Bytes head, Bytes items);
+  void account_checkpoint();
   Result<Position> append_ack(Partition& partition);
   Result<Position> append_extend(Partition& partition, TimeMs now);
   void become_visible(Partition& partition, Position end, bool wait_durable);
@@ -123,7 +125,8 @@ class ShardState final : public storage::ReplaySink {
   TimerWheel timers_;
   std::unordered_map<QueueId, std::unique_ptr<Partition>> partitions_;
   Partition* last_found_ = nullptr;
-  Position last_end_{};  // of the newest record appended since the log was opened
+  bool unaccounted_ = false;  // a checkpoint was loaded, the log's live bytes do not know yet
+  Position last_end_{};       // of the newest record appended since the log was opened
   RingQueue<Coming> coming_written_;
   RingQueue<Coming> coming_durable_;
   // Reused by each operation.

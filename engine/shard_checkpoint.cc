@@ -1,0 +1,141 @@
+// The checkpoint of a shard: ShardState::save() and load(), and the part of each partition.
+//
+// All fixed-width, little endian, but for the slot index's own bytes:
+//   u64 position of the log's head   u32 partitions   u32 0
+//   each: u32 queue id   u32 timers   u64 slot_end_told   u32 segments   u32 0
+//         segments x { u64 segment, u64 live bytes }   timers x { u64 slot << 1 | delay, i64 due }
+//         SlotIndex::save()
+#include <array>
+#include <cstring>
+
+#include "engine/shard_state.h"
+
+namespace millrace::engine {
+namespace {
+
+struct StateHead {
+  uint64_t log_head;
+  uint32_t partitions;
+  uint32_t reserved;
+};
+struct PartitionHead {
+  uint32_t queue_id;
+  uint32_t timers;
+  uint64_t slot_end_told;
+  uint32_t segments;
+  uint32_t reserved;
+};
+struct SavedTimer {
+  uint64_t slot_kind;
+  int64_t due_ms;
+};
+
+template <class T>
+void put(std::vector<std::byte>& out, const T& value) {
+  const Bytes bytes = bytes_of(value);
+  out.insert(out.end(), bytes.begin(), bytes.end());
+}
+
+template <class T>
+bool take(Bytes& in, T* value) {
+  if (in.size() < sizeof(T)) return false;
+  *value = read_at<T>(in);
+  in = in.subspan(sizeof(T));
+  return true;
+}
+
+}  // namespace
+
+void Partition::save(const TimerWheel& timers, std::vector<std::byte>& out) const {
+  put(out, PartitionHead{raw(queue_), static_cast<uint32_t>(leased_ + delayed_),
+                         slot_end_told.value, static_cast<uint32_t>(bytes_.entries().size()), 0});
+  for (const SegmentBytes::Entry& entry : bytes_.entries())
+    put(out, entry);
+  index_->for_each_live([&](Slot slot) {
+    const TimerId timer = index_->timer(slot);
+    if (timer == kNoTimer) return;
+    const bool delay = timers.target(timer).kind == TimerKind::delay;
+    put(out, SavedTimer{raw(slot) << 1 | delay, timers.deadline(timer).value});
+  });
+  index_->save(out);
+}
+
+millrace::Status Partition::load(TimerWheel& timers, Bytes& in) {
+  PartitionHead head;
+  if (!take(in, &head)) return fail(Errc::corrupt);
+  slot_end_told = Position{head.slot_end_told};
+  for (uint32_t i = 0; i < head.segments; ++i) {
+    SegmentBytes::Entry entry;
+    if (!take(in, &entry)) return fail(Errc::corrupt);
+    bytes_.add(entry.segment, entry.bytes);
+  }
+  if (in.size() / sizeof(SavedTimer) < head.timers) return fail(Errc::corrupt);
+  const Bytes saved_timers = in.first(head.timers * sizeof(SavedTimer));
+  in = in.subspan(saved_timers.size());
+  if (const auto loaded = index_->load(in); !loaded) return loaded;
+  for (uint32_t i = 0; i < head.timers; ++i) {
+    const auto saved = read_at<SavedTimer>(saved_timers, i * sizeof(SavedTimer));
+    const Slot slot{saved.slot_kind >> 1};
+    if (!index_->live(slot) || index_->ready(slot) || index_->timer(slot) != kNoTimer)
+      return fail(Errc::corrupt);
+    const TimerKind kind = (saved.slot_kind & 1) != 0 ? TimerKind::delay : TimerKind::lease;
+    index_->set_timer(slot, timers.start(TimeMs{saved.due_ms}, {raw(queue_), kind, slot}));
+    ++(kind == TimerKind::lease ? leased_ : delayed_);
+  }
+  // Every message that is not ready has a timer, or it would wait for ever.
+  if (index_->ready_count() + leased_ + delayed_ != index_->live_count())
+    return fail(Errc::corrupt);
+  return {};
+}
+
+void Partition::account(storage::Log& log) const {
+  for (const SegmentBytes::Entry& entry : bytes_.entries())
+    log.add_live(Position{entry.segment * log.segment_bytes()}, entry.bytes);
+}
+
+std::vector<std::byte> ShardState::save() const {
+  std::vector<std::byte> out;
+  put(out, StateHead{log_.head().value, static_cast<uint32_t>(partitions_.size()), 0});
+  for (const auto& [id, partition] : partitions_)
+    partition->save(timers_, out);
+  return out;
+}
+
+Status ShardState::load(Bytes bytes) {
+  StateHead head;
+  if (!take(bytes, &head) || head.log_head != log_.head().value) return fail(Errc::corrupt);
+  std::unordered_map<QueueId, std::unique_ptr<Partition>> loaded;
+  Status status;
+  for (uint32_t i = 0; status && i < head.partitions; ++i) {
+    if (bytes.size() < sizeof(PartitionHead)) {
+      status = fail(Errc::corrupt);
+      break;
+    }
+    const QueueId queue{read_at<PartitionHead>(bytes).queue_id};
+    auto partition = std::make_unique<Partition>(queue);
+    status = partition->load(timers_, bytes);
+    loaded[queue] = std::move(partition);
+  }
+  if (status && !bytes.empty()) status = fail(Errc::corrupt);
+  for (auto& [queue, partition] : loaded) {
+    const auto known = partitions_.find(queue);
+    if (status && known != partitions_.end()) {
+      partition->interested_shards = known->second->interested_shards;
+      known->second = std::move(partition);
+      unaccounted_ = true;
+    } else {
+      partition->forget_timers(timers_);  // of a queue deleted since, or of a bad checkpoint
+    }
+  }
+  last_found_ = nullptr;
+  return status;
+}
+
+void ShardState::account_checkpoint() {
+  if (!unaccounted_) return;
+  unaccounted_ = false;
+  for (const auto& [id, partition] : partitions_)
+    partition->account(log_);
+}
+
+}  // namespace millrace::engine
