@@ -30,9 +30,11 @@ class BrokerOnDisk final : public Broker {
   Status start_threads() override;
   Status stop() override;
 
-  // With own threads: runs `work` on a shard's thread soon. LocalClient's way in.
-  bool running() const { return threads_ != nullptr; }
-  void post(ShardId shard, ShardThreads::Work work) { threads_->post(shard, std::move(work)); }
+  // Runs `work` on a shard's thread soon: LocalClient's way in. False: there are no own threads, or
+  // they have been stopped.
+  bool post(ShardId shard, ShardThreads::Work work) {
+    return threads_ != nullptr && threads_->post(shard, std::move(work));
+  }
   // The destructor then neither writes nor syncs: what a killed process leaves. For tests.
   void abandon() { stopped_ = true; }
   void own(std::unique_ptr<Environment> environment) { environment_ = std::move(environment); }

@@ -95,12 +95,13 @@ Result<std::unique_ptr<ShardThreads>> ShardThreads::start(std::vector<ShardPort*
   return threads;
 }
 
-void ShardThreads::post(ShardId shard, Work work) {
+bool ShardThreads::post(ShardId shard, Work work) {
   Driver& driver = *drivers_[raw(shard)];
   const std::lock_guard lock(driver.mutex);
-  if (driver.stopping) return;
+  if (driver.stopping) return false;
   driver.inbox.push_back(std::move(work));
   driver.changed.notify_one();
+  return true;
 }
 
 void ShardThreads::join() {

@@ -23,8 +23,9 @@ class ShardThreads {
   ShardThreads(const ShardThreads&) = delete;
   ShardThreads& operator=(const ShardThreads&) = delete;
 
-  // Any thread. `work` runs on the shard's thread before its next tick; after join() it is dropped.
-  void post(ShardId shard, Work work);
+  // Any thread. `work` runs on the shard's thread before its next tick. False: the threads are
+  // ending or have ended, it will not run.
+  bool post(ShardId shard, Work work);
   // Ends all threads after a last turn; idempotent.
   void join();
 

@@ -1,0 +1,102 @@
+// The page that documents the engine's records, against the structs.
+#include "engine/records.h"
+
+#include <fstream>
+#include <map>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+namespace millrace::engine {
+namespace {
+
+struct Layout {
+  std::string heading;
+  std::vector<std::string> rows;
+};
+
+#define ROW(type, field)                                                              \
+  std::to_string(offsetof(type, field)) + " " + std::to_string(sizeof(type::field)) + \
+      " `" #field "`"
+#define LAYOUT(type, ...)                                          \
+  Layout {                                                         \
+    "### " #type ", " + std::to_string(sizeof(type)) + " bytes", { \
+      __VA_ARGS__                                                  \
+    }                                                              \
+  }
+
+std::vector<Layout> layouts() {
+  return {
+      LAYOUT(EnqueueHead, ROW(EnqueueHead, queue_id), ROW(EnqueueHead, count),
+             ROW(EnqueueHead, first_slot), ROW(EnqueueHead, sent_at_ms),
+             ROW(EnqueueHead, reserved)),
+      LAYOUT(CarryHead, ROW(CarryHead, queue_id), ROW(CarryHead, receive_count),
+             ROW(CarryHead, slot), ROW(CarryHead, sent_at_ms), ROW(CarryHead, due_ms),
+             ROW(CarryHead, state), ROW(CarryHead, reserved)),
+      LAYOUT(SlotRun, ROW(SlotRun, first_slot), ROW(SlotRun, count), ROW(SlotRun, reserved)),
+      LAYOUT(LeaseHead, ROW(LeaseHead, queue_id), ROW(LeaseHead, run_count),
+             ROW(LeaseHead, leased_at_ms), ROW(LeaseHead, visibility_ms), ROW(LeaseHead, reserved)),
+      LAYOUT(ExtendHead, ROW(ExtendHead, queue_id), ROW(ExtendHead, count), ROW(ExtendHead, at_ms)),
+      LAYOUT(ExtendMark, ROW(ExtendMark, slot), ROW(ExtendMark, generation),
+             ROW(ExtendMark, visibility_ms)),
+      LAYOUT(AckHead, ROW(AckHead, queue_id), ROW(AckHead, run_count)),
+      LAYOUT(SlotEnd, ROW(SlotEnd, queue_id), ROW(SlotEnd, reserved), ROW(SlotEnd, slot_end)),
+      LAYOUT(QueueDefinition, ROW(QueueDefinition, queue_id), ROW(QueueDefinition, name_bytes),
+             ROW(QueueDefinition, created_at_ms), ROW(QueueDefinition, visibility_timeout_ms),
+             ROW(QueueDefinition, delay_ms), ROW(QueueDefinition, message_bytes_max),
+             ROW(QueueDefinition, receive_wait_ms), ROW(QueueDefinition, durability),
+             ROW(QueueDefinition, reserved)),
+      LAYOUT(QueueGone, ROW(QueueGone, queue_id), ROW(QueueGone, reserved)),
+      LAYOUT(CatalogMeta, ROW(CatalogMeta, next_queue_id), ROW(CatalogMeta, shard_count),
+             ROW(CatalogMeta, reserved), ROW(CatalogMeta, receipt_key)),
+  };
+}
+
+TEST(Records, ThePageHasTheTablesOfTheStructs) {
+  std::ifstream page(std::string(MILLRACE_SOURCE_DIR) + "/docs/storage-format.md");
+  ASSERT_TRUE(page.is_open());
+  std::map<std::string, std::vector<std::string>> tables;
+  std::string heading;
+  for (std::string line; std::getline(page, line);) {
+    if (line.starts_with("#")) heading = line;
+    if (!line.starts_with("| ") || line.find("| `") == std::string::npos) continue;
+    std::istringstream row(line);
+    std::string bar, offset, bytes, field;
+    row >> bar >> offset >> bar >> bytes >> bar >> field;
+    tables[heading].push_back(offset + " " + bytes + " " + field);
+  }
+  for (const Layout& layout : layouts())
+    EXPECT_EQ(tables[layout.heading], layout.rows);
+}
+
+TEST(Records, ThePageHasTheNumbersOfTheKinds) {
+  std::ifstream page(std::string(MILLRACE_SOURCE_DIR) + "/docs/storage-format.md");
+  std::stringstream text;
+  text << page.rdbuf();
+  const std::pair<const char*, RecordKind> kinds[] = {{"enqueue", RecordKind::enqueue},
+                                                      {"lease", RecordKind::lease},
+                                                      {"extend", RecordKind::extend},
+                                                      {"ack", RecordKind::ack},
+                                                      {"carry", RecordKind::carry},
+                                                      {"purge", RecordKind::purge},
+                                                      {"slot_end", RecordKind::slot_end},
+                                                      {"queue_put", RecordKind::queue_put},
+                                                      {"queue_delete", RecordKind::queue_delete},
+                                                      {"meta", RecordKind::meta}};
+  for (const auto& [name, kind] : kinds)
+    EXPECT_NE(text.str().find("| " + std::string(name) + " | " + std::to_string(raw(kind)) + " |"),
+              std::string::npos)
+        << name;
+}
+
+TEST(Records, ItemsThatDoNotFitTheirBodyAreNotRead) {
+  std::vector<std::byte> body(sizeof(AckHead) + 2 * sizeof(SlotRun));
+  EXPECT_EQ((items_after<SlotRun, AckHead>(body, 2).size()), 2u);
+  EXPECT_TRUE((items_after<SlotRun, AckHead>(body, 3).empty()));
+  EXPECT_TRUE((items_after<SlotRun, AckHead>(body, UINT32_MAX).empty()));
+}
+
+}  // namespace
+}  // namespace millrace::engine
