@@ -13,7 +13,8 @@ bool Cleaner::step() {
   uint64_t bytes = 0;
   for (uint32_t records = 0;
        records < kCleanedRecordsPerTickMax && bytes < kCarriedBytesPerTickMax;) {
-    const auto record = log.next_head_record();
+    const auto record = unfinished_ ? unfinished_ : log.next_head_record();
+    unfinished_.reset();
     if (!record) {
       walked_ = state_.tell_slot_ends(log.segment_of(log.head())).has_value();
       return walked_;
@@ -23,7 +24,10 @@ bool Cleaner::step() {
     if (kind != RecordKind::enqueue && kind != RecordKind::carry) continue;
     ++records;
     const auto carried = carry_alive(*record);
-    if (!carried) return false;  // no space for now: the walk goes on with the next record
+    if (!carried) {
+      unfinished_ = record;
+      return false;
+    }
     bytes += *carried;
   }
   carried_bytes_ += bytes;

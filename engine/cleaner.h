@@ -10,6 +10,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "engine/shard_state.h"
 
@@ -28,8 +29,9 @@ class Cleaner {
   Result<uint64_t> carry_alive(const storage::Record& record);
 
   ShardState& state_;
-  bool walking_ = false;  // part of the head segment is walked
-  bool walked_ = false;   // all of it
+  std::optional<storage::Record> unfinished_;  // for want of space: gone on with
+  bool walking_ = false;                       // part of the head segment is walked
+  bool walked_ = false;                        // all of it
   uint64_t carried_bytes_ = 0;
 };
 

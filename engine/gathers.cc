@@ -132,8 +132,10 @@ MailPtr Gathers::answer_to(const Mail& mail) const {
   return answer;
 }
 
-void Gathers::answer_when(ShardState::Wait wait, const Mail& asked, MailPtr answer) {
-  if (wait.end == Position{}) return parts_.mailbox.post(asked.from, std::move(answer));
+void Gathers::answer_when(Errc error, ShardState::Wait wait, const Mail& asked, MailPtr answer) {
+  answer->error = error;
+  if (error != Errc::ok || wait.end == Position{})
+    return parts_.mailbox.post(asked.from, std::move(answer));
   parts_.commits.park(park_level(wait.durable), {.end = wait.end,
                                                  .kind = Parked::Kind::mail,
                                                  .mail_to = asked.from,
@@ -142,24 +144,26 @@ void Gathers::answer_when(ShardState::Wait wait, const Mail& asked, MailPtr answ
 
 void Gathers::on_ack(Mail& mail) {
   auto answer = answer_to(mail);
+  if (parts_.state.log().fenced())
+    return answer_when(Errc::shard_fenced, {}, mail, std::move(answer));
   answer->results.resize(mail.receipts.size());
   const auto wait = parts_.state.ack(mail.receipts, answer->results,
                                      [&](QueueId queue) { return parts_.waits_durable(queue); });
-  answer->error = wait.error();
-  answer_when(wait.value_or({}), mail, std::move(answer));
+  answer_when(wait.error(), wait.value_or({}), mail, std::move(answer));
 }
 
 void Gathers::on_extend(Mail& mail) {
   auto answer = answer_to(mail);
+  if (parts_.state.log().fenced())
+    return answer_when(Errc::shard_fenced, {}, mail, std::move(answer));
   answer->results.resize(mail.entries.size());
   const auto wait = parts_.state.extend(mail.entries, answer->results, parts_.now,
                                         [&](QueueId queue) { return parts_.waits_durable(queue); });
-  answer->error = wait.error();
   for (const ExtendEntry& entry : mail.entries)
     if (entry.visibility_ms == 0)
       if (Partition* partition = parts_.state.find(QueueId{entry.receipt.queue_id}))
         receives_.something_ready(*partition);
-  answer_when(wait.value_or({}), mail, std::move(answer));
+  answer_when(wait.error(), wait.value_or({}), mail, std::move(answer));
 }
 
 void peek_partition(ShardState& state, Partition& partition, uint32_t messages_max, uint8_t states,
@@ -178,7 +182,7 @@ void peek_partition(ShardState& state, Partition& partition, uint32_t messages_m
   };
   const bool only_ready = states == 1 << static_cast<uint8_t>(MessageState::ready);
   Slot from{0};
-  while (mail->peeked.size() < messages_max) {
+  for (uint32_t n = 0; n < kPeekScannedMax && mail->peeked.size() < messages_max; ++n) {
     const auto slot =
         only_ready ? index.next_ready(from, partition.visible_end()) : index.next_live(from);
     if (!slot || *slot >= partition.visible_end()) break;
@@ -202,8 +206,8 @@ void Gathers::on_purge(const Mail& mail) {
     return parts_.mailbox.post(mail.from, std::move(answer));
   }
   const auto end = parts_.state.purge(*partition);
-  answer->error = end.error();
-  answer_when({end.value_or({}), parts_.waits_durable(mail.queue)}, mail, std::move(answer));
+  answer_when(end.error(), {end.value_or({}), parts_.waits_durable(mail.queue)}, mail,
+              std::move(answer));
 }
 
 void Gathers::on_counters(const Mail& mail) {

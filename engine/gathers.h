@@ -63,7 +63,8 @@ class Gathers {
   // Mails a part to every shard; `fill` completes each.
   void ask_all(uint64_t job, MailKind kind, const std::function<void(Mail&)>& fill);
   MailPtr answer_to(const Mail& mail) const;
-  void answer_when(ShardState::Wait wait, const Mail& asked, MailPtr answer);
+  // At once with an error or if there is nothing to wait for.
+  void answer_when(Errc error, ShardState::Wait wait, const Mail& asked, MailPtr answer);
   void finish(Gather& gather);
 
   ShardParts parts_;

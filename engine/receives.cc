@@ -162,11 +162,15 @@ bool Receives::expire() {
 // --- serving ---
 
 bool Receives::serve() {
+  // A fenced shard has no waiters any more; what others tell it changes nothing.
+  const bool fenced = parts_.state.log().fenced();
   bool appended = false;
   serving_.clear();
   serving_.swap(dirty_);
-  for (const QueueId queue : serving_)
-    appended |= serve_line(queue);
+  for (const QueueId queue : serving_) {
+    if (WaiterLine* line = waiters_.find_line(queue)) line->dirty = false;
+    if (!fenced) appended |= serve_line(queue);
+  }
   return appended;
 }
 
@@ -174,7 +178,6 @@ bool Receives::serve_line(QueueId queue) {
   WaiterLine* line = waiters_.find_line(queue);
   Partition* partition = parts_.state.find(queue);
   if (line == nullptr || partition == nullptr) return false;
-  line->dirty = false;
   auto& deliveries = parts_.commits.deliveries();
   uint32_t served = 0;
   bool empty_here = false;
