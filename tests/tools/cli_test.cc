@@ -106,7 +106,7 @@ TEST_F(CommandLine, ATourOfEveryCommandWorks) {
   expect({"receive", "orders"}, 0, quiet, "no message came");
   expect({"queue", "purge", "orders"}, 0, "is empty", quiet);
   expect({"queue", "delete", "orders"}, 0, "is deleted", quiet);
-  expect({"queue", "show", "orders"}, 1, quiet, "queue 'orders': there is no such queue");
+  expect({"queue", "show", "orders"}, 1, quiet, "no queue 'orders'");
 }
 
 TEST_F(CommandLine, AReceiptProvesALeaseUntilThereIsANewerOne) {
@@ -154,11 +154,11 @@ TEST_F(CommandLine, WhatIsRefusedSaysWhyInOneLine) {
     std::string err;
     std::string input = "";
   } rows[] = {
-      {{"send", "nope", "x"}, 1, "queue 'nope': there is no such queue"},
-      {{"receive", "nope"}, 1, "no such queue"},
-      {{"peek", "nope"}, 1, "no such queue"},
-      {{"tail", "nope"}, 1, "no such queue"},
-      {{"queue", "delete", "nope"}, 1, "no such queue"},
+      {{"send", "nope", "x"}, 1, "no queue 'nope'"},
+      {{"receive", "nope"}, 1, "no queue 'nope'"},
+      {{"peek", "nope"}, 1, "no queue 'nope'"},
+      {{"tail", "nope"}, 1, "no queue 'nope'"},
+      {{"queue", "delete", "nope"}, 1, "no queue 'nope'"},
       {{"queue", "create", "orders", "--set", "DelaySeconds=1"}, 1, "'orders'.*other attributes"},
       {{"queue", "create", "bad name"}, 1, "'bad name'"},
       {{"queue", "create", "../x"}, 1, "'../x'"},

@@ -27,18 +27,19 @@ class Process {
   // Starts `arguments` (the first is the program) with `input` on its standard input.
   explicit Process(const Arguments& arguments, const std::string& input = "",
                    const std::vector<std::pair<std::string, std::string>>& environment = {}) {
-    int in[2];
-    int out[2];
-    int err[2];
-    MR_ASSERT(::pipe(in) == 0 && ::pipe(out) == 0 && ::pipe(err) == 0);
+    int input_pipe[2];
+    int output[2];
+    int errors[2];
+    MR_ASSERT(::pipe2(input_pipe, O_CLOEXEC) == 0 && ::pipe2(output, O_CLOEXEC) == 0 &&
+              ::pipe2(errors, O_CLOEXEC) == 0);
+    std::signal(SIGPIPE, SIG_IGN);  // a program may end before it has read its input
     pid_ = ::fork();
     MR_ASSERT(pid_ >= 0);
     if (pid_ == 0) {
-      ::dup2(in[0], 0);
-      ::dup2(out[1], 1);
-      ::dup2(err[1], 2);
-      for (const int fd : {in[0], in[1], out[0], out[1], err[0], err[1]})
-        ::close(fd);
+      ::dup2(input_pipe[0], 0);
+      ::dup2(output[1], 1);
+      ::dup2(errors[1], 2);
+      std::signal(SIGPIPE, SIG_DFL);
       for (const auto& [name, value] : environment)
         ::setenv(name.c_str(), value.c_str(), 1);
       std::vector<char*> argv;
@@ -48,12 +49,12 @@ class Process {
       ::execv(argv[0], argv.data());
       ::_exit(127);
     }
-    ::close(in[0]);
-    ::close(out[1]);
-    ::close(err[1]);
-    in_ = in[1];
-    out_ = out[0];
-    err_ = err[0];
+    ::close(input_pipe[0]);
+    ::close(output[1]);
+    ::close(errors[1]);
+    in_ = input_pipe[1];
+    out_ = output[0];
+    err_ = errors[0];
     input_ = input;
     ::fcntl(in_, F_SETFL, O_NONBLOCK);
     feed();
@@ -153,8 +154,9 @@ class TemporaryDirectory {
 // A broker for as long as the object lives. Small segments, no syncs: what is tested is elsewhere.
 class BrokerProcess {
  public:
-  explicit BrokerProcess(const std::string& data, std::vector<std::string> more = {})
-      : process_(arguments(data, std::move(more))) {
+  explicit BrokerProcess(const std::string& data, std::vector<std::string> more = {},
+                         const std::string& listen = "127.0.0.1:0")
+      : process_(arguments(data, std::move(more), listen)) {
     ready_ = process_.wait_for("millraced ready: ") && process_.wait_for("\n");
     const std::string key = " binary=";
     const size_t at = process_.out.find(key);
@@ -172,8 +174,9 @@ class BrokerProcess {
   }
 
  private:
-  static Process::Arguments arguments(const std::string& data, std::vector<std::string> more) {
-    Process::Arguments all{MILLRACED_PATH,   "--data", data,       "--listen", "127.0.0.1:0",
+  static Process::Arguments arguments(const std::string& data, std::vector<std::string> more,
+                                      const std::string& listen) {
+    Process::Arguments all{MILLRACED_PATH,   "--data", data,       "--listen", listen,
                            "--segment-size", "4MiB",   "--shards", "2",        "--log-level",
                            "error"};
     all.insert(all.end(), more.begin(), more.end());

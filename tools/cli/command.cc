@@ -1,5 +1,6 @@
 #include "tools/cli/command.h"
 
+#include <algorithm>
 #include <cstdio>
 
 #include "base/os_clock.h"
@@ -35,7 +36,12 @@ bool Context::resolve(const std::string& name, QueueId& queue) {
 }
 
 int Context::refused(std::string_view what) const {
-  return refuse(fmt::format("{}: {}", what, client_->error_text()));
+  // The server's line may name the queue already.
+  const std::string_view why = client_->error_text();
+  const size_t quote = std::min(what.find('\''), what.size());
+  if (quote < what.size() && why.find(what.substr(quote)) != std::string_view::npos)
+    return refuse(why);
+  return refuse(fmt::format("{}: {}", what, why));
 }
 
 int refuse(std::string_view line) {

@@ -157,6 +157,14 @@ std::optional<int> Parser::parse(int argc, const char* const* argv) {
     state_->app.parse(std::move(words));
   } catch (const CLI::Success& asked) {
     return state_->app.exit(asked);
+  } catch (const CLI::RequiredError& error) {
+    // CLI11 says that a command is missing also when the one given is unknown.
+    const std::vector<std::string> unknown = state_->app.remaining();
+    fmt::print(stderr, "{}: {} ({} --help tells more)\n", state_->program,
+               unknown.empty() ? printable(error.what())
+                               : "there is no command '" + printable(unknown.front()) + "'",
+               state_->program);
+    return 2;
   } catch (const CLI::ParseError& error) {
     fmt::print(stderr, "{}: {} ({} --help tells more)\n", state_->program, printable(error.what()),
                state_->program);

@@ -54,6 +54,8 @@ std::string Table::text(bool with_heading) const {
       if (!right_[i] && !last) text += padding;
       if (!last) text += "  ";
     }
+    while (text.ends_with(' '))
+      text.pop_back();
     text += '\n';
   }
   return text;

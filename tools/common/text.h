@@ -7,8 +7,8 @@
 
 namespace millrace::tools {
 
-// Rows of cells; the first is the heading. Columns are padded to their widest cell; those whose
-// heading is in `right` are aligned to the right. The last column is not padded.
+// Rows of cells; the first is the heading. Columns are padded to their widest cell; those whose entry
+// in `right` is true are aligned to the right. No line ends in a space.
 class Table {
  public:
   explicit Table(std::vector<std::string> heading, std::vector<bool> right = {});
