@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <map>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -33,13 +34,22 @@ class Planner {
   Planner(const std::vector<SegmentFile>& files, uint16_t log_id) : files_(files), id_(log_id) {}
 
   RecoveryPlan run(uint64_t durable_hint) {
-    if (!sort_headers() || !follow_chain()) return std::move(plan_);
+    if (!sort_headers() || !follow_chain(UINT64_MAX)) return std::move(plan_);
+    durable_ = durable_hint;
+    scan_all();
+    // A link is missing of which nothing was ever durable: its header did not reach the disk, those
+    // of later segments did. That is a torn tail that spans segments (only without `commit`).
+    while (missing_ != 0 && durable_ <= missing_ * plan_.segment_bytes + kSegmentDataOffset) {
+      for (const ScannedSegment& segment : chain_)
+        plan_.cut.push_back(segment.file);
+      chain_.clear();
+      if (!follow_chain(std::exchange(missing_, 0))) return std::move(plan_);
+      scan_all();
+    }
     if (chain_.empty()) {
       if (judge_unreadable_headers()) collect();
       return std::move(plan_);
     }
-    durable_ = durable_hint;
-    scan_all();
     const uint64_t newest = header(chain_.back()).sequence;
     if (durable_ > 0 && (durable_ - 1) / plan_.segment_bytes > newest) {
       plan_.missing_sequence = (durable_ - 1) / plan_.segment_bytes;
@@ -93,8 +103,9 @@ class Planner {
     return true;
   }
 
-  bool follow_chain() {
-    auto newest = by_sequence_.rbegin();
+  // Fills chain_ from the newest segment before `below`.
+  bool follow_chain(uint64_t below) {
+    auto newest = std::make_reverse_iterator(by_sequence_.lower_bound(below));
     // A segment that announces a successor is committed by the successor only.
     while (newest != by_sequence_.rend() &&
            (files_[newest->second].reading.header.flags & kSegmentContinues) != 0)
@@ -327,7 +338,9 @@ class Planner {
 
   void collect() {
     for (const auto& [sequence, file] : by_sequence_)
-      if (std::ranges::none_of(chain_, [&, file = file](const auto& s) { return s.file == file; }))
+      if (std::ranges::none_of(chain_,
+                               [&, file = file](const auto& s) { return s.file == file; }) &&
+          !std::ranges::count(plan_.cut, file))
         plan_.dead.push_back(file);
     if (!chain_.empty()) plan_.newest = chain_.back().file;
     for (size_t i = 0; i < chain_.size(); ++i) {

@@ -25,6 +25,8 @@ void ReferenceQueue::send_asked(Key key, uint32_t queue, uint64_t body_hash, uin
   ReferenceMessage& m = messages_[key];
   m = {.key = key, .queue = queue, .body_hash = body_hash, .sent_at = now, .delay_ms = delay_ms};
   m.sent = Known::pending;
+  // A purge under way reaches each shard at its own time: this send may fall on either side of it.
+  if (purge_pending_.contains(queue)) m.purged = Known::unknown;
   m.hidden_until = now + delay_ms;
 }
 
@@ -44,40 +46,44 @@ std::string ReferenceQueue::delivered(const Delivered& d, TimeMs now) {
     return fmt::format("C3: key {} was acknowledged and is delivered", d.key);
   if (m.purged == Known::yes && d.asked_event > m.purged_event)
     return fmt::format("C10: key {} was purged and is delivered", d.key);
-  if (now < m.hidden_until && m.extends_pending == 0)
-    return fmt::format("{}: key {} is delivered {} ms early (at {}, receive count {})",
-                       m.delivered ? "C4" : "C11", d.key, m.hidden_until - now, now.value,
-                       d.receive_count);
   if (d.receive_count == 0) return fmt::format("C8: key {} has receive count 0", d.key);
-  if (!power_lost_ && d.receive_count <= m.receive_count)
-    return fmt::format("C8: the receive count of key {} went from {} to {}", d.key, m.receive_count,
-                       d.receive_count);
-  if (d.receive_count > m.receive_count + 1 + lost_receives_)
+  if (std::find(m.counts_seen.begin(), m.counts_seen.end(), d.receive_count) != m.counts_seen.end())
+    return fmt::format("C8: receive count {} of key {} came twice", d.receive_count, d.key);
+  if (answers_in_order_ && d.receive_count > m.receive_count + 1 + lost_receives_)
     return fmt::format("C8: the receive count of key {} jumped from {} to {}", d.key,
                        m.receive_count, d.receive_count);
+  m.counts_seen.push_back(d.receive_count);
   m.delivered = true;
-  m.receive_count = std::max(d.receive_count, m.receive_count);
-  m.generation_of_last_receipt = d.receive_count;
+  // Answers of two shards may overtake each other: an older lease's news changes nothing.
+  if (d.receive_count < m.receive_count) return {};
+  if (now < m.hidden_until && m.extends_pending == 0)
+    return fmt::format("{}: key {} is delivered {} ms early (at {}, receive count {})",
+                       m.receive_count > 0 ? "C4" : "C11", d.key, m.hidden_until - now, now.value,
+                       d.receive_count);
+  m.receive_count = d.receive_count;
   m.hidden_until = d.asked_at + d.visibility_ms;
   return {};
 }
 
 void ReferenceQueue::ack_asked(Key key) {
   ReferenceMessage& m = messages_.at(key);
+  ++m.acks_pending;
   if (m.acked == Known::no) m.acked = Known::pending;
 }
 
 std::string ReferenceQueue::ack_answered(Key key, bool ok, bool expired_answer, uint32_t generation,
-                                         uint64_t event) {
+                                         uint64_t event, TimeMs now) {
   ReferenceMessage& m = messages_.at(key);
+  --m.acks_pending;
   if (ok) {
     if (m.acked != Known::yes) m.acked_event = event;
     m.acked = Known::yes;
     return {};
   }
-  if (m.acked == Known::pending) m.acked = Known::no;
-  // A refusal is right only if a later lease exists, or may exist because a receive was swallowed.
-  if (expired_answer && generation >= m.receive_count && lost_receives_ == 0 && !power_lost_)
+  if (m.acked == Known::pending && m.acks_pending == 0) m.acked = Known::no;
+  // A refusal is right only if a later lease exists. None can while the newest one we know of
+  // lasts.
+  if (expired_answer && generation >= m.receive_count && now < m.hidden_until)
     return fmt::format("a7: the newest receipt of key {} (count {}) was refused as expired", key,
                        generation);
   return {};
@@ -94,7 +100,7 @@ void ReferenceQueue::extend_answered(Key key, bool ok, uint32_t generation, uint
   ReferenceMessage& m = messages_.at(key);
   --m.extends_pending;
   // With another extend open the lower bound stays where it is.
-  if (ok && m.extends_pending == 0 && generation == m.generation_of_last_receipt)
+  if (ok && m.extends_pending == 0 && generation == m.receive_count)
     m.hidden_until = asked_at + visibility_ms;
 }
 
@@ -124,9 +130,13 @@ void ReferenceQueue::crashed(bool power, bool answers_hold) {
     if (m.acked == Known::pending) m.acked = Known::unknown;
     if (m.purged == Known::pending) m.purged = Known::unknown;
     m.extends_pending = 0;
+    m.acks_pending = 0;
     if (power) {
       // a6: a lost lease ends early; the count may be low, never high.
       m.hidden_until = std::min(m.hidden_until, m.sent_at + m.delay_ms);
+      m.counts_seen.clear();
+      m.receive_count = 0;
+      lost_receives_ += 1000;
       if (!answers_hold) {
         if (m.sent == Known::yes) m.sent = Known::unknown;
         if (m.acked == Known::yes) m.acked = Known::unknown;
@@ -136,7 +146,6 @@ void ReferenceQueue::crashed(bool power, bool answers_hold) {
     }
   }
   purge_pending_.clear();
-  power_lost_ = power_lost_ || power;
 }
 
 std::string ReferenceQueue::check_drained() const {

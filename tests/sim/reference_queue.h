@@ -39,19 +39,20 @@ struct ReferenceMessage {
   Known sent = Known::no;
   Known acked = Known::no;
   Known purged = Known::no;
-  bool delivered = false;      // at least once
-  uint32_t receive_count = 0;  // highest seen since the last power loss
-  TimeMs hidden_until{};       // no delivery before this
+  bool delivered = false;                  // at least once
+  uint32_t receive_count = 0;              // highest seen since the last power loss
+  std::vector<uint32_t> counts_seen = {};  // since then; none may come twice
+  TimeMs hidden_until{};                   // no delivery before this
   uint32_t extends_pending = 0;
-  uint64_t generation_of_last_receipt = 0;
+  uint32_t acks_pending = 0;
   uint64_t acked_event = 0;  // when the answer came: a receive asked for later must not bring it
   uint64_t purged_event = 0;
 };
 
 class ReferenceQueue {
  public:
-  explicit ReferenceQueue(bool delivered_is_durable)
-      : delivered_is_durable_(delivered_is_durable) {}
+  ReferenceQueue(bool delivered_is_durable, bool answers_in_order)
+      : delivered_is_durable_(delivered_is_durable), answers_in_order_(answers_in_order) {}
 
   void send_asked(Key key, uint32_t queue, uint64_t body_hash, uint32_t delay_ms, TimeMs now);
   void send_answered(Key key, bool ok);
@@ -70,7 +71,7 @@ class ReferenceQueue {
 
   void ack_asked(Key key);
   std::string ack_answered(Key key, bool ok, bool expired_answer, uint32_t generation,
-                           uint64_t event);
+                           uint64_t event, TimeMs now);
 
   void extend_asked(Key key, uint32_t visibility_ms, TimeMs now);
   void extend_answered(Key key, bool ok, uint32_t generation, uint32_t visibility_ms,
@@ -106,7 +107,7 @@ class ReferenceQueue {
   std::map<uint32_t, std::vector<Key>> purge_pending_;  // messages a running purge may take
   uint64_t lost_receives_ = 0;
   bool delivered_is_durable_;
-  bool power_lost_ = false;
+  bool answers_in_order_;  // with several shards answers may overtake each other
 };
 
 }  // namespace millrace::sim

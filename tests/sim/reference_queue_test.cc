@@ -26,7 +26,7 @@ class ReferenceQueueTest : public testing::Test {
                                  .asked_event = event},
                                 TimeMs{at});
   }
-  ReferenceQueue reference_{true};
+  ReferenceQueue reference_{true, true};
 };
 
 TEST_F(ReferenceQueueTest, ALostMessageIsNoticed) {
@@ -52,10 +52,21 @@ TEST_F(ReferenceQueueTest, AcknowledgedIsFinal) {
   sent(1);
   EXPECT_EQ(delivered(1, 1000, 1), "");
   reference_.ack_asked(1);
-  EXPECT_EQ(reference_.ack_answered(1, true, false, 1, 60), "");
+  EXPECT_EQ(reference_.ack_answered(1, true, false, 1, 60, TimeMs{1010}), "");
   EXPECT_EQ(reference_.check_drained(), "");
   reference_.crashed(true, true);
   EXPECT_NE(delivered(1, 5000, 2, 100, 70), "");
+}
+
+TEST_F(ReferenceQueueTest, OneOfTwoOpenAcksMayStillCount) {
+  sent(1);
+  EXPECT_EQ(delivered(1, 1000, 1, 0), "");
+  EXPECT_EQ(delivered(1, 1001, 2, 0), "");
+  reference_.ack_asked(1);
+  reference_.ack_asked(1);
+  EXPECT_EQ(reference_.ack_answered(1, false, true, 1, 60, TimeMs{1002}), "");
+  reference_.crashed(false, true);
+  EXPECT_EQ(reference_.check_drained(), "");
 }
 
 TEST_F(ReferenceQueueTest, TwoLeasesAtOnceAreNoticed) {
@@ -71,7 +82,7 @@ TEST_F(ReferenceQueueTest, APowerLossMayEndALeaseAndLowerTheCountAKillMayNot) {
   reference_.crashed(false, true);
   EXPECT_NE(delivered(1, 1010, 2), "");
   reference_.crashed(true, true);
-  EXPECT_EQ(delivered(1, 1010, 1), "");
+  EXPECT_EQ(delivered(1, 1020, 1), "");
 }
 
 TEST_F(ReferenceQueueTest, ADelayIsKept) {

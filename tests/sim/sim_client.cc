@@ -295,9 +295,9 @@ void SimClient::on_results(uint64_t token, const ResultsReply& reply) {
     if (result == Errc::receipt_invalid) world_.violation("a true receipt was called invalid");
     if (result == Errc::shard_fenced) continue;
     if (is_ack) {
-      world_.violation(world_.reference->ack_answered(h.key, result == Errc::ok,
-                                                      result == Errc::receipt_expired,
-                                                      h.receipt.generation, world_.event));
+      world_.violation(
+          world_.reference->ack_answered(h.key, result == Errc::ok, result == Errc::receipt_expired,
+                                         h.receipt.generation, world_.event, world_.now));
     } else {
       world_.reference->extend_answered(h.key, result == Errc::ok, h.receipt.generation,
                                         request.visibility_ms, request.asked_at);
