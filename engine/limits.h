@@ -34,6 +34,10 @@ inline constexpr size_t kMailboxMails = 256;  // between two shards, each way; m
 // stampede over one new message.
 inline constexpr uint32_t kRemoteReceivesPerQueueMax = 8;
 
+// Far more than a shard can send in the second between two background syncs, and 48 bits of slots
+// still outlast four million kills.
+inline constexpr uint64_t kSlotsSkippedAfterLoss = 1u << 26;
+
 inline constexpr uint16_t kCatalogLogId = 0x1000;  // shards have their number
 inline constexpr uint64_t kCatalogSegmentBytes = 256u << 10;
 // How often a clean stop looks whether its checkpoint is written: a good part of a second in all.

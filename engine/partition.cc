@@ -320,7 +320,7 @@ QueueCounters Partition::counters(const storage::Log& log) const {
 }
 
 uint64_t Partition::digest(const PartitionContext& context, TimeMs now) const {
-  uint64_t digest = base::mix(raw(queue_), raw(slot_end()));
+  uint64_t digest = base::mix(raw(queue_), index_->live_count());
   index_->for_each_live([&](Slot slot) {
     Status s = status(slot, context.timers);
     if (s.state != MessageState::ready && s.due <= now) s = {MessageState::ready, TimeMs{0}};

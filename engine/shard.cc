@@ -38,7 +38,14 @@ Result<storage::RecoveryReport> Shard::recover(const Catalog& catalog, TimeMs no
   if (const auto checkpoint = log_->load_checkpoint())
     if (state_.load(checkpoint->second)) from = checkpoint->first;
   const auto report = log_->recover(from, state_, now);
-  if (report) state_.finish_recovery();
+  if (!report) return report;
+  state_.finish_recovery();
+  // Whatever the durability is now: it may have been less before.
+  if (!report->clean_shutdown && !report->created) {
+    const auto skipped = state_.skip_lost_slots();
+    if (!skipped) return fail(skipped.error());
+    slots_safe_at_ = *skipped;
+  }
   return report;
 }
 
@@ -65,7 +72,7 @@ void Shard::send(const SendRequest& request, ReplyTo reply) {
   if (fault.error != Errc::ok) return refuse(fault.error, fault.bad_index);
   if (fenced_) return refuse(Errc::shard_fenced);
   const Durability level = std::max(durability_, info->attributes.durability);
-  const bool durable = level == Durability::commit;
+  const bool durable = level == Durability::commit || log_->durable() < slots_safe_at_;
   const auto enqueued = state_.enqueue(*partition, request.messages, request.count,
                                        info->attributes.delay_ms, durable, now_);
   if (!enqueued) return refuse(enqueued.error());

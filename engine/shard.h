@@ -108,6 +108,7 @@ class Shard final : public ShardPort {
   uint64_t next_admin_ = 1;
   std::vector<Errc> results_;  // reused
   bool fenced_ = false;
+  Position slots_safe_at_{};  // sends wait for a sync until this is durable (skip_lost_slots)
   // A server of durability none with queues that ask for interval: when the next sync is due.
   bool interval_queues_ = false;
   uint32_t interval_ms_;

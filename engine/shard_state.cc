@@ -131,6 +131,19 @@ void ShardState::finish_recovery() {
   }
 }
 
+Result<Position> ShardState::skip_lost_slots() {
+  if (base::planted(base::Bug::sequence_reused)) return last_end_;
+  for (auto& [id, partition] : partitions_) {
+    const SlotEnd body{raw(id), 0, raw(partition->slot_end()) + kSlotsSkippedAfterLoss};
+    const auto position = append(RecordKind::slot_end, bytes_of(body), {});
+    if (!position) return fail(position.error());
+    partition->apply_slot_end(Slot{body.slot_end});
+    partition->set_visible_end(partition->slot_end());
+    partition->slot_end_told = *position;
+  }
+  return last_end_;
+}
+
 // --- operations ---
 
 Result<Position> ShardState::append(RecordKind kind, Bytes head, Bytes items) {

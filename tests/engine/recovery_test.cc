@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "base/prng.h"
+#include "engine/limits.h"
 #include "tests/engine/engine_harness.h"
 
 namespace millrace::engine {
@@ -94,6 +95,21 @@ TEST_F(Recovery, TheSlotsOfAnEmptiedQueueGoOnAfterACheckpoint) {
     ack(got.receipt);
   stop_and_open();
   EXPECT_EQ(raw(send(queue, "z").first_slot), 2u);
+}
+
+TEST_F(Recovery, AfterAnUncleanEndSlotsThatMayHaveBeenShownAndLostArePassedOver) {
+  options_.durability = Durability::none;
+  open();
+  const QueueId queue = create("a");
+  const QueueId unused = create("b");
+  send(queue, Batch().add("x").add("y"));
+  crash_and_open();
+  const Slot first = send(queue, "z").first_slot;
+  EXPECT_EQ(raw(first), 2 + kSlotsSkippedAfterLoss);
+  EXPECT_EQ(raw(send(unused, "z").first_slot), kSlotsSkippedAfterLoss);
+  stop_and_open();
+  EXPECT_EQ(send(queue, "z").first_slot, first + 1);
+  EXPECT_EQ(receive(queue).size(), 4u);
 }
 
 // The plainest queue there is: what a message may be at any time, by its body.
