@@ -411,6 +411,9 @@ uint64_t Log::live_bytes(uint64_t segment_sequence) const {
 bool Log::needs_cleaning() const {
   if (fenced_ || closed_ || segments_.head() == active_) return false;
   const Segment& head = *segments_.head();
+  // Freed before it is durable, it would be passed over by the syncs, and what is durable behind it
+  // would stand on bytes that a power loss can tear.
+  if (head.end > durable_) return false;
   if (head.live == 0) return true;
   // What is spare beyond need will be removed; cleaning does not help there.
   const uint64_t segments = segments_.count() + std::min(pool_->files(), pool_->reserve() + 1);
@@ -449,6 +452,7 @@ std::optional<Record> Log::next_head_record() {
 void Log::free_head() {
   MR_ASSERT(segments_.head() != active_);
   MR_ASSERT(segments_.head()->live == 0);
+  MR_ASSERT(segments_.head()->end <= durable_);
   const std::unique_ptr<Segment> head = segments_.remove_head();
   pool_->release(head->storage, head->end);
   head_position_ = segments_.head()->data_begin();
