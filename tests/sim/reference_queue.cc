@@ -1,6 +1,7 @@
 #include "tests/sim/reference_queue.h"
 
 #include <algorithm>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -91,6 +92,7 @@ std::string ReferenceQueue::ack_answered(Key key, bool ok, bool expired_answer, 
 
 void ReferenceQueue::extend_asked(Key key, uint32_t visibility_ms, TimeMs now) {
   ReferenceMessage& m = messages_.at(key);
+  m.extends_overlap = m.extends_overlap || m.extends_pending > 0;
   ++m.extends_pending;
   m.hidden_until = std::min(m.hidden_until, now + visibility_ms);
 }
@@ -99,9 +101,10 @@ void ReferenceQueue::extend_answered(Key key, bool ok, uint32_t generation, uint
                                      TimeMs asked_at) {
   ReferenceMessage& m = messages_.at(key);
   --m.extends_pending;
-  // With another extend open the lower bound stays where it is.
-  if (ok && m.extends_pending == 0 && generation == m.receive_count)
-    m.hidden_until = asked_at + visibility_ms;
+  if (m.extends_pending > 0) return;
+  // Of two that were open at once either may have come last: the lower bound stays where it is.
+  const bool in_doubt = std::exchange(m.extends_overlap, false);
+  if (ok && !in_doubt && generation == m.receive_count) m.hidden_until = asked_at + visibility_ms;
 }
 
 void ReferenceQueue::purge_asked(uint32_t queue) {
@@ -130,6 +133,7 @@ void ReferenceQueue::crashed(bool power, bool answers_hold) {
     if (m.acked == Known::pending) m.acked = Known::unknown;
     if (m.purged == Known::pending) m.purged = Known::unknown;
     m.extends_pending = 0;
+    m.extends_overlap = false;
     m.acks_pending = 0;
     if (power) {
       // a6: a lost lease ends early; the count may be low, never high.

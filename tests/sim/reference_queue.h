@@ -44,6 +44,7 @@ struct ReferenceMessage {
   std::vector<uint32_t> counts_seen = {};  // since then; none may come twice
   TimeMs hidden_until{};                   // no delivery before this
   uint32_t extends_pending = 0;
+  bool extends_overlap = false;
   uint32_t acks_pending = 0;
   uint64_t acked_event = 0;  // when the answer came: a receive asked for later must not bring it
   uint64_t purged_event = 0;
