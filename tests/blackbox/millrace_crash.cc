@@ -234,7 +234,8 @@ int CrashRun::judge() {
       code == 0 ? "0 violations" : "VIOLATIONS");
   if (code != 0) {
     fmt::print("histories and verdict.txt are in {}; seed {}\n", options_.folder, options_.seed);
-    std::system(fmt::format("cat '{}'", path("verdict.txt")).c_str());
+    if (std::system(fmt::format("cat '{}'", path("verdict.txt")).c_str()) != 0)
+      fmt::print("the verdict cannot be read\n");
   }
   return code;
 }
