@@ -237,7 +237,9 @@ void Log::replay(const Segment& segment, uint64_t from, uint64_t to, ReplaySink&
 }
 
 // After a clean shutdown all is durable, and nothing was ever written behind the last mark. The
-// mark itself is written again, for its sync is the one whose success nobody recorded.
+// mark itself is written again, for its sync is the one whose success nobody recorded. Then another
+// mark says that the log is open: a power loss that takes all that this life writes must not leave
+// the clean mark as the last word.
 Status Log::reopen_in_place() {
   const uint64_t offset = *opening_->plan.clean_mark - active_->start;
   const Bytes mark = active_->storage.map.subspan(offset, kMarkRecordBytes);
@@ -248,7 +250,9 @@ Status Log::reopen_in_place() {
   if (!status) return status;
   durable_ = written_;
   batch_.begin_batch(active_->generation, active_->start, written_);
-  return {};
+  status = write_gathered(now_, kMarkWatermarkOnly);
+  if (status) status = sync_all(now_);
+  return status;
 }
 
 // Appends what lies past the last durable position to fresh segments. Their data is synced before

@@ -284,6 +284,7 @@ class Planner {
     if (torn && last.pieces.back().end != last.limit) return;
     if (last_mark_->mark.durable != mark || mark <= data_begin(last)) return;
     if (files_[last.file].bytes.size() < plan_.segment_bytes) return;
+    if (plan_.end + kMarkRecordBytes > last.limit) return;  // no room to say that it is open again
     plan_.clean_mark = mark;
   }
 
