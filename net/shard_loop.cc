@@ -180,34 +180,39 @@ void ShardLoop::settle() {
     if (connection->session.settle()) more_ = true;
     follow_input(*connection);
   }
-  for (const uint32_t id : dirty_) {
-    send(id);
-  }
-  dirty_.clear();
+  // Who stays in the list is settled again in the next turn, which is then at once.
+  std::erase_if(dirty_, [this](uint32_t id) { return !send(id); });
 }
 
-void ShardLoop::send(uint32_t id) {
+// True if the session has to look again: what it held back for want of room may go on, and bytes
+// that went at once are told by no event.
+bool ShardLoop::send(uint32_t id) {
   Connection* connection = find(id);
-  if (connection == nullptr || connection->state != State::open) return;
+  if (connection == nullptr || connection->state != State::open) return false;
   OutputBuffer& output = connection->session.output();
+  bool made_room = false;
   if (output.pending() > 0) {
-    if (output.sending()) return;
+    if (output.sending()) return false;
+    const bool was_short = output.pending() > options_.limits.output_bytes_max / 2;
     const Bytes stretch = output.start_sending();
-    output.sent(reactor_.send(id, stretch));
+    const uint32_t gone = reactor_.send(id, stretch);
+    output.sent(gone);
+    made_room = was_short && gone > 0;
     connection->since_ns = now_ns_;
     watching_ = true;
-    if (output.pending() > 0) return;
+    if (output.pending() > 0) return made_room;
   }
-  if (!connection->session.finished()) return;
+  if (!connection->session.finished()) return made_room;
   if (connection->input_ended) {
     close(*connection);
-    return;
+    return false;
   }
   // Closing with unread input would reset the connection and take our last words back.
   connection->state = State::lingering;
   connection->since_ns = now_ns_;
   if (!connection->reading) reactor_.resume_reading(id);
   reactor_.finish_sending(id);
+  return false;
 }
 
 void ShardLoop::close(Connection& connection) {

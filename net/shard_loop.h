@@ -71,7 +71,7 @@ class ShardLoop final : private SessionHost {
   void peer_ended(uint32_t id, int error);
   void forget(uint32_t id);
   void settle();
-  void send(uint32_t id);
+  bool send(uint32_t id);
   void follow_input(Connection& connection);
   void close(Connection& connection);
   void watch();
