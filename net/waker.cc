@@ -33,7 +33,8 @@ bool Waker::may_sleep() {
 
 void Waker::awake() {
   sleeping_.store(false);
-  woken_.store(false);
+  // Takes the flag rather than overwriting it: what the last waker did before it is seen from here.
+  woken_.exchange(false);
 }
 
 void Waker::drain() {
