@@ -128,7 +128,7 @@ Status ThreadedServer::begin(std::string* message) {
       *message = fmt::format(
           "{} is reachable from other machines, and this protocol has neither "
           "encryption nor credentials: only loopback addresses and unix sockets "
-          "are taken without --insecure-listen",
+          "are taken without --insecure",
           address->text());
       return fail(Errc::invalid_argument);
     }
@@ -158,7 +158,7 @@ void ThreadedServer::run_shard(uint16_t shard, int core) {
   ::pthread_setname_np(::pthread_self(), fmt::format("shard-{}", shard).c_str());
   if (core >= 0) pin_to(core);
   std::string reason;
-  const auto reactor = make_reactor({.kind = options_.reactor}, &reason);
+  auto reactor = make_reactor({.kind = options_.reactor}, &reason);
   if (!reactor) {
     gate_.report_drained();  // nobody has to wait for this one
     report_.failed(reactor.error(), reason);
@@ -177,6 +177,9 @@ void ThreadedServer::run_shard(uint16_t shard, int core) {
                   .durability = options_.durability});
   report_.ready((*reactor)->name());
   loop.run();
+  // Before the loop's buffers: after a stop that ran out of time the kernel may still send from
+  // them.
+  reactor->reset();
 }
 
 void ThreadedServer::stop() {

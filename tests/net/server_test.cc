@@ -479,8 +479,8 @@ TEST(Server, SaysInOneLineWhyItCannotListen) {
       {"[::1:80", Errc::invalid_argument, "not a numeric address"},
       {"unix:", Errc::invalid_argument, "path of a unix socket"},
       {"", Errc::invalid_argument, "has no port"},
-      {"0.0.0.0:0", Errc::invalid_argument, "--insecure-listen"},
-      {"[::]:0", Errc::invalid_argument, "--insecure-listen"},
+      {"0.0.0.0:0", Errc::invalid_argument, "without --insecure"},
+      {"[::]:0", Errc::invalid_argument, "without --insecure"},
       {"unix:/no/such/directory/m.sock", Errc::io_error, "cannot listen on unix:/no/such"},
   };
   for (const Row& row : rows) {
