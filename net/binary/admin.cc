@@ -100,6 +100,11 @@ void Handlers::queue_stats(Session& session, const Frame& frame) {
         fmt::format("{} queue ids do not fit the {} bytes they have", body.count, rest.size()));
     return;
   }
+  if (body.count > kListMax) {
+    session.refuse(frame.header.correlation, Errc::batch_too_large,
+                   fmt::format("{} queue ids; allowed are up to {}", body.count, kListMax));
+    return;
+  }
   const std::span<const QueueId> queues(reinterpret_cast<const QueueId*>(rest.data()), body.count);
   session.port().queue_stats(queues, session.open_request(frame, 0, 1));
 }
