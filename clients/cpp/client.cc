@@ -38,7 +38,9 @@ static_assert(sizeof(ExtendEntry) == sizeof(wire::ExtendItem) &&
 }  // namespace
 
 Client::Client(Socket socket, const ClientOptions& options)
-    : socket_(std::move(socket)), out_(kOutBytes), in_(options.receive_buffer_bytes) {
+    : socket_(std::move(socket)),
+      out_(kOutBytes),
+      in_(std::max(options.receive_buffer_bytes, kReadBytesMin)) {
   slots_.resize(std::clamp<uint32_t>(options.inflight_max, 1, kSlotMask));
 }
 

@@ -11,8 +11,8 @@
 // when the connection ends, with connection_closed (except by the destructor, which calls none). A
 // subscription's is called for its SUBSCRIBE, then for each push (opcode() == deliver), and a last
 // time with an error if the server or the connection ends it. Callbacks may make requests; they may
-// not call poll(), receive(), close() or destroy the client. Views in an Answer end with the
-// callback.
+// not call poll(), flush(), receive(), close() or destroy the client. Views in an Answer end with
+// the callback.
 //
 // All queued frames leave in one write per turn, and one read takes what has arrived.
 // To drive many clients from one loop: wait for fd() to be readable (or writable, if
