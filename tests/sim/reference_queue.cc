@@ -53,14 +53,15 @@ std::string ReferenceQueue::delivered(const Delivered& d, TimeMs now) {
   if (answers_in_order_ && d.receive_count > m.receive_count + 1 + lost_receives_)
     return fmt::format("C8: the receive count of key {} jumped from {} to {}", d.key,
                        m.receive_count, d.receive_count);
-  m.counts_seen.push_back(d.receive_count);
-  m.delivered = true;
   // Answers of two shards may overtake each other: an older lease's news changes nothing.
-  if (d.receive_count < m.receive_count) return {};
-  if (now < m.hidden_until && m.extends_pending == 0)
+  const bool newest = d.receive_count >= m.receive_count;
+  if (newest && now < m.hidden_until && m.extends_pending == 0)
     return fmt::format("{}: key {} is delivered {} ms early (at {}, receive count {})",
                        m.receive_count > 0 ? "C4" : "C11", d.key, m.hidden_until - now, now.value,
                        d.receive_count);
+  m.counts_seen.push_back(d.receive_count);
+  m.delivered = true;
+  if (!newest) return {};
   m.receive_count = d.receive_count;
   m.hidden_until = d.asked_at + d.visibility_ms;
   return {};
