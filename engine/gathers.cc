@@ -182,7 +182,11 @@ void peek_partition(ShardState& state, Partition& partition, uint32_t messages_m
   };
   const bool only_ready = states == 1 << static_cast<uint8_t>(MessageState::ready);
   Slot from{0};
-  for (uint32_t n = 0; n < kPeekScannedMax && mail->peeked.size() < messages_max; ++n) {
+  // What no answer can hold is not copied: a thousand of the largest would be a gigabyte.
+  const auto full = [&] {
+    return mail->peeked.size() == messages_max || mail->bytes.size() >= kBatchBytesMax;
+  };
+  for (uint32_t n = 0; n < kPeekScannedMax && !full(); ++n) {
     const auto slot =
         only_ready ? index.next_ready(from, partition.visible_end()) : index.next_live(from);
     if (!slot || *slot >= partition.visible_end()) break;
