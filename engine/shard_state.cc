@@ -182,7 +182,9 @@ Result<ShardState::Enqueued> ShardState::enqueue(Partition& partition, Bytes run
   }
   const EnqueueHead head{raw(partition.queue()), count, raw(partition.slot_end()), now.value, 0};
   const uint64_t body_bytes = sizeof head + run.size();
-  if (body_bytes > log_.body_bytes_max()) return fail(Errc::batch_too_large);
+  // Cleaning must be able to carry what is accepted: the head of a carry is the larger one.
+  static_assert(sizeof(CarryHead) >= sizeof(EnqueueHead));
+  if (sizeof(CarryHead) + run.size() > log_.body_bytes_max()) return fail(Errc::batch_too_large);
   std::byte* body = nullptr;
   const auto position = log_.begin_record(raw(RecordKind::enqueue), body_bytes, false, &body);
   if (!position) return fail(position.error());
