@@ -61,6 +61,7 @@ class Client {
     size_t at = 0;
     while (at < bytes.size()) {
       const ssize_t n = ::send(socket_, bytes.data() + at, bytes.size() - at, MSG_NOSIGNAL);
+      if (n < 0 && errno == EINTR) continue;
       if (n <= 0) return false;
       at += static_cast<size_t>(n);
     }
@@ -98,7 +99,9 @@ class Client {
   bool read_whole(void* to, size_t bytes) {
     size_t at = 0;
     while (at < bytes) {
+      // A ring that this thread made and gave up interrupts it while the kernel clears up.
       const ssize_t n = ::recv(socket_, static_cast<char*>(to) + at, bytes - at, 0);
+      if (n < 0 && errno == EINTR) continue;
       if (n <= 0) return false;
       at += static_cast<size_t>(n);
     }
