@@ -16,6 +16,7 @@ struct Limits {
   uint32_t stop_ms = 5'000;                 // of a graceful stop
   uint32_t inflight_max = 1'024;            // requests under way on a connection
   uint32_t output_bytes_max = 2u << 20;     // waiting to be sent; past it reading pauses
+  uint32_t output_bytes_hard = 32u << 20;   // past it what came is given back, not written
   uint32_t frame_bytes_max = wire::kFrameBytesMax;
 };
 

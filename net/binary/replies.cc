@@ -56,8 +56,13 @@ void Session::on_receive(uint64_t token, const ReceiveReply& reply) {
     refuse_pending(request, reply.error);
     return;
   }
+  std::span<const Delivery> deliveries = reply.deliveries;
+  if (overfull()) {
+    give_back(deliveries);
+    deliveries = {};
+  }
   answer_deliveries(output_, static_cast<uint8_t>(wire::Opcode::receive) | wire::kReplyBit,
-                    request.correlation, reply.deliveries);
+                    request.correlation, deliveries);
   mark_dirty();
 }
 
@@ -71,6 +76,11 @@ void Session::on_push(uint32_t place, const ReceiveReply& reply) {
   }
   if (reply.deliveries.empty()) return;
   subscription.granted -= std::min<uint64_t>(subscription.granted, reply.deliveries.size());
+  if (overfull()) {
+    subscription.credit += reply.deliveries.size();
+    give_back(reply.deliveries);
+    return;
+  }
   size_t largest = 0;
   for (const Delivery& delivery : reply.deliveries) {
     largest = std::max(largest, delivery.message.size());
@@ -82,6 +92,7 @@ void Session::on_push(uint32_t place, const ReceiveReply& reply) {
 }
 
 void Session::on_results(uint64_t token, const ResultsReply& reply) {
+  if (token == kGiveBackToken) return;
   const PendingRequest request = close_request(token);
   if (reply.error != Errc::ok) {
     refuse_pending(request, reply.error);
@@ -95,6 +106,10 @@ void Session::on_peek(uint64_t token, const PeekReply& reply) {
   const PendingRequest request = close_request(token);
   if (reply.error != Errc::ok) {
     refuse_pending(request, reply.error);
+    return;
+  }
+  if (overfull()) {
+    refuse_pending(request, Errc::throttled);
     return;
   }
   answer_peek(output_, request.correlation, reply.messages);
@@ -115,6 +130,10 @@ void Session::on_queues(uint64_t token, const QueueReply& reply) {
       break;
     case wire::Opcode::queue_list:
     case wire::Opcode::queue_stats:
+      if (overfull()) {
+        refuse_pending(request, Errc::throttled);
+        return;
+      }
       if (!answer_queues(output_, request.opcode, request.correlation, reply.queues)) {
         refuse_pending(request, Errc::over_limit, kWholeRequest,
                        "the queues' figures do not fit a frame: ask for fewer at a time");

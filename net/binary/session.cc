@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cinttypes>
 #include <string>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -189,13 +190,13 @@ void Session::refuse_connection(Errc code, std::string_view text) {
 bool Session::settle() {
   dirty_ = false;
   if (failed_ != Errc::ok) fail_connection(failed_, errc_text(failed_));
-  if (!taking_frames()) return false;
+  bool gave_work = give_back_leases();
+  if (!taking_frames()) return gave_work;
   const size_t output_max = setting_.limits.output_bytes_max;
   if (output_.pending() >= output_max) {
     end_waiting_receives(Errc::ok);
-    return false;
+    return gave_work;
   }
-  bool gave_work = false;
   if (blocked_ && output_.pending() <= output_max / 2 &&
       requests_.size() < setting_.limits.inflight_max) {
     blocked_ = false;
@@ -215,6 +216,22 @@ bool Session::hand_out_credit() {
     gave_any = true;
   });
   return gave_any;
+}
+
+void Session::give_back(std::span<const Delivery> deliveries) {
+  for (const Delivery& delivery : deliveries)
+    to_give_back_.push_back({delivery.receipt, 0});
+  mark_dirty();
+}
+
+bool Session::give_back_leases() {
+  if (to_give_back_.empty()) return false;
+  const std::vector<ExtendEntry> entries = std::exchange(to_give_back_, {});
+  for (size_t at = 0; at < entries.size(); at += kBatchMessagesMax) {
+    const size_t count = std::min<size_t>(kBatchMessagesMax, entries.size() - at);
+    port().extend({{entries.data() + at, count}}, {this, kGiveBackToken});
+  }
+  return true;
 }
 
 void Session::abandon() {

@@ -16,7 +16,8 @@
 // Back-pressure: with Limits::inflight_max requests under way, or Limits::output_bytes_max bytes of
 // output waiting, no further frame is handled (wants_input() is false) until there is room; past
 // the output bound waiting RECEIVEs end early with an empty answer, and subscriptions get no
-// credit.
+// credit. All the requests under way may be answered in one tick, though: past
+// Limits::output_bytes_hard their messages are given back instead of written.
 //
 // Threads: shard-local. A callback of the sink only encodes; what else follows from it is done in
 // settle() or by the frame loop.   Memory: a few hundred bytes, plus what is under way.
@@ -132,13 +133,17 @@ class Session final : public ReplySink {
   void end_waiting_receives(Errc code);
   void end_subscriptions();
   bool hand_out_credit();
+  bool overfull() const { return output_.pending() >= setting_.limits.output_bytes_hard; }
+  void give_back(std::span<const Delivery> deliveries);
+  bool give_back_leases();
 
   const SessionSetting& setting_;
   OutputBuffer output_;
   InputBuffer held_;
   RequestTable requests_;
   Subscriptions subscriptions_;
-  Bytes run_in_hand_{};  // of the SEND that the shard is being given
+  std::vector<ExtendEntry> to_give_back_;  // in settle()
+  Bytes run_in_hand_{};                    // of the SEND that the shard is being given
   uint64_t last_correlation_ = 0;
   uint32_t id_;
   State state_ = State::greeting;

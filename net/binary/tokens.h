@@ -7,6 +7,9 @@ namespace millrace::net {
 
 inline constexpr uint64_t kSubscriptionBit = uint64_t{1} << 63;
 
+// Of an EXTEND that the session makes itself, to give leases back; nobody waits for its answer.
+inline constexpr uint64_t kGiveBackToken = uint64_t{1} << 62;
+
 constexpr uint64_t request_token(uint32_t place) {
   return place;
 }
