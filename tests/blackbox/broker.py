@@ -9,6 +9,7 @@ import os
 import re
 import signal
 import subprocess
+import tempfile
 import time
 
 START_SECONDS_MAX = 60
@@ -45,10 +46,8 @@ class Broker:
     """From its ready line to stop() or kill(); used with `with`, it never outlives the block."""
 
     def __init__(self, data, *flags):
-        self.data = data
-        # Beside the directory under test, never in it: that one may be full.
-        self.errors = open(f"{data}.stderr", "a+b", buffering=0)
-        self.errors_begin = os.fstat(self.errors.fileno()).st_size
+        # Not beside the data: the disk there may be full.
+        self.errors = tempfile.TemporaryFile()
         self.process = subprocess.Popen(
             [MILLRACED, "--data", data, "--listen", "127.0.0.1:0", *flags],
             stdout=subprocess.PIPE, stderr=self.errors)
@@ -58,8 +57,9 @@ class Broker:
         while b"millraced ready:" not in printed or not printed.endswith(b"\n"):
             if self.process.poll() is not None or time.monotonic() > deadline:
                 self.kill()
+                log = self.log()
                 self.__exit__()
-                raise Failed(f"millraced did not start: {self.log()}")
+                raise Failed(f"millraced did not start: {log}")
             printed += self.process.stdout.read() or b""
             time.sleep(0.005)
         self.server = re.search(rb"binary=(\S+)", printed).group(1).decode()
@@ -75,9 +75,8 @@ class Broker:
 
     def log(self):
         """What this start wrote on standard error."""
-        with open(f"{self.data}.stderr", "rb") as file:
-            file.seek(self.errors_begin)
-            return file.read().decode(errors="replace")
+        size = os.fstat(self.errors.fileno()).st_size
+        return os.pread(self.errors.fileno(), size, 0).decode(errors="replace")
 
     def running(self):
         return self.process.poll() is None
