@@ -414,7 +414,11 @@ void Shard::start_jobs() {
   if (fenced_) return;
   if (const Position wanted = commits_.wants_durable(); wanted != Position{})
     log_->sync_through(wanted);
-  if (interval_queues_ && log_->durable() != log_->written()) {
+  if (!interval_queues_ || log_->durable() == log_->written()) {
+    // Nothing waits for it any more. Left in the past it would keep the thread from sleeping, and
+    // the next message would be synced at once.
+    interval_sync_due_ = kNever;
+  } else {
     if (interval_sync_due_ == kNever) interval_sync_due_ = now_ + interval_ms_;
     if (interval_sync_due_ <= now_) {
       interval_sync_due_ = kNever;
