@@ -197,6 +197,8 @@ void peek_partition(ShardState& state, Partition& partition, uint32_t messages_m
 
 void Gathers::on_peek(const Mail& mail) {
   auto answer = answer_to(mail);
+  if (parts_.state.log().fenced())
+    return answer_when(Errc::shard_fenced, {}, mail, std::move(answer));
   if (Partition* partition = parts_.state.find(mail.queue))
     peek_partition(parts_.state, *partition, mail.messages_max, mail.states, answer.get());
   parts_.mailbox.post(mail.from, std::move(answer));
@@ -216,6 +218,8 @@ void Gathers::on_purge(const Mail& mail) {
 
 void Gathers::on_counters(const Mail& mail) {
   auto answer = answer_to(mail);
+  if (parts_.state.log().fenced())
+    return answer_when(Errc::shard_fenced, {}, mail, std::move(answer));
   answer->counters.reserve(mail.queue_ids.size());
   for (const QueueId queue : mail.queue_ids) {
     const Partition* partition = parts_.state.find(queue);
