@@ -39,8 +39,9 @@ Result<Position> Log::begin_record(uint16_t kind, uint64_t body_bytes, bool use_
                                    std::byte** body) {
   MR_ASSERT(kind < kReservedKinds);
   MR_ASSERT(body_bytes <= body_bytes_max());
-  MR_ASSERT(active_ != nullptr && !closed_);
-  if (fenced_) return fail(Errc::shard_fenced);
+  MR_ASSERT(active_ != nullptr);
+  // A closed log too: while a broker stops, an answer can lead to one more request.
+  if (fenced_ || closed_) return fail(Errc::shard_fenced);
   const uint64_t offset = written_ - active_->start + batch_.size();
   if (offset + padded(sizeof(RecordHeader) + body_bytes) + kMarkRecordBytes > segment_bytes_) {
     if (const Status status = rotate(use_reserve); !status) return fail(status.error());

@@ -80,6 +80,13 @@ TEST(Log, ClosedLogIsReopenedInPlace) {
   }
 }
 
+TEST(Log, ClosedLogRefusesRecords) {
+  LogHarness h;
+  ASSERT_TRUE(h.open());
+  ASSERT_TRUE(h.log->close(h.now()));
+  EXPECT_EQ(h.append("late").error(), Errc::shard_fenced);
+}
+
 TEST(Log, WorksOnTheRealDisk) {
   TemporaryDirectory directory;
   LogOptions options = test_options();
