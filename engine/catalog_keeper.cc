@@ -226,13 +226,18 @@ void CatalogKeeper::tick(TimeMs now, Mailbox& mailbox) {
 }
 
 void CatalogKeeper::clean() {
-  while (const auto record = log_->next_head_record()) {
+  while (const auto record = unfinished_ ? unfinished_ : log_->next_head_record()) {
+    unfinished_.reset();
     if (static_cast<RecordKind>(record->kind) != RecordKind::queue_put) continue;
     const auto queue = decode_queue(record->body);
     if (!queue) continue;
     const auto placed = placed_.find(queue->id);
     if (placed == placed_.end() || placed->second.position != record->position) continue;
-    if (!append_put(*queue)) return;
+    if (!append_put(*queue)) {
+      // Again next time: passed over, its segment would never become empty.
+      unfinished_ = record;
+      return;
+    }
   }
   if (!append_meta()) return;
   head_cleaned_ = true;

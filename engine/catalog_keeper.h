@@ -12,6 +12,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 
@@ -87,6 +88,7 @@ class CatalogKeeper final : public storage::ReplaySink {
   std::unordered_map<uint64_t, Change> telling_;
   uint64_t next_change_ = 1;
   Position last_end_{};
+  std::optional<storage::Record> unfinished_;  // a carry that found the disk full
   bool head_cleaned_ = false;
 };
 
