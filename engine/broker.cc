@@ -218,6 +218,10 @@ Status BrokerOnDisk::close(bool answer) {
   Status closed;
   for (const auto& shard : shards_)
     if (const auto stopped = shard->stop(answer); !stopped) closed = stopped;
+  // What waits for another shard's part gets it no more: whoever blocks on it must not for ever.
+  if (answer)
+    for (const auto& shard : shards_)
+      shard->answer_rest();
   return closed;
 }
 

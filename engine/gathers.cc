@@ -123,6 +123,21 @@ void Gathers::cancel_all(const ReplySink* sink) {
     if (gather.to.sink == sink) gather.to.sink = nullptr;
 }
 
+void Gathers::fail_all(Errc error) {
+  // One at a time out of the map: a sink may ask or cancel from inside its callback.
+  std::vector<uint64_t> jobs;
+  for (const auto& [job, gather] : gathers_)
+    jobs.push_back(job);
+  for (const uint64_t job : jobs) {
+    const auto found = gathers_.find(job);
+    if (found == gathers_.end()) continue;
+    Gather gather = std::move(found->second);
+    gathers_.erase(found);
+    gather.error = error;
+    finish(gather);
+  }
+}
+
 // --- a part asked of this shard ---
 
 MailPtr Gathers::answer_to(const Mail& mail) const {

@@ -30,6 +30,8 @@ class Gathers {
   void counters(std::vector<QueueInfo> queues, ReplyTo to);
   void shard_stats(Durability durability, ReplyTo to);
   void cancel_all(const ReplySink* sink);
+  // Answers all that are under way with `error`.
+  void fail_all(Errc error);
   size_t under_way() const { return gathers_.size(); }
 
   // A part asked of this shard.

@@ -477,6 +477,21 @@ Status Shard::stop(bool answer_waiting) {
   return stopped;
 }
 
+void Shard::answer_rest() {
+  gathers_.fail_all(Errc::shutting_down);
+  // One at a time out of the map: a sink may cancel others from inside its callback.
+  std::vector<uint64_t> jobs;
+  for (const auto& [job, to] : admin_)
+    jobs.push_back(job);
+  for (const uint64_t job : jobs) {
+    const auto found = admin_.find(job);
+    if (found == admin_.end()) continue;
+    const ReplyTo to = found->second;
+    admin_.erase(found);
+    if (to.sink != nullptr) to.sink->on_queues(to.token, {Errc::shutting_down, {}, {}});
+  }
+}
+
 // A cache: without it the next start replays the log. Only a clean stop makes one, since it is good
 // only until the log's head moves on, and the log's length is bounded by what is alive anyway.
 void Shard::save_checkpoint() {

@@ -35,6 +35,8 @@ class Shard final : public ShardPort {
   void keep_catalog(std::unique_ptr<CatalogKeeper> keeper);  // shard 0
   // Ends everything that waits with shutting_down, if `answer`; then writes and syncs all. Blocks.
   Status stop(bool answer);
+  // When all shards are stopped: answers shutting_down to what other shards had a part in.
+  void answer_rest();
 
   ShardId id() const override { return id_; }
   void send(const SendRequest& request, ReplyTo reply) override;

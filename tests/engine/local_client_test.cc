@@ -1,6 +1,7 @@
 // A broker with its own threads, used by blocking calls from several.
 #include "millrace/local_client.h"
 
+#include <atomic>
 #include <mutex>
 #include <set>
 #include <thread>
@@ -105,6 +106,29 @@ TEST_F(LocalClientTest, StoppingEndsAWaitingReceive) {
       [&] { EXPECT_EQ(client.receive(queue, {.wait_ms = 600'000}).error(), Errc::shutting_down); });
   EXPECT_TRUE(broker_->stop());
   waiter.join();
+}
+
+TEST_F(LocalClientTest, StoppingEndsCallsThatSeveralShardsAnswer) {
+  ASSERT_TRUE(broker_->start_threads());
+  LocalClient client(*broker_);
+  const QueueId queue = client.create_queue("orders")->id;
+  constexpr int kCallsMax = 20'000;
+  std::atomic<int> calls{0};
+  std::vector<std::thread> callers;
+  for (int caller = 0; caller < 4; ++caller)
+    callers.emplace_back([&, caller] {
+      const std::string name = "queue-" + std::to_string(caller) + "-";
+      Errc last = Errc::ok;
+      for (int i = 0; i < kCallsMax && last == Errc::ok; ++i, ++calls)
+        last = caller % 2 == 0 ? client.create_queue(name + std::to_string(i)).error()
+                               : client.purge_queue(queue).error();
+      EXPECT_EQ(last, Errc::shutting_down);
+    });
+  while (calls < 40)
+    std::this_thread::yield();
+  EXPECT_TRUE(broker_->stop());
+  for (std::thread& caller : callers)
+    caller.join();
 }
 
 }  // namespace
