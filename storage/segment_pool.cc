@@ -84,8 +84,17 @@ void SegmentPool::on_mark(uint64_t mark_end, uint64_t durable) {
 void SegmentPool::on_durable(uint64_t durable) {
   while (!released_.empty() && released_.front().named_at != 0 &&
          released_.front().named_at <= durable) {
-    add_spare(released_.front().storage);
+    const SegmentStorage storage = released_.front().storage;
     released_.pop_front();
+    if (storage.map.size() >= bytes_) {
+      add_spare(storage);
+      continue;
+    }
+    // Its file was cut short once, which recovery took for damage: what would be written to it now
+    // could not be read through its map.
+    if (!storage.map.empty()) disk_.unmap(storage.map);
+    disk_.close(storage.file);
+    (void)disk_.remove(path(storage.number));  // what is left is found by the next start
   }
 }
 

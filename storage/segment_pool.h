@@ -8,7 +8,8 @@
 //
 // A freed file becomes a spare once a commit mark is durable that (1) names a head behind it and
 // (2) knows all of it to be durable. Without (1) a recovery would need the segment, without (2) it
-// would take the overwritten bytes for a torn tail.
+// would take the overwritten bytes for a torn tail. A file shorter than a segment, as damage can
+// leave it, is removed instead.
 //
 // Threads: shard-local.   Memory: 40 bytes a file.
 #pragma once

@@ -112,6 +112,26 @@ TEST(Damage, CutFileKeepsAllRecordsBeforeTheCut) {
   }
 }
 
+TEST(Damage, CutFileIsNotUsedAgainOnceFreed) {
+  Fixture f(1);
+  const std::string path = f.file_of(f.last_sequence() - 1);
+  auto image = f.h.image->clone();
+  image->truncate(path, kSegmentDataOffset + 4096);
+  ASSERT_TRUE(f.open(std::move(image))) << f.h.message;
+  f.h.clean();
+  const std::string body(20'000, 'n');
+  for (int i = 0; i < 30; ++i) {
+    const auto at = f.h.append(body);
+    ASSERT_TRUE(at);
+    f.h.log->add_live(*at, body.size());  // so much that no spare is one too many
+    f.h.settle();
+    const auto record = f.h.log->read_record(*at);
+    ASSERT_TRUE(record) << i;
+    ASSERT_EQ(as_text(record->body), body);
+  }
+  EXPECT_FALSE(f.h.image->exists(path));
+}
+
 TEST(Damage, MissingSegmentIsRefusedAndNamed) {
   Fixture f(3);
   const uint64_t middle = f.last_sequence() - 1;
