@@ -1,0 +1,50 @@
+// Stopping a shard: the logs are closed, and whoever still waits is told.
+#include "engine/limits.h"
+#include "engine/shard.h"
+
+namespace millrace::engine {
+
+Status Shard::stop(bool answer_waiting) {
+  Status stopped = log_->close(now_);
+  if (stopped && !log_->checkpoint_in_flight()) save_checkpoint();
+  if (answer_waiting) {
+    if (stopped) {
+      state_.advance_visibility([](Partition&) {});
+      answer();
+    }
+    commits_.fail_all(log_->fenced() ? Errc::shard_fenced : Errc::shutting_down, mailbox_);
+    receives_.fail_all(Errc::shutting_down);
+    receives_.answer_ended();
+  }
+  if (keeper_ != nullptr)
+    if (const auto kept = keeper_->close(now_); !kept) stopped = kept;
+  return stopped;
+}
+
+void Shard::answer_rest() {
+  gathers_.fail_all(Errc::shutting_down);
+  // One at a time out of the map: a sink may cancel others from inside its callback.
+  std::vector<uint64_t> jobs;
+  for (const auto& [job, to] : admin_)
+    jobs.push_back(job);
+  for (const uint64_t job : jobs) {
+    const auto found = admin_.find(job);
+    if (found == admin_.end()) continue;
+    const ReplyTo to = found->second;
+    admin_.erase(found);
+    if (to.sink != nullptr) to.sink->on_queues(to.token, {Errc::shutting_down, {}, {}});
+  }
+}
+
+// A cache: without it the next start replays the log. Only a clean stop makes one, since it is good
+// only until the log's head moves on, and the log's length is bounded by what is alive anyway.
+void Shard::save_checkpoint() {
+  log_->save_checkpoint(log_->durable(), state_.save());
+  // The job runs elsewhere and there is no clock to wait by here: each look costs a system call.
+  for (int look = 0; look < kLooksForCheckpointMax && log_->checkpoint_in_flight(); ++look) {
+    if (!disk_->free_bytes()) return;
+    reap_disk();
+  }
+}
+
+}  // namespace millrace::engine
