@@ -176,7 +176,9 @@ Result<std::unique_ptr<BrokerOnDisk>> BrokerOnDisk::open_directory(const BrokerO
   catalog.set_shard_count(*count);
   broker->shards_[0]->keep_catalog(std::move(*keeper));
 
-  const base::ServerClock clock(newest, wall.value, environment.boot_ns());
+  // Both clocks at one moment: had the wall been read before the recovery, server time would lag by
+  // what that took, and jump at the next start.
+  const base::ServerClock clock(newest, environment.wall_ms(), environment.boot_ns());
   for (const auto& shard : broker->shards_)
     shard->start(clock);
   return broker;
