@@ -113,8 +113,12 @@ void SimClient::subscribe(ShardPort& port) {
                              .messages_max = static_cast<uint32_t>(prng_.between(1, 8)),
                              .visibility_ms = request.visibility_ms};
   const uint64_t token = open(std::move(request));
-  if (!port.subscribe(asked, prng_.between(1, 40), {this, token}))
-    world_.violation("a subscription to a queue that exists was refused");
+  const Status made = port.subscribe(asked, prng_.between(1, 40), {this, token});
+  if (made) return;
+  open_.erase(token);
+  if (made.error() != Errc::shard_fenced)
+    return world_.violation("a subscription to a queue that exists was refused");
+  world_.fenced = true;
 }
 
 void SimClient::end_subscription(ShardPort& port) {
@@ -230,6 +234,7 @@ void SimClient::on_send(uint64_t token, const SendReply& reply) {
   const auto it = open_.find(token);
   if (it == open_.end()) return world_.violation("an answer to a send that was not open");
   const bool ok = reply.error == Errc::ok;
+  world_.fenced = world_.fenced || reply.error == Errc::shard_fenced;
   if (!ok && reply.error != Errc::disk_full && reply.error != Errc::shard_fenced)
     world_.violation(fmt::format("a good send was refused: {}", errc_name(reply.error)));
   count("send", errc_name(reply.error).data());
@@ -293,6 +298,7 @@ void SimClient::on_results(uint64_t token, const ResultsReply& reply) {
       continue;
     }
     if (result == Errc::receipt_invalid) world_.violation("a true receipt was called invalid");
+    world_.fenced = world_.fenced || result == Errc::shard_fenced;
     if (result == Errc::shard_fenced) continue;
     if (is_ack) {
       world_.violation(

@@ -29,6 +29,7 @@ struct World {
   Key next_key = 1;
   uint64_t event = 0;  // counts requests and answers: an order finer than milliseconds
   TimeMs now{};
+  bool fenced = false;  // an answer said that a shard is fenced
   uint32_t default_visibility_ms = 0;
 
   void violation(std::string text) {

@@ -257,7 +257,8 @@ void SimDisk::submit(Job job) {
 
 void SimDisk::finish_syncs() {
   std::deque<JobUnderWay>& syncs = jobs_[static_cast<size_t>(JobKind::sync)];
-  while (!syncs.empty()) step(syncs);
+  while (!syncs.empty())
+    step(syncs);
 }
 
 size_t SimDisk::reap(std::span<Completion> out) {

@@ -5,6 +5,7 @@
 #include <memory>
 #include <numeric>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <fmt/format.h>
@@ -61,6 +62,8 @@ class Run {
   void turn();
   void refresh_clocks();
   void drive(uint32_t turns);
+  void fail_a_sync();
+  void end_faults();
   void crash();
   void kill_or_power(bool power);
   bool create_queues();
@@ -91,6 +94,7 @@ class Run {
   std::vector<std::unique_ptr<SimClient>> clients_;
   std::unique_ptr<Broker> broker_;
   SimulationOutcome outcome_;
+  bool disk_failed_ = false;  // in the life that is ending
 };
 
 void Run::shape() {
@@ -203,14 +207,37 @@ void Run::kill_or_power(bool power) {
     image_.kill();
     ++outcome_.kills;
   }
-  reference_.crashed(power, durability_ == Durability::commit);
+  // What a failed sync dropped is as gone as after a power loss.
+  reference_.crashed(power || std::exchange(disk_failed_, false),
+                     durability_ == Durability::commit);
+}
+
+// One of the next syncs of one disk fails, once: what it should have made durable is not, and the
+// kernel calls it clean (Rebello et al., ATC'20).
+void Run::fail_a_sync() {
+  const std::vector<SimDisk*>& disks = environment_.disks();
+  disks[prng_.below(disks.size())]->inject(
+      {.call = DiskCall::sync,
+       .nth = prng_.between(1, 3),
+       .sync_failure = prng_.chance(1, 2) ? SyncFailure::keeps_content : SyncFailure::reverts});
+  say("one of the next syncs fails");
+}
+
+// Whether a fault was met, also if nobody was told of it yet.
+void Run::end_faults() {
+  for (SimDisk* disk : environment_.disks()) {
+    disk_failed_ = disk_failed_ || disk->faults_hit() > 0;
+    disk->clear_faults();
+  }
 }
 
 void Run::crash() {
   const uint64_t dice = prng_.below(options_.power ? 10 : 6);
   for (auto& client : clients_)
     client->broker_gone();
-  if (dice < 1) {
+  world_.fenced = false;
+  end_faults();
+  if (dice < 1 && !disk_failed_) {
     say("clean stop");
     for (uint16_t i = 0; i < broker_->shard_count(); ++i)
       for (auto& client : clients_)
@@ -253,7 +280,7 @@ void Run::drain() {
     const uint64_t before = client.received();
     for (uint32_t queue = 0; queue < world_.queues.size(); ++queue) {
       client.drain_step(port(0), queue);
-      drive(4);  // an answer may come at once: what is due must get its turns all the same
+      drive(24);  // an answer may come at once: what is due must get its turns all the same
       for (uint32_t i = 0; i < kTurnsMax && client.waiting() && !broken(); ++i)
         turn();
       if (client.waiting())
@@ -272,6 +299,7 @@ void Run::finish() {
   for (auto& client : clients_)
     client->broker_gone();
   say("final drain");
+  end_faults();
   kill_or_power(false);
   environment_.forget_disks();
   broker_.reset();
@@ -298,7 +326,12 @@ SimulationOutcome Run::go() {
       ++outcome_.requests;
       while (prng_.chance(1, 2) && !broken())
         turn();
-      if (prng_.chance(1, 500) && !broken()) crash();
+      if (prng_.chance(1, 1500) && !broken()) fail_a_sync();
+      // A fenced shard acknowledges nothing any more; the process ends, and often the power too.
+      if (world_.fenced && !broken())
+        crash();
+      else if (prng_.chance(1, 500) && !broken())
+        crash();
       if (!broker_) break;
     }
     if (!broken()) finish();
