@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 
+#include "base/os_clock.h"
 #include "clients/cpp/message_batch.h"
 #include "millrace/options.h"
 #include "tools/cli/command.h"
@@ -119,13 +120,21 @@ class Sender {
                   {"durability", durability_name(static_cast<Durability>(sent.durability))}});
   }
 
+  // One answer, at most kAnswerTimeoutMs away. A turn may end with nothing but bytes written.
   void turn(client::Client& client) {
     const uint32_t before = client.in_flight();
-    if (!client.poll(kAnswerTimeoutMs)) {
-      fail_with(std::string(client.failure_text()));
-    } else if (client.in_flight() == before && !client.wants_write()) {
-      client.close();
-      fail_with(std::string(errc_text(Errc::timed_out)));
+    const int64_t deadline_ms = base::os_monotonic_ns() / 1'000'000 + kAnswerTimeoutMs;
+    while (client.in_flight() == before) {
+      const int64_t left_ms = deadline_ms - base::os_monotonic_ns() / 1'000'000;
+      if (left_ms <= 0) {
+        client.close();
+        fail_with(std::string(errc_text(Errc::timed_out)));
+        return;
+      }
+      if (!client.poll(static_cast<int>(left_ms))) {
+        fail_with(std::string(client.failure_text()));
+        return;
+      }
     }
   }
   void turn_now(client::Client& client) {
