@@ -33,9 +33,14 @@ def steps(text):
     return [step for step in found if SKIPPED not in step[0]]
 
 
+def squeezed(text):
+    """The text with runs of spaces as one: an age of four letters makes its column wider."""
+    return "\n".join(re.sub(" +", " ", line).strip() for line in text.rstrip("\n").split("\n"))
+
+
 def matches(expected, printed):
-    pattern = ".*".join(re.escape(part) for part in expected.rstrip("\n").split("…"))
-    return re.fullmatch(pattern, "\n".join(line.rstrip() for line in printed.rstrip("\n").split("\n")))
+    pattern = ".*".join(re.escape(part) for part in squeezed(expected).split("…"))
+    return re.fullmatch(pattern, squeezed(printed))
 
 
 class Broker:
