@@ -6,6 +6,16 @@
 #include "engine/limits.h"
 
 namespace millrace::engine {
+namespace {
+
+const Receipt& receipt_of(const Receipt& receipt) {
+  return receipt;
+}
+const Receipt& receipt_of(const ExtendEntry& entry) {
+  return entry.receipt;
+}
+
+}  // namespace
 
 // --- asking ---
 
@@ -31,17 +41,20 @@ void Gathers::ask_all(uint64_t job, MailKind kind, const std::function<void(Mail
   }
 }
 
-void Gathers::ack(std::span<const Receipt> receipts, std::vector<Errc> results, ReplyTo to) {
+// Sends each entry that is well so far to the shard its receipt names, in one mail a shard.
+template <class Entry>
+void Gathers::scatter(MailKind kind, std::span<const Entry> entries, std::vector<Entry> Mail::*part,
+                      std::vector<Errc> results, ReplyTo to) {
   if (full()) return to.sink->on_results(to.token, {Errc::over_limit, {}});
   const uint16_t shards = parts_.mailbox.shards();
   std::vector<MailPtr> mails(shards);
-  Gather gather{.kind = MailKind::ack, .to = to};
+  Gather gather{.kind = kind, .to = to};
   gather.order.resize(shards);
-  for (uint32_t i = 0; i < receipts.size(); ++i) {
+  for (uint32_t i = 0; i < entries.size(); ++i) {
     if (results[i] != Errc::ok) continue;
-    const uint16_t shard = raw(shard_of(receipts[i].shard_slot));
+    const uint16_t shard = raw(shard_of(receipt_of(entries[i]).shard_slot));
     if (mails[shard] == nullptr) mails[shard] = std::make_unique<Mail>();
-    mails[shard]->receipts.push_back(receipts[i]);
+    ((*mails[shard]).*part).push_back(entries[i]);
     gather.order[shard].push_back(i);
   }
   gather.results = std::move(results);
@@ -51,36 +64,18 @@ void Gathers::ack(std::span<const Receipt> receipts, std::vector<Errc> results, 
   const uint64_t job = start(std::move(gather));
   for (uint16_t shard = 0; shard < shards; ++shard) {
     if (mails[shard] == nullptr) continue;
-    mails[shard]->kind = MailKind::ack;
+    mails[shard]->kind = kind;
     mails[shard]->job = job;
     parts_.mailbox.post(ShardId{shard}, std::move(mails[shard]));
   }
 }
 
+void Gathers::ack(std::span<const Receipt> receipts, std::vector<Errc> results, ReplyTo to) {
+  scatter(MailKind::ack, receipts, &Mail::receipts, std::move(results), to);
+}
+
 void Gathers::extend(std::span<const ExtendEntry> entries, std::vector<Errc> results, ReplyTo to) {
-  if (full()) return to.sink->on_results(to.token, {Errc::over_limit, {}});
-  const uint16_t shards = parts_.mailbox.shards();
-  std::vector<MailPtr> mails(shards);
-  Gather gather{.kind = MailKind::extend, .to = to};
-  gather.order.resize(shards);
-  for (uint32_t i = 0; i < entries.size(); ++i) {
-    if (results[i] != Errc::ok) continue;
-    const uint16_t shard = raw(shard_of(entries[i].receipt.shard_slot));
-    if (mails[shard] == nullptr) mails[shard] = std::make_unique<Mail>();
-    mails[shard]->entries.push_back(entries[i]);
-    gather.order[shard].push_back(i);
-  }
-  gather.results = std::move(results);
-  for (const auto& mail : mails)
-    gather.parts_left += mail != nullptr;
-  if (gather.parts_left == 0) return finish(gather);
-  const uint64_t job = start(std::move(gather));
-  for (uint16_t shard = 0; shard < shards; ++shard) {
-    if (mails[shard] == nullptr) continue;
-    mails[shard]->kind = MailKind::extend;
-    mails[shard]->job = job;
-    parts_.mailbox.post(ShardId{shard}, std::move(mails[shard]));
-  }
+  scatter(MailKind::extend, entries, &Mail::entries, std::move(results), to);
 }
 
 void Gathers::peek(const PeekRequest& request, ReplyTo to) {

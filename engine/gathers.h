@@ -60,6 +60,9 @@ class Gathers {
     Durability durability{};
   };
 
+  template <class Entry>
+  void scatter(MailKind kind, std::span<const Entry> entries, std::vector<Entry> Mail::*part,
+               std::vector<Errc> results, ReplyTo to);
   uint64_t start(Gather gather);
   bool full() const;
   // Mails a part to every shard; `fill` completes each.
