@@ -95,10 +95,10 @@ void CatalogKeeper::unplace(QueueId queue) {
 }
 
 // Live path and replay change the catalog by the same on_record().
-Status CatalogKeeper::append_put(const QueueInfo& queue) {
+Status CatalogKeeper::append_put(const QueueInfo& queue, storage::Space space) {
   const auto body = encode_queue(queue);
   const std::array<Bytes, 1> parts{Bytes(body)};
-  const auto position = log_->append(raw(RecordKind::queue_put), parts, true);
+  const auto position = log_->append(raw(RecordKind::queue_put), parts, space);
   if (!position) return fail(position.error());
   last_end_ = *position + record_bytes(body.size());
   on_record({*position, raw(RecordKind::queue_put), body});
@@ -109,7 +109,7 @@ Status CatalogKeeper::append_meta() {
   CatalogMeta meta{next_queue_id_, shard_count_, 0, {}};
   std::copy(key_.begin(), key_.end(), std::begin(meta.receipt_key));
   const std::array<Bytes, 1> parts{bytes_of(meta)};
-  const auto position = log_->append(raw(RecordKind::meta), parts, true);
+  const auto position = log_->append(raw(RecordKind::meta), parts, storage::Space::cleans);
   if (!position) return fail(position.error());
   last_end_ = *position + record_bytes(sizeof meta);
   on_record({*position, raw(RecordKind::meta), bytes_of(meta)});
@@ -130,7 +130,8 @@ void CatalogKeeper::on_admin(MailPtr mail, TimeMs now, Mailbox& mailbox) {
       return refuse(*mail, Errc::over_limit, "there are as many queues as there may be", mailbox);
     wanted.id = QueueId{next_queue_id_};
     wanted.created_at_ms = now.value;
-    if (const auto put = append_put(wanted); !put) return refuse(*mail, put.error(), {}, mailbox);
+    if (const auto put = append_put(wanted, storage::Space::grows); !put)
+      return refuse(*mail, put.error(), {}, mailbox);
     return accept(*mail, wanted.id, catalog_.find(wanted.id));
   }
   const QueueInfo* known = catalog_.find(mail->queue);
@@ -139,12 +140,13 @@ void CatalogKeeper::on_admin(MailPtr mail, TimeMs now, Mailbox& mailbox) {
     QueueInfo wanted = *known;
     wanted.attributes = mail->queues.front().attributes;
     if (!(wanted.attributes == known->attributes))
-      if (const auto put = append_put(wanted); !put) return refuse(*mail, put.error(), {}, mailbox);
+      if (const auto put = append_put(wanted, storage::Space::grows); !put)
+        return refuse(*mail, put.error(), {}, mailbox);
     return accept(*mail, mail->queue, catalog_.find(mail->queue));
   }
   const QueueGone body{raw(mail->queue), 0};
   const std::array<Bytes, 1> parts{bytes_of(body)};
-  const auto position = log_->append(raw(RecordKind::queue_delete), parts, true);
+  const auto position = log_->append(raw(RecordKind::queue_delete), parts, storage::Space::frees);
   if (!position) return refuse(*mail, position.error(), {}, mailbox);
   last_end_ = *position + record_bytes(sizeof body);
   on_record({*position, raw(RecordKind::queue_delete), bytes_of(body)});
@@ -233,7 +235,7 @@ void CatalogKeeper::clean() {
     if (!queue) continue;
     const auto placed = placed_.find(queue->id);
     if (placed == placed_.end() || placed->second.position != record->position) continue;
-    if (!append_put(*queue)) {
+    if (!append_put(*queue, storage::Space::cleans)) {
       // Again next time: passed over, its segment would never become empty.
       unfinished_ = record;
       return;

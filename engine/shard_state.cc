@@ -22,6 +22,26 @@ Position end_of(Position record, uint64_t body_bytes) {
   return record + padded8(kRecordHeaderBytes + body_bytes);
 }
 
+storage::Space space_of(RecordKind kind) {
+  switch (kind) {
+    case RecordKind::lease:
+    case RecordKind::extend:
+      return storage::Space::leases;
+    case RecordKind::ack:
+    case RecordKind::purge:
+      return storage::Space::frees;
+    case RecordKind::carry:
+    case RecordKind::slot_end:
+      return storage::Space::cleans;
+    case RecordKind::enqueue:
+    case RecordKind::queue_put:
+    case RecordKind::queue_delete:
+    case RecordKind::meta:
+      break;
+  }
+  return storage::Space::grows;
+}
+
 // Sorted slots, each once, as runs.
 void merge_runs(std::vector<uint64_t>& slots, std::vector<SlotRun>& runs) {
   if (!std::is_sorted(slots.begin(), slots.end())) std::sort(slots.begin(), slots.end());
@@ -148,7 +168,7 @@ Result<Position> ShardState::skip_lost_slots() {
 
 Result<Position> ShardState::append(RecordKind kind, Bytes head, Bytes items) {
   const std::array<Bytes, 2> parts{head, items};
-  const auto position = log_.append(raw(kind), parts, true);
+  const auto position = log_.append(raw(kind), parts, space_of(kind));
   if (!position) return fail(position.error());
   last_end_ = end_of(*position, head.size() + items.size());
   return *position;
@@ -186,7 +206,8 @@ Result<ShardState::Enqueued> ShardState::enqueue(Partition& partition, Bytes run
   static_assert(sizeof(CarryHead) >= sizeof(EnqueueHead));
   if (sizeof(CarryHead) + run.size() > log_.body_bytes_max()) return fail(Errc::batch_too_large);
   std::byte* body = nullptr;
-  const auto position = log_.begin_record(raw(RecordKind::enqueue), body_bytes, false, &body);
+  const auto position =
+      log_.begin_record(raw(RecordKind::enqueue), body_bytes, space_of(RecordKind::enqueue), &body);
   if (!position) return fail(position.error());
   std::memcpy(body, &head, sizeof head);
   std::memcpy(body + sizeof head, run.data(), run.size());
@@ -278,7 +299,7 @@ Result<uint64_t> ShardState::carry(Partition& partition, Slot slot, Position fro
                        static_cast<uint8_t>(status.state),
                        {}};
   const std::array<Bytes, 3> parts{bytes_of(head), bytes_of(header), rest};
-  const auto position = log_.append(raw(RecordKind::carry), parts, true);
+  const auto position = log_.append(raw(RecordKind::carry), parts, space_of(RecordKind::carry));
   if (!position) return fail(position.error());
   partition.apply_carry(context(), head, header, body_position(*position) + sizeof head);
   return sizeof head + message_stride(header);

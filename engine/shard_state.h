@@ -116,7 +116,7 @@ class ShardState final : public storage::ReplaySink {
     Slot slot_end{};
   };
 
-  // Appends one record, of the reserve if need be; returns its position.
+  // Appends one record; returns its position.
   Result<Position> append(RecordKind kind, Bytes head, Bytes items);
   void account_checkpoint();
   Result<Position> append_ack(Partition& partition);

@@ -35,7 +35,7 @@ Log::~Log() {
 
 // --- appending ---
 
-Result<Position> Log::begin_record(uint16_t kind, uint64_t body_bytes, bool use_reserve,
+Result<Position> Log::begin_record(uint16_t kind, uint64_t body_bytes, Space space,
                                    std::byte** body) {
   MR_ASSERT(kind < kReservedKinds);
   MR_ASSERT(body_bytes <= body_bytes_max());
@@ -44,7 +44,7 @@ Result<Position> Log::begin_record(uint16_t kind, uint64_t body_bytes, bool use_
   if (fenced_ || closed_) return fail(Errc::shard_fenced);
   const uint64_t offset = written_ - active_->start + batch_.size();
   if (offset + padded(sizeof(RecordHeader) + body_bytes) + kMarkRecordBytes > segment_bytes_) {
-    if (const Status status = rotate(use_reserve); !status) return fail(status.error());
+    if (const Status status = rotate(space); !status) return fail(status.error());
   }
   const Position position = end();
   *body = batch_.begin_record(kind, body_bytes);
@@ -55,12 +55,12 @@ void Log::seal_record() {
   batch_.seal();
 }
 
-Result<Position> Log::append(uint16_t kind, std::span<const Bytes> parts, bool use_reserve) {
+Result<Position> Log::append(uint16_t kind, std::span<const Bytes> parts, Space space) {
   uint64_t bytes = 0;
   for (const Bytes& part : parts)
     bytes += part.size();
   std::byte* body = nullptr;
-  const Result<Position> position = begin_record(kind, bytes, use_reserve, &body);
+  const Result<Position> position = begin_record(kind, bytes, space, &body);
   if (!position) return position;
   for (const Bytes& part : parts) {
     if (part.empty()) continue;
@@ -121,7 +121,8 @@ bool Log::may_grow() const {
   return (total_segments() + 1) * segment_bytes_ <= options_.disk_bytes_max;
 }
 
-Status Log::rotate(bool use_reserve) {
+Status Log::rotate(Space space) {
+  const bool use_reserve = space != Space::grows;
   // The file first: when there is none, nothing has happened.
   const Result<SegmentStorage> storage = pool_->take(use_reserve, use_reserve || may_grow(), now_);
   if (!storage) {
@@ -347,7 +348,8 @@ Status Log::close(TimeMs now) {
     const size_t count = disk_.reap(completions);
     for (const Completion& completion : std::span(completions).first(count))
       if (owns_token(completion.token)) on_completion(completion, now_);
-    if (count == 0) break;  // its completion was reaped by somebody else: it was not ours to wait for
+    if (count == 0)
+      break;  // its completion was reaped by somebody else: it was not ours to wait for
   }
   if (sync_in_flight()) return fail(Errc::timed_out);
   if (fenced_) return fail(Errc::shard_fenced);

@@ -73,6 +73,14 @@ struct RecoveryReport {
   bool created = false;
 };
 
+// What a record does to the space a log takes, which decides how far it may go into the reserve.
+enum class Space : uint8_t {
+  grows,   // a message, a queue: what only adds; never touches the reserve
+  leases,  // a lease or its extension: dead bytes at once, and without them nothing can be drained
+  frees,   // an ack, a purge, a deletion
+  cleans,  // what cleaning appends again: the head segment comes back for it
+};
+
 // Receives every surviving record at open, in log order, from `from` on. `relocated` positions are
 // where the record lives now.
 class ReplaySink {
@@ -100,16 +108,13 @@ class Log {
   Result<RecoveryReport> recover(Position from, ReplaySink& sink, TimeMs now);
 
   // Appends a record whose body is the concatenation of `parts` (total <= body_bytes_max()).
-  // Copied. Not yet readable. Errors: disk_full (nothing was appended; only if !use_reserve),
-  // shard_fenced. `use_reserve`: for acks, extends, purges, carries: may use the spare segment and
-  // go past disk_bytes_max.
-  [[nodiscard]] Result<Position> append(uint16_t kind, std::span<const Bytes> parts,
-                                        bool use_reserve);
+  // Copied. Not yet readable. Errors: disk_full (nothing was appended), shard_fenced.
+  [[nodiscard]] Result<Position> append(uint16_t kind, std::span<const Bytes> parts, Space space);
 
   // As append, but hands out the body to fill in place (8-byte aligned, uninitialised). The pointer
   // is valid until the next call; seal_record() computes the checksum and must be called before it.
   // For the one copy of a SEND.
-  [[nodiscard]] Result<Position> begin_record(uint16_t kind, uint64_t body_bytes, bool use_reserve,
+  [[nodiscard]] Result<Position> begin_record(uint16_t kind, uint64_t body_bytes, Space space,
                                               std::byte** body);
   void seal_record();
 
@@ -213,7 +218,7 @@ class Log {
   uint64_t total_segments() const { return segments_.count() + pool_->files(); }
   bool over_bound(uint64_t segments) const;
   bool may_grow() const;
-  Status rotate(bool use_reserve);
+  Status rotate(Space space);
   Status begin_segment(const SegmentStorage& storage, TimeMs now);
   Status write_gathered(TimeMs now, uint32_t flags);
   TimeMs watermark_due() const;

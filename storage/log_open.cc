@@ -276,7 +276,7 @@ Status Log::rehome(uint64_t from, ReplaySink& sink, RecoveryReport& report) {
   }
   // At least one mark: it names the head, also when nothing was left to copy.
   if (batch_.size() == 0 && !mark_fits()) {
-    if (const Status status = rotate(true); !status) return status;
+    if (const Status status = rotate(Space::cleans); !status) return status;
   }
   if (const Status status = write_gathered(now_, batch_.size() == 0 ? kMarkWatermarkOnly : 0);
       !status)
@@ -298,7 +298,7 @@ Status Log::rehome_records(const SegmentView& source, uint64_t begin, uint64_t e
     at += record->end() - record->position;
     if (record->kind >= kReservedKinds) continue;
     const Bytes parts[] = {record->body};
-    const Result<Position> position = append(record->kind, parts, true);
+    const Result<Position> position = append(record->kind, parts, Space::cleans);
     if (!position) return fail(position.error());
     report.bytes_rehomed += record->body.size();
     if (batch_.size() < kRehomeBatchBytes) continue;

@@ -85,9 +85,9 @@ class LogHarness {
     close_without_syncing();
   }
 
-  Result<Position> append(const std::string& body, uint16_t kind = 1, bool use_reserve = true) {
+  Result<Position> append(const std::string& body, uint16_t kind = 1, Space space = Space::frees) {
     const Bytes parts[] = {as_bytes(body)};
-    return log->append(kind, parts, use_reserve);
+    return log->append(kind, parts, space);
   }
   Status write() { return log->write_batch(now_); }
   // Writes, starts jobs and lets all of them end, until the log asks for nothing more.

@@ -106,7 +106,7 @@ class LogOwner {
     const bool remove = !items_.empty() && prng_.below(2 * items_aim) < items_.size();
     if (!remove) {
       const uint64_t item = next_item_++;
-      const Result<Position> at = append(1, item, false);
+      const Result<Position> at = append(1, item, Space::grows);
       if (at) place(item, *at, bytes_of(history_.back()));
       return;
     }
@@ -115,7 +115,7 @@ class LogOwner {
     while (hold_some && victim != items_.end() && victim->first % 50 == 0)
       ++victim;
     if (victim == items_.end()) return;
-    if (!append(3, victim->first, true)) return;
+    if (!append(3, victim->first, Space::frees)) return;
     h_.log->remove_live(victim->second.position, victim->second.bytes);
     items_.erase(victim);
   }
@@ -140,12 +140,12 @@ class LogOwner {
   }
   static uint64_t bytes_of(const Entry& entry) { return entry.body.size() + 16; }
 
-  Result<Position> append(uint16_t kind, uint64_t item, bool use_reserve) {
+  Result<Position> append(uint16_t kind, uint64_t item, Space space) {
     std::string body = std::to_string(history_.size()) + " " + std::to_string(item) + " ";
     const uint64_t bytes =
         record_bytes != 0 ? record_bytes : 20 + prng_.below(prng_.chance(1, 20) ? 9000 : 300);
     body.resize(std::max(body.size(), bytes), static_cast<char>('a' + item % 26));
-    const Result<Position> at = h_.append(body, kind, use_reserve);
+    const Result<Position> at = h_.append(body, kind, space);
     if (at) {
       history_.push_back({at->value, kind, body});
       ends_.resize(history_.size() - 1);
@@ -158,7 +158,7 @@ class LogOwner {
 
   bool carry(uint64_t item, const std::string&) {
     const Item old = items_[item];
-    const Result<Position> at = append(2, item, true);
+    const Result<Position> at = append(2, item, Space::cleans);
     if (!at) return false;
     h_.log->remove_live(old.position, old.bytes);
     place(item, *at, bytes_of(history_.back()));

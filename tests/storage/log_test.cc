@@ -39,7 +39,7 @@ TEST(Log, RecordFilledInPlaceReadsBack) {
   LogHarness h;
   ASSERT_TRUE(h.open());
   std::byte* body = nullptr;
-  const auto position = h.log->begin_record(2, 11, true, &body);
+  const auto position = h.log->begin_record(2, 11, Space::frees, &body);
   ASSERT_TRUE(position);
   EXPECT_EQ(reinterpret_cast<uintptr_t>(body) % 8, 0u);
   std::memcpy(body, "eleven byte", 11);
@@ -103,7 +103,7 @@ TEST(Log, WorksOnTheRealDisk) {
     for (int i = 0; i < 1000; ++i) {
       const std::string body = "record " + std::to_string(i);
       const Bytes parts[] = {as_bytes(body)};
-      ASSERT_TRUE((*log)->append(1, parts, true));
+      ASSERT_TRUE((*log)->append(1, parts, Space::frees));
       if (i % 10 == 0) {
         ASSERT_TRUE((*log)->write_batch(TimeMs{6}));
       }
@@ -116,11 +116,11 @@ TEST(Log, WorksOnTheRealDisk) {
 }
 
 // Appends until the log begins a new segment; returns how many records that took.
-int fill_segment(LogHarness& h, bool use_reserve = true, size_t bytes = 3000) {
+int fill_segment(LogHarness& h, Space space = Space::frees, size_t bytes = 3000) {
   const uint64_t sequence = h.log->segment_of(h.log->end());
   int count = 0;
   while (h.log->segment_of(h.log->end()) == sequence) {
-    if (!h.append(std::string(bytes, 'f'), 1, use_reserve)) return count;
+    if (!h.append(std::string(bytes, 'f'), 1, space)) return count;
     ++count;
   }
   return count;
@@ -234,15 +234,15 @@ TEST(Log, FullDiskRefusesSendsAndTakesAcks) {
   ASSERT_TRUE(h.open());
   h.settle();
   h.image->set_capacity(h.image->used_bytes());
-  while (h.append(std::string(3000, 's'), 1, false))
+  while (h.append(std::string(3000, 's'), 1, Space::grows))
     h.settle();
   EXPECT_TRUE(h.log->disk_full());
   const Position end = h.log->end();
-  EXPECT_EQ(h.append(std::string(3000, 's'), 1, false).error(), Errc::disk_full);
+  EXPECT_EQ(h.append(std::string(3000, 's'), 1, Space::grows).error(), Errc::disk_full);
   EXPECT_EQ(h.log->end(), end);
   // The reserve takes a segment of acks.
-  EXPECT_TRUE(h.append(std::string(3000, 'a'), 2, true));
-  fill_segment(h, true);
+  EXPECT_TRUE(h.append(std::string(3000, 'a'), 2, Space::frees));
+  fill_segment(h);
   h.settle();
   EXPECT_FALSE(h.log->fenced());
   // Nothing is alive: freeing makes room again, by itself.
@@ -252,7 +252,7 @@ TEST(Log, FullDiskRefusesSendsAndTakesAcks) {
     h.settle();
   }
   EXPECT_FALSE(h.log->disk_full());
-  EXPECT_TRUE(h.append(std::string(3000, 's'), 1, false));
+  EXPECT_TRUE(h.append(std::string(3000, 's'), 1, Space::grows));
 }
 
 TEST(Log, SpaceThatComesBackIsFoundWithinTheRetryTime) {
@@ -261,14 +261,14 @@ TEST(Log, SpaceThatComesBackIsFoundWithinTheRetryTime) {
   h.settle();
   const uint64_t used = h.image->used_bytes();
   h.image->set_capacity(used);
-  while (const auto at = h.append(std::string(3000, 's'), 1, false)) {
+  while (const auto at = h.append(std::string(3000, 's'), 1, Space::grows)) {
     h.log->add_live(*at, 3000);
     h.settle();
   }
   h.image->set_capacity(used * 10);
   h.pass(100);
   h.settle();
-  EXPECT_TRUE(h.append(std::string(3000, 's'), 1, false));
+  EXPECT_TRUE(h.append(std::string(3000, 's'), 1, Space::grows));
 }
 
 TEST(Log, DiskBytesMaxHoldsForSendsOnly) {
@@ -277,13 +277,13 @@ TEST(Log, DiskBytesMaxHoldsForSendsOnly) {
   LogHarness h(options);
   ASSERT_TRUE(h.open());
   h.settle();
-  while (const auto at = h.append(std::string(3000, 's'), 1, false)) {
+  while (const auto at = h.append(std::string(3000, 's'), 1, Space::grows)) {
     h.log->add_live(*at, 3000);
     h.settle();
   }
   EXPECT_LE(h.log->bytes_on_disk(), options.disk_bytes_max);
   for (int i = 0; i < 100; ++i)
-    ASSERT_TRUE(h.append(std::string(3000, 'a'), 2, true));
+    ASSERT_TRUE(h.append(std::string(3000, 'a'), 2, Space::frees));
 }
 
 // ENOSPC at each Nth reserve: sends may be refused, nothing is lost, and it goes on afterwards.
@@ -299,7 +299,7 @@ TEST(Log, ReserveThatFailsOnceIsTriedAgain) {
     std::vector<std::string> sent;
     for (int i = 0; i < 300; ++i) {
       const std::string body = std::to_string(i) + std::string(2000, 's');
-      if (const auto at = h.append(body, 1, false)) {
+      if (const auto at = h.append(body, 1, Space::grows)) {
         sent.push_back(body);
         h.log->add_live(*at, body.size());
       }
@@ -319,7 +319,7 @@ TEST(Log, DrainedInOrderTheLogKeepsItsFiles) {
   ASSERT_TRUE(h.open());
   uint64_t most = 0;
   for (int i = 0; i < 2000; ++i) {
-    const auto at = h.append(std::string(1000, 'd'), 1, false);
+    const auto at = h.append(std::string(1000, 'd'), 1, Space::grows);
     ASSERT_TRUE(at);
     h.log->add_live(*at, 1016);
     h.settle();
