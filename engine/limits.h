@@ -25,6 +25,8 @@ inline constexpr uint32_t kTimersPerTickMax = 10'000;
 inline constexpr uint32_t kServePassesPerTickMax = 4;
 inline constexpr uint32_t kServedPerLineMax =
     1'024;  // leases given to one queue's waiters in a pass
+// Messages leased for waiters in a tick: their answers are all encoded before any can be sent.
+inline constexpr uint64_t kServedBytesPerTickMax = 8u << 20;
 inline constexpr uint32_t kCarriedBytesPerTickMax = 256u << 10;
 inline constexpr uint32_t kCleanedRecordsPerTickMax = 64;
 inline constexpr uint32_t kMailPerTickMax = 4'096;

@@ -7,6 +7,16 @@
 #include "engine/limits.h"
 
 namespace millrace::engine {
+namespace {
+
+uint64_t delivered_bytes(std::span<const Delivery> deliveries) {
+  uint64_t bytes = 0;
+  for (const Delivery& delivery : deliveries)
+    bytes += delivery.message.size();
+  return bytes;
+}
+
+}  // namespace
 
 // --- requests ---
 
@@ -90,7 +100,7 @@ Status Receives::unsubscribe(ReplyTo to) {
 void Receives::cancel(ReplyTo to) {
   const WaiterId id = waiters_.find(to);
   if (Waiter* waiter = waiters_.find(id); waiter != nullptr && !waiter->standing)
-    waiters_.remove(id);
+    return waiters_.remove(id);  // it waits, so nothing is parked for it
   parts_.commits.cancel_receives(to);
 }
 
@@ -143,6 +153,7 @@ void Receives::end(WaiterId id, Errc error) {
 }
 
 void Receives::answer_ended() {
+  served_bytes_ = 0;
   answering_.clear();
   answering_.swap(ended_);
   for (size_t i = 0; i < answering_.size(); ++i) {  // cancel_all() may clear sinks meanwhile
@@ -167,10 +178,15 @@ bool Receives::serve() {
   bool appended = false;
   serving_.clear();
   serving_.swap(dirty_);
-  for (const QueueId queue : serving_) {
+  size_t served = 0;
+  for (; served < serving_.size() && served_bytes_ < kServedBytesPerTickMax; ++served) {
+    const QueueId queue = serving_[served];
     if (WaiterLine* line = waiters_.find_line(queue)) line->dirty = false;
     if (!fenced) appended |= serve_line(queue);
   }
+  // Before the line that took the last bytes, so that every line has its turn.
+  dirty_.insert(dirty_.begin(), serving_.begin() + static_cast<std::ptrdiff_t>(served),
+                serving_.end());
   return appended;
 }
 
@@ -187,7 +203,7 @@ bool Receives::serve_line(QueueId queue) {
     Waiter& waiter = *waiters_.find(id);
     if (waiter.standing ? waiter.credit == 0 : waiter.asked > 0) continue;
     if (!empty_here) {
-      if (served == kServedPerLineMax) {
+      if (served == kServedPerLineMax || served_bytes_ >= kServedBytesPerTickMax) {
         mark_dirty(queue, *line);
         return true;
       }
@@ -205,6 +221,7 @@ bool Receives::serve_line(QueueId queue) {
       if (*leased) {
         ++served;
         const auto count = static_cast<uint32_t>(deliveries.size()) - first;
+        served_bytes_ += delivered_bytes(std::span(deliveries).subspan(first));
         parts_.commits.park(CommitQueue::Level::written, {.end = **leased,
                                                           .kind = Parked::Kind::receive,
                                                           .first = first,

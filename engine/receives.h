@@ -46,12 +46,13 @@ class Receives {
 
   // Ends waits that are over; true if there is more to do.
   bool expire();
-  // Serves the lines that have a reason; returns whether leases were appended.
+  // Serves the lines that have a reason, as far as the tick's bytes go; the others come first in
+  // the next tick. Returns whether leases were appended.
   bool serve();
   // Tells the shards that asked about a queue that it has something, after own waiters took theirs.
   void tell_interested();
-  // Answers the waits that ended without messages. Sinks are called from here and on_answer() only,
-  // never from within the serving of a line.
+  // The tick's last step: answers the waits that ended without messages. Sinks are called from here
+  // and on_answer() only, never from within the serving of a line.
   void answer_ended();
   bool has_work() const { return !dirty_.empty() || !ready_.empty() || !ended_.empty(); }
   TimeMs next_deadline() const { return waiters_.next_deadline(); }
@@ -78,6 +79,7 @@ class Receives {
   std::vector<Ended> ended_;
   std::vector<Ended> answering_;  // reused
   size_t asks_under_way_ = 0;
+  uint64_t served_bytes_ = 0;  // leased by serve() in this tick
   uint16_t next_shard_ = 0;
 };
 

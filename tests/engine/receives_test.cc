@@ -1,4 +1,5 @@
 // Waiting for messages: long polls, subscriptions, and the way to other shards.
+#include "engine/limits.h"
 #include "tests/engine/engine_harness.h"
 
 namespace millrace::engine {
@@ -249,6 +250,65 @@ TEST_F(Receiving, AsManyMailsAsTheRingHoldsAndMoreAreLostNowhere) {
   for (const ReplyTo& to : acks)
     EXPECT_EQ(sink_.results[to.token], std::vector<Errc>{Errc::ok});
   EXPECT_EQ(counters(queue_).acked, 1'000u);
+}
+
+class ReceivingMuch : public EngineTest {
+ protected:
+  static constexpr size_t kBodyBytes = 500'000;
+  static constexpr size_t kPolls = 100;
+
+  void SetUp() override {
+    options_.durability = Durability::none;
+    options_.segment_bytes = 64u << 20;
+    open();
+  }
+  // The polls that were answered with a message.
+  size_t served(const std::vector<ReplyTo>& polls) {
+    size_t n = 0;
+    for (const ReplyTo& poll : polls)
+      n +=
+          sink_.receives.contains(poll.token) && !sink_.receives[poll.token].at(0).messages.empty();
+    return n;
+  }
+  std::vector<ReplyTo> poll_often(QueueId queue) {
+    std::vector<ReplyTo> polls;
+    for (size_t i = 0; i < kPolls; ++i) {
+      polls.push_back(reply());
+      shard().receive({.queue = queue, .messages_max = 1, .wait_ms = 20'000}, polls.back());
+    }
+    return polls;
+  }
+  void send_much(QueueId queue) {
+    Batch run;
+    run.add(std::string(kBodyBytes, 'x'));
+    for (size_t i = 0; i < kPolls; ++i)
+      shard().send(run.to(queue), reply());
+  }
+};
+
+TEST_F(ReceivingMuch, ATickLeasesABoundedNumberOfBytesForWaiters) {
+  const QueueId first = create("first");
+  const QueueId second = create("second");
+  const auto first_polls = poll_often(first);
+  const auto second_polls = poll_often(second);
+  tick();
+  send_much(first);
+  send_much(second);
+  size_t before = 0;
+  int turns = 0;
+  for (; before < 2 * kPolls && turns < 100; ++turns) {
+    shard().tick();
+    const size_t now = served(first_polls) + served(second_polls);
+    EXPECT_LE((now - before) * kBodyBytes, kServedBytesPerTickMax + kBodyBytes);
+    before = now;
+    // Neither line waits until the other has all it wants.
+    if (turns == 2) {
+      EXPECT_GT(served(first_polls), 0u);
+      EXPECT_GT(served(second_polls), 0u);
+    }
+  }
+  EXPECT_EQ(before, 2 * kPolls);
+  EXPECT_GT(turns, 10);
 }
 
 }  // namespace
