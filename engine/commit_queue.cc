@@ -1,5 +1,7 @@
 #include "engine/commit_queue.h"
 
+#include <algorithm>
+
 #include "base/assert.h"
 #include "base/planted.h"
 
@@ -68,17 +70,22 @@ void CommitQueue::deliver(Parked& parked, Errc error, std::span<const Delivery> 
 
 void CommitQueue::fail_all(Errc error, Mailbox& mailbox) {
   gathering_.clear();
-  for (auto* parked : {&written_, &durable_})
-    while (!parked->empty()) {
-      Parked next = parked->pop();
-      if (!gone(next)) deliver(next, error, {}, mailbox);
+  for (const Level level : {Level::written, Level::durable})
+    while (!queue(level).empty()) {
+      Parked next = queue(level).pop();
+      if (!gone(level, next)) deliver(next, error, {}, mailbox);
     }
+  canceled_.clear();
 }
 
 void CommitQueue::cancel(const ReplySink* sink) {
-  for (auto* parked : {&written_, &durable_})
-    for (size_t i = 0; i < parked->size(); ++i)
-      if ((*parked)[i].to.sink == sink) (*parked)[i].to.sink = nullptr;
+  if (empty()) return;
+  canceled_[sink] = {written_.pushed(), durable_.pushed()};
+  if (canceled_.size() < sweep_canceled_at_) return;
+  std::erase_if(canceled_, [&](const auto& gone) {
+    return written_.popped() >= gone.second[0] && durable_.popped() >= gone.second[1];
+  });
+  sweep_canceled_at_ = std::max(kCanceledKept, 2 * canceled_.size());
 }
 
 void CommitQueue::cancel_receives(ReplyTo reply) {

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <utility>
 #include <vector>
 
@@ -21,6 +22,9 @@ class RingQueue {
   size_t size() const { return tail_ - head_; }
   T& front() { return (*this)[0]; }
   const T& front() const { return (*this)[0]; }
+  // How many were ever popped, and ever pushed: the entry that is now front() is number popped().
+  uint64_t popped() const { return head_; }
+  uint64_t pushed() const { return tail_; }
   T& back() { return (*this)[size() - 1]; }
   T& operator[](size_t index) {
     MR_ASSERT(index < size());
@@ -48,17 +52,14 @@ class RingQueue {
  private:
   void grow() {
     std::vector<T> larger(slots_.empty() ? 8 : slots_.size() * 2);
-    const size_t n = size();
-    for (size_t i = 0; i < n; ++i)
-      larger[i] = std::move((*this)[i]);
+    for (uint64_t i = head_; i != tail_; ++i)
+      larger[i & (larger.size() - 1)] = std::move(slots_[i & (slots_.size() - 1)]);
     slots_ = std::move(larger);
-    head_ = 0;
-    tail_ = n;
   }
 
   std::vector<T> slots_;
-  size_t head_ = 0;
-  size_t tail_ = 0;
+  uint64_t head_ = 0;
+  uint64_t tail_ = 0;
 };
 
 }  // namespace millrace::engine
