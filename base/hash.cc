@@ -3,19 +3,13 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include "base/hash_long.h"
+
 namespace millrace::base {
 
 uint64_t hash64(const void* data, size_t bytes, uint64_t seed) {
+  if (bytes > XXH3_MIDSIZE_MAX) return hash64_long(data, bytes, seed);
   return XXH3_64bits_withSeed(data, bytes, seed);
-}
-
-uint64_t hash64(Bytes first, Bytes second, uint64_t seed) {
-  XXH3_state_t state;
-  XXH3_INITSTATE(&state);
-  XXH3_64bits_reset_withSeed(&state, seed);
-  XXH3_64bits_update(&state, first.data(), first.size());
-  XXH3_64bits_update(&state, second.data(), second.size());
-  return XXH3_64bits_digest(&state);
 }
 
 uint64_t mix(uint64_t a, uint64_t b) {

@@ -14,8 +14,6 @@ uint64_t hash64(const void* data, size_t bytes, uint64_t seed);
 inline uint64_t hash64(Bytes b, uint64_t seed) {
   return hash64(b.data(), b.size(), seed);
 }
-// Two stretches, as if they lay one after the other.
-uint64_t hash64(Bytes first, Bytes second, uint64_t seed);
 // A strong mix of two words, for deriving seeds and generations.
 uint64_t mix(uint64_t a, uint64_t b);
 

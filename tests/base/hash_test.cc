@@ -51,17 +51,6 @@ TEST(Hash, AgreesWithThePublishedVectorsOfXxh3) {
   }
 }
 
-TEST(Hash, OfTwoStretchesIsThatOfTheirConcatenation) {
-  const auto bytes = sanity_bytes();
-  for (const size_t total : {size_t{0}, size_t{1}, size_t{24}, size_t{300}, bytes.size()}) {
-    const Bytes whole(bytes.data(), total);
-    for (const size_t cut : {size_t{0}, total / 3, total}) {
-      EXPECT_EQ(hash64(whole.first(cut), whole.subspan(cut), 7), hash64(whole, 7))
-          << total << " cut at " << cut;
-    }
-  }
-}
-
 TEST(Hash, MixTellsTheWordsAndTheirOrderApart) {
   std::set<uint64_t> seen;
   for (uint64_t a = 0; a < 100; ++a)
