@@ -1,7 +1,7 @@
 # The libraries we use, all of them Debian packages; docs/dependencies.md says what each is for.
 #
 # Those without a CMake package are found by pkg-config and given a target of the same shape:
-# liburing::liburing, xxhash::xxhash, libsodium::libsodium. A library that only programs or tests
+# liburing::liburing, xxhash::xxhash. A library that only programs or tests
 # need is looked for only when they are built, and a missing one is named in one line.
 
 find_package(Threads REQUIRED)
@@ -17,8 +17,8 @@ endfunction()
 
 millrace_pkg_config(liburing::liburing liburing)
 millrace_pkg_config(xxhash::xxhash libxxhash)
-millrace_pkg_config(libsodium::libsodium libsodium)
 
+find_package(OpenSSL 3.0 REQUIRED COMPONENTS Crypto)
 find_package(CLI11 REQUIRED)
 find_package(tomlplusplus REQUIRED)
 find_package(fmt REQUIRED)

@@ -147,26 +147,38 @@ void Partition::start_timer(const PartitionContext& context, Slot slot, TimerKin
 
 void Partition::apply_enqueue(const PartitionContext& context, const EnqueueHead& head, Bytes run,
                               Position run_position) {
+  auto& [offsets, delayed] = context.scratch;
+  offsets.clear();
+  delayed.clear();
   uint64_t cost = 0;
-  size_t offset = 0;
-  for (uint32_t i = 0; i < head.count && run.size() - offset >= sizeof(MessageHeader); ++i) {
+  for (size_t offset = 0; offsets.size() < head.count;) {
+    if (run.size() - offset < sizeof(MessageHeader)) break;
     const auto& header = *reinterpret_cast<const MessageHeader*>(run.data() + offset);
-    const Slot slot{head.first_slot + i};
-    const Position position = run_position + offset;
-    offset += message_stride(header);
-    if (slot == index_->end()) {
-      index_->append(position);
-    } else {
-      if (index_->live(slot)) continue;  // only a planted bug gives a slot out twice
-      place(slot, position);
-    }
-    if (header.delay_ms == 0) {
-      index_->set_ready(slot, true);
-    } else {
-      start_timer(context, slot, TimerKind::delay, TimeMs{head.sent_at_ms} + header.delay_ms);
-    }
+    if (header.delay_ms != 0) delayed.push_back(static_cast<uint32_t>(offsets.size()));
+    offsets.push_back(static_cast<uint32_t>(offset));
     cost += live_cost(header);
+    offset += message_stride(header);
   }
+  if (offsets.empty()) return;
+  const Slot first{head.first_slot};
+  const auto count = static_cast<uint32_t>(offsets.size());
+  const auto header_of = [&](uint32_t i) -> const MessageHeader& {
+    return *reinterpret_cast<const MessageHeader*>(run.data() + offsets[i]);
+  };
+  if (first == index_->end()) {
+    (void)index_->append_run(run_position, offsets);
+  } else {
+    cost = 0;
+    for (uint32_t i = 0; i < count; ++i) {
+      if (index_->live(first + i)) continue;  // only a planted bug gives a slot out twice
+      place(first + i, run_position + offsets[i]);
+      cost += live_cost(header_of(i));
+    }
+  }
+  for (const uint32_t i : delayed)
+    start_timer(context, first + i, TimerKind::delay,
+                TimeMs{head.sent_at_ms} + header_of(i).delay_ms);
+  (void)index_->set_ready_run(first, count);
   if (cost == 0) return;
   context.log.add_live(run_position, cost);
   bytes_.add(context.log.segment_of(run_position), cost);

@@ -24,10 +24,17 @@
 
 namespace millrace::engine {
 
+// Of the record that is being applied: where its messages lie, and which of them are delayed.
+struct RunScratch {
+  std::vector<uint32_t> offsets;
+  std::vector<uint32_t> delayed;
+};
+
 // What a partition leans on; its shard's.
 struct PartitionContext {
   TimerWheel& timers;
   storage::Log& log;
+  RunScratch& scratch;
 };
 
 // Bytes a message holds in its segment's account: its stride, and for the first one of a record the

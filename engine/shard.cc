@@ -18,7 +18,7 @@ Shard::Shard(ShardId id, Mailroom& room, Environment& environment,
       disk_(std::move(disk)),
       log_(std::move(log)),
       now_(wheel_start),
-      state_(id, *log_, ReceiptSealer(key), wheel_start),
+      state_(id, *log_, key, wheel_start),
       mailbox_(room, id),
       receives_(parts(), wheel_start),
       gathers_(parts(), receives_),
@@ -85,6 +85,23 @@ void Shard::send(const SendRequest& request, ReplyTo reply) {
                                                .first_slot = enqueued->first_slot}});
 }
 
+// Puts a result for each receipt into results_. True if all are ours and of this shard.
+template <class F>
+bool Shard::judge_receipts(size_t count, F&& receipt_at) {
+  bool simple = true;
+  results_.assign(count, Errc::ok);
+  for (size_t i = 0; i < count; ++i) {
+    const ShardId shard = shard_of(receipt_at(i).shard_slot);
+    if (raw(shard) >= mailbox_.shards()) results_[i] = Errc::receipt_invalid;
+    simple = simple && shard == id_;
+  }
+  state_.sealer().check_all(count, receipt_at, [&](size_t i) {
+    results_[i] = Errc::receipt_invalid;
+    simple = false;
+  });
+  return simple;
+}
+
 void Shard::receive(const ReceiveRequest& request, ReplyTo reply) {
   receives_.receive(request, reply);
 }
@@ -92,15 +109,8 @@ void Shard::receive(const ReceiveRequest& request, ReplyTo reply) {
 void Shard::ack(const AckRequest& request, ReplyTo reply) {
   const auto refuse = [&](Errc error) { reply.sink->on_results(reply.token, {error, {}}); };
   if (const auto count = check_count(request.receipts.size()); !count) return refuse(count.error());
-  bool simple = true;  // all ours, all of this shard
-  results_.assign(request.receipts.size(), Errc::ok);
-  for (size_t i = 0; i < request.receipts.size(); ++i) {
-    const Receipt& receipt = request.receipts[i];
-    const ShardId shard = shard_of(receipt.shard_slot);
-    if (!state_.sealer().check(receipt) || raw(shard) >= mailbox_.shards())
-      results_[i] = Errc::receipt_invalid;
-    simple = simple && results_[i] == Errc::ok && shard == id_;
-  }
+  const auto receipt_at = [&](size_t i) -> const Receipt& { return request.receipts[i]; };
+  bool simple = judge_receipts(request.receipts.size(), receipt_at);
   if (!simple) return gathers_.ack(request.receipts, results_, reply);
   if (fenced_) return refuse(Errc::shard_fenced);
   const auto wait = state_.ack(request.receipts, results_,
@@ -112,16 +122,12 @@ void Shard::ack(const AckRequest& request, ReplyTo reply) {
 void Shard::extend(const ExtendRequest& request, ReplyTo reply) {
   const auto refuse = [&](Errc error) { reply.sink->on_results(reply.token, {error, {}}); };
   if (const auto count = check_count(request.entries.size()); !count) return refuse(count.error());
-  bool simple = true;
-  results_.assign(request.entries.size(), Errc::ok);
+  const auto receipt_at = [&](size_t i) -> const Receipt& { return request.entries[i].receipt; };
+  bool simple = judge_receipts(request.entries.size(), receipt_at);
   for (size_t i = 0; i < request.entries.size(); ++i) {
-    const ExtendEntry& entry = request.entries[i];
-    const ShardId shard = shard_of(entry.receipt.shard_slot);
-    if (!state_.sealer().check(entry.receipt) || raw(shard) >= mailbox_.shards())
-      results_[i] = Errc::receipt_invalid;
-    else if (entry.visibility_ms > kVisibilityMsMax)
-      results_[i] = Errc::invalid_argument;
-    simple = simple && results_[i] == Errc::ok && shard == id_;
+    if (results_[i] != Errc::ok || request.entries[i].visibility_ms <= kVisibilityMsMax) continue;
+    results_[i] = Errc::invalid_argument;
+    simple = false;
   }
   if (!simple) return gathers_.extend(request.entries, results_, reply);
   if (fenced_) return refuse(Errc::shard_fenced);

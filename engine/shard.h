@@ -81,6 +81,8 @@ class Shard final : public ShardPort {
   void start_jobs();
 
   void handle(MailPtr mail);
+  template <class F>
+  bool judge_receipts(size_t count, F&& receipt_at);                 // into results_
   void answer_results(const ShardState::Wait& wait, ReplyTo reply);  // results_
   void apply_catalog_change(const Mail& mail);
   void note_interval_queues();

@@ -61,9 +61,8 @@ void merge_runs(std::vector<uint64_t>& slots, std::vector<SlotRun>& runs) {
 
 }  // namespace
 
-ShardState::ShardState(ShardId shard, storage::Log& log, const ReceiptSealer& sealer,
-                       TimeMs wheel_start)
-    : shard_(shard), log_(log), sealer_(sealer), timers_(wheel_start) {}
+ShardState::ShardState(ShardId shard, storage::Log& log, const ReceiptKey& key, TimeMs wheel_start)
+    : shard_(shard), log_(log), sealer_(key), timers_(wheel_start) {}
 
 void ShardState::add_queue(QueueId queue) {
   auto& partition = partitions_[queue];
@@ -242,15 +241,18 @@ Result<std::optional<Position>> ShardState::lease(Partition& partition, uint32_t
   partition.apply_lease(context(), head, runs_);
   partition.tally.received += chosen;
   const SlotIndex& index = partition.index();
+  const size_t first = deliveries->size();
   for (const SlotRun& run : runs_)
     for (uint32_t i = 0; i < run.count; ++i) {
       const Slot slot{run.first_slot + i};
       const Position at = index.position(slot);
       const uint32_t count = index.receive_count(slot);
-      deliveries->push_back({sealer_.seal(partition.queue(), shard_, slot, count),
-                             sent_at(log_, at), count,
-                             Bytes{log_.at(at), message_stride(message_at(log_, at))}});
+      deliveries->push_back(
+          {Receipt{pack_shard_slot(shard_, slot), raw(partition.queue()), count, 0},
+           sent_at(log_, at), count, Bytes{log_.at(at), message_stride(message_at(log_, at))}});
     }
+  sealer_.seal_all(deliveries->size() - first,
+                   [&](size_t i) -> Receipt& { return (*deliveries)[first + i].receipt; });
   return std::optional<Position>{last_end_};
 }
 

@@ -30,7 +30,7 @@ namespace millrace::engine {
 class ShardState final : public storage::ReplaySink {
  public:
   // `log` is open and not yet recovered. `wheel_start`: no later than the first tick.
-  ShardState(ShardId shard, storage::Log& log, const ReceiptSealer& sealer, TimeMs wheel_start);
+  ShardState(ShardId shard, storage::Log& log, const ReceiptKey& key, TimeMs wheel_start);
 
   // --- recovery ---
   void add_queue(QueueId queue);  // before replay: records of unknown queues are dead bytes
@@ -52,7 +52,7 @@ class ShardState final : public storage::ReplaySink {
     for (auto& [id, partition] : partitions_)
       f(*partition);
   }
-  PartitionContext context() { return {timers_, log_}; }
+  PartitionContext context() { return {timers_, log_, scratch_}; }
 
   // --- operations: decide, append, apply ---
   struct Enqueued {
@@ -97,7 +97,7 @@ class ShardState final : public storage::ReplaySink {
   const TimerWheel& timers() const { return timers_; }
   storage::Log& log() { return log_; }
   ShardId shard() const { return shard_; }
-  const ReceiptSealer& sealer() const { return sealer_; }
+  ReceiptSealer& sealer() { return sealer_; }
   uint64_t index_bytes() const;
   uint64_t live_messages() const;
   // Equal for a shard and its recovery, whatever the order of partitions.
@@ -129,6 +129,7 @@ class ShardState final : public storage::ReplaySink {
   storage::Log& log_;
   ReceiptSealer sealer_;
   TimerWheel timers_;
+  RunScratch scratch_;
   std::unordered_map<QueueId, std::unique_ptr<Partition>> partitions_;
   Partition* last_found_ = nullptr;
   bool unaccounted_ = false;  // a checkpoint was loaded, the log's live bytes do not know yet

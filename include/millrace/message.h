@@ -42,7 +42,7 @@ constexpr uint64_t message_stride(const MessageHeader& h) {
 }
 
 // Receipt: the token that proves a lease. An address (shard, slot, generation), so that ack and
-// extend are array accesses, and a keyed MAC (SipHash-2-4, key made once per data directory), so
+// extend are array accesses, and a keyed MAC (AES-128, key made once per data directory), so
 // that it can't be forged or moved to another queue. Opaque to clients. Valid across restarts; a
 // receipt of an older lease of the same message never matches again.
 struct Receipt {

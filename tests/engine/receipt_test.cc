@@ -1,6 +1,7 @@
 #include "engine/receipt.h"
 
 #include <cstring>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -32,11 +33,30 @@ TEST(Receipt, ShardAndSlotPackToTheirLimits) {
   EXPECT_EQ(shard_of(pack_shard_slot(ShardId{0}, kLast)), ShardId{0});
 }
 
-TEST(Receipt, MacIsTheReferenceVectorOfSipHash24) {
-  // Reference vector for the key and the 16 message bytes 00 01 02 ... 0f.
-  const Receipt receipt = ReceiptSealer(kKey).seal(QueueId{0x0B0A0908}, ShardId{0x0706},
-                                                   Slot{0x050403020100}, 0x0F0E0D0C);
-  EXPECT_EQ(receipt.mac, 0x3F2ACC7F57C29BDBu);
+TEST(Receipt, MacIsTheExampleVectorOfAes128) {
+  // FIPS 197, appendix C.1: plaintext 00 11 22 ... ff, ciphertext 69 c4 e0 d8 6a 7b 04 30 ...
+  const Receipt receipt = ReceiptSealer(kKey).seal(QueueId{0xBBAA9988}, ShardId{0x7766},
+                                                   Slot{0x554433221100}, 0xFFEEDDCC);
+  EXPECT_EQ(receipt.mac, 0x30047B6AD8E0C469u);
+}
+
+TEST(Receipt, OfABatchIsThatOfEachAlone) {
+  ReceiptSealer sealer(kKey);
+  std::vector<Receipt> batch;
+  for (uint32_t i = 0; i < 1'000; ++i)
+    batch.push_back({pack_shard_slot(kShard, kSlot + i), raw(kQueue), i % 3 + 1, 0});
+  for (const size_t count : {0, 1, 63, 64, 65, 1'000}) {
+    sealer.seal_all(count, [&](size_t i) -> Receipt& { return batch[i]; });
+    for (size_t i = 0; i < count; ++i)
+      EXPECT_EQ(batch[i].mac, sealer.seal(kQueue, kShard, kSlot + i, i % 3 + 1).mac) << i;
+  }
+  batch[64].mac ^= 1;
+  batch[999].generation ^= 1;
+  std::vector<size_t> forged;
+  sealer.check_all(
+      batch.size(), [&](size_t i) -> const Receipt& { return batch[i]; },
+      [&](size_t i) { forged.push_back(i); });
+  EXPECT_EQ(forged, (std::vector<size_t>{64, 999}));
 }
 
 TEST(Receipt, IsGoodForAnySealerWithTheSameKey) {
@@ -52,7 +72,7 @@ TEST(Receipt, IsInvalidUnderAnyOtherKey) {
 }
 
 TEST(Receipt, IsInvalidWithAnyOneBitChanged) {
-  const ReceiptSealer sealer(kKey);
+  ReceiptSealer sealer(kKey);
   for (size_t bit = 0; bit < sizeof(Receipt) * 8; ++bit) {
     unsigned char bytes[sizeof(Receipt)];
     const Receipt good = sealed();
@@ -65,7 +85,7 @@ TEST(Receipt, IsInvalidWithAnyOneBitChanged) {
 }
 
 TEST(Receipt, CannotBeMovedToAnotherQueueShardSlotOrLease) {
-  const ReceiptSealer sealer(kKey);
+  ReceiptSealer sealer(kKey);
   const auto with_the_mac_of_the_first = [](Receipt receipt) {
     receipt.mac = sealed().mac;
     return receipt;
