@@ -18,16 +18,8 @@ constexpr uint64_t kListenerTag = ~uint64_t{0};
 constexpr uint64_t kWakerTag = ~uint64_t{1};
 constexpr int kReadyMax = 256;
 constexpr int kAcceptsPerTurn = 64;
-constexpr int64_t kAcceptPauseNs = 100'000'000;
 constexpr size_t kPieceBytesMin = 4096;
 constexpr size_t kCacheLine = 64;
-
-epoll_event watch_of(uint32_t interest, uint64_t tag) {
-  epoll_event event{};
-  event.events = interest;
-  event.data.u64 = tag;
-  return event;
-}
 
 void set_nonblocking(int fd) {
   ::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) | O_NONBLOCK);
@@ -42,7 +34,12 @@ Result<std::unique_ptr<Reactor>> EpollReactor::make(const ReactorOptions& option
     *reason = "epoll cannot be had: out of file descriptors";
     return fail(Errc::io_error);
   }
-  return std::unique_ptr<Reactor>(new EpollReactor(epoll, options));
+  auto reactor = std::unique_ptr<EpollReactor>(new EpollReactor(epoll, options));
+  if (reactor->control(EPOLL_CTL_ADD, reactor->waker_->fd(), EPOLLIN, kWakerTag) != 0) {
+    *reason = "epoll cannot be had: out of memory or of watches";
+    return fail(Errc::io_error);
+  }
+  return std::unique_ptr<Reactor>(std::move(reactor));
 }
 
 EpollReactor::EpollReactor(int epoll, const ReactorOptions& options)
@@ -51,8 +48,6 @@ EpollReactor::EpollReactor(int epoll, const ReactorOptions& options)
       piece_bytes_max_(options.receive_buffer_bytes) {
   BufferPool unpooled;
   arena_ = unpooled.take(arena_bytes_);
-  epoll_event waker = watch_of(EPOLLIN, kWakerTag);
-  MR_ASSERT(::epoll_ctl(epoll_, EPOLL_CTL_ADD, waker_->fd(), &waker) == 0);
 }
 
 EpollReactor::~EpollReactor() {
@@ -62,39 +57,39 @@ EpollReactor::~EpollReactor() {
   ::close(epoll_);
 }
 
+// The errno, 0 if it went well. What only a mistake of ours can cause stops the process.
+int EpollReactor::control(int operation, int fd, uint32_t interest, uint64_t tag) const {
+  epoll_event event{};
+  event.events = interest;
+  event.data.u64 = tag;
+  const int error = ::epoll_ctl(epoll_, operation, fd, &event) == 0 ? 0 : errno;
+  MR_ASSERT(error != EBADF && error != EEXIST && error != EINVAL && error != ENOENT);
+  return error;
+}
+
 void EpollReactor::start_accepting(int listener) {
   set_nonblocking(listener);
   listener_ = listener;
-  accept_again_ns_ = 0;
+  accept_pause_.cancel();
   // Exclusive: a unix socket's listener is shared by the shards, and one of them is enough.
-  epoll_event event = watch_of(EPOLLIN | EPOLLEXCLUSIVE, kListenerTag);
-  MR_ASSERT(::epoll_ctl(epoll_, EPOLL_CTL_ADD, listener_, &event) == 0);
+  const int error = control(EPOLL_CTL_ADD, listener_, EPOLLIN | EPOLLEXCLUSIVE, kListenerTag);
+  if (error == 0) return;
+  connections_.tell({.kind = EventKind::accept_failed, .error = error});
+  accept_pause_.begin();
 }
 
 void EpollReactor::stop_accepting() {
   if (listener_ < 0) return;
-  if (accept_again_ns_ == 0) ::epoll_ctl(epoll_, EPOLL_CTL_DEL, listener_, nullptr);
+  if (!accept_pause_.under_way()) control(EPOLL_CTL_DEL, listener_, 0, kListenerTag);
   listener_ = -1;
-  accept_again_ns_ = 0;
+  accept_pause_.cancel();
 }
 
 uint32_t EpollReactor::adopt(int socket) {
   set_nonblocking(socket);
-  return add(socket);
-}
-
-uint32_t EpollReactor::add(int socket) {
-  uint32_t index = 0;
-  if (free_.empty()) {
-    index = static_cast<uint32_t>(connections_.size());
-    connections_.emplace_back();
-  } else {
-    index = free_.back();
-    free_.pop_back();
-  }
-  connections_[index] = {.fd = socket, .reading = true};
-  watch(index);
-  return index;
+  const uint32_t connection = connections_.add({.fd = socket, .reading = true});
+  watch(connection);
+  return connection;
 }
 
 // Brings what epoll watches in line with what the connection waits for. A socket that waits for
@@ -105,41 +100,31 @@ void EpollReactor::watch(uint32_t connection) {
   if (c.reading && !c.ended) interest |= EPOLLIN;
   if (!c.unsent.empty()) interest |= EPOLLOUT;
   if (interest == c.interest) return;
-  c.interest = interest;
-  epoll_event event = watch_of(interest, connection);
   const int operation = interest == 0 ? EPOLL_CTL_DEL : (c.watched ? EPOLL_CTL_MOD : EPOLL_CTL_ADD);
-  c.watched = interest != 0;
-  MR_ASSERT(::epoll_ctl(epoll_, operation, c.fd, &event) == 0);
+  const int error = control(operation, c.fd, interest, connection);
+  if (error == 0) {
+    c.interest = interest;
+    c.watched = interest != 0;
+    return;
+  }
+  // It would never be heard of again.
+  c.unsent = {};
+  connections_.tell_end(connection, error);
 }
 
 int EpollReactor::wait_ms(int64_t wait_ns) const {
-  if (accept_again_ns_ != 0) {
-    const int64_t until = std::max<int64_t>(0, accept_again_ns_ - base::os_monotonic_ns());
-    wait_ns = wait_ns < 0 ? until : std::min(wait_ns, until);
-  }
+  wait_ns = accept_pause_.limit(wait_ns);
   if (wait_ns < 0) return -1;
   // Rounded up: waking before the deadline would only make another turn.
   return static_cast<int>(std::min<int64_t>((wait_ns + 999'999) / 1'000'000, 3'600'000));
 }
 
-void EpollReactor::free_closed() {
-  free_.insert(free_.end(), closed_.begin(), closed_.end());
-  closed_.clear();
-}
-
 std::span<const Event> EpollReactor::run_turn(int64_t wait_ns) {
-  free_closed();
-  events_.clear();
+  connections_.begin_turn();
   arena_used_ = 0;
-  std::swap(events_, early_events_);
-  for (const Event& event : events_) {
-    if (event.kind == EventKind::closed) closed_.push_back(event.connection);
-  }
-  if (accept_again_ns_ != 0 && base::os_monotonic_ns() >= accept_again_ns_) {
-    start_accepting(std::exchange(listener_, -1));
-  }
+  if (accept_pause_.ends()) start_accepting(listener_);
 
-  int timeout = events_.empty() ? wait_ms(wait_ns) : 0;
+  int timeout = connections_.nothing_told() ? wait_ms(wait_ns) : 0;
   const bool sleeps = timeout != 0 && waker_->may_sleep();
   if (!sleeps) timeout = 0;
   epoll_event ready[kReadyMax];
@@ -158,22 +143,24 @@ std::span<const Event> EpollReactor::run_turn(int64_t wait_ns) {
       if ((event.events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0) receive(connection);
     }
   }
-  return events_;
+  return connections_.end_turn();
 }
 
 void EpollReactor::accept_all() {
   for (int i = 0; i < kAcceptsPerTurn; ++i) {
     const int socket = ::accept4(listener_, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (socket >= 0) {
-      events_.push_back({.kind = EventKind::accepted, .connection = add(socket)});
+      const uint32_t connection = connections_.add({.fd = socket, .reading = true});
+      connections_.tell({.kind = EventKind::accepted, .connection = connection});
+      watch(connection);
       continue;
     }
-    if (errno == EAGAIN) return;
-    // The peer's bad luck (a connection reset before it was accepted) is no reason to stop.
-    if (errno != EMFILE && errno != ENFILE && errno != ENOBUFS && errno != ENOMEM) continue;
-    events_.push_back({.kind = EventKind::accept_failed, .error = errno});
-    ::epoll_ctl(epoll_, EPOLL_CTL_DEL, listener_, nullptr);
-    accept_again_ns_ = base::os_monotonic_ns() + kAcceptPauseNs;
+    const int error = errno;
+    if (error == EAGAIN) return;
+    if (!AcceptPause::calls_for_one(error)) continue;
+    connections_.tell({.kind = EventKind::accept_failed, .error = error});
+    control(EPOLL_CTL_DEL, listener_, 0, kListenerTag);
+    accept_pause_.begin();
     return;
   }
 }
@@ -186,7 +173,7 @@ void EpollReactor::receive(uint32_t connection) {
     // reading, once resumed, finds out.
     c.interest = 0;
     c.watched = false;
-    ::epoll_ctl(epoll_, EPOLL_CTL_DEL, c.fd, nullptr);
+    control(EPOLL_CTL_DEL, c.fd, 0, connection);
     return;
   }
   const size_t room = std::min<size_t>(piece_bytes_max_, arena_bytes_ - arena_used_);
@@ -197,20 +184,17 @@ void EpollReactor::receive(uint32_t connection) {
     const auto bytes = static_cast<size_t>(got);
     arena_used_ += (bytes + kCacheLine - 1) / kCacheLine * kCacheLine;
     arena_used_ = std::min(arena_used_, arena_bytes_);
-    events_.push_back({.kind = EventKind::data, .connection = connection, .data = {to, bytes}});
+    connections_.tell({.kind = EventKind::data, .connection = connection, .data = {to, bytes}});
   } else if (got == 0) {
-    give_end(connection, 0);
+    end(connection, 0);
   } else if (errno != EAGAIN && errno != EINTR) {
-    give_end(connection, errno);
+    end(connection, errno);
   }
 }
 
-void EpollReactor::give_end(uint32_t connection, int error) {
-  Connection& c = connections_[connection];
-  if (c.ended) return;
-  c.ended = true;
+void EpollReactor::end(uint32_t connection, int error) {
+  connections_.tell_end(connection, error);
   watch(connection);
-  events_.push_back({.kind = EventKind::end, .connection = connection, .error = error});
 }
 
 uint32_t EpollReactor::send(uint32_t connection, Bytes bytes) {
@@ -232,18 +216,12 @@ void EpollReactor::send_more(uint32_t connection) {
   const ssize_t n = ::send(c.fd, c.unsent.data(), c.unsent.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
   if (n > 0) {
     c.unsent = c.unsent.subspan(static_cast<size_t>(n));
-    events_.push_back(
+    connections_.tell(
         {.kind = EventKind::sent, .connection = connection, .count = static_cast<uint32_t>(n)});
   } else if (errno != EAGAIN && errno != EINTR) {
     const int error = errno;
     c.unsent = {};
-    if (c.ended) {
-      // The peer had only stopped sending so far; now it is gone.
-      watch(connection);
-      events_.push_back({.kind = EventKind::end, .connection = connection, .error = error});
-    } else {
-      give_end(connection, error);
-    }
+    end(connection, error);
     return;
   }
   watch(connection);
@@ -267,8 +245,7 @@ void EpollReactor::close(uint32_t connection) {
   Connection& c = connections_[connection];
   MR_ASSERT(c.fd >= 0);
   ::close(c.fd);  // also takes it out of epoll
-  c = {};
-  early_events_.push_back({.kind = EventKind::closed, .connection = connection});
+  connections_.tell_closed(connection);
 }
 
 }  // namespace millrace::net

@@ -3,12 +3,14 @@
 //
 // A turn is epoll_wait, then one recv per readable connection into one shared arena, packed one
 // piece after the other; when the arena is full the others stay readable for the next turn. A send
-// is tried at once; only what the socket does not take waits for EPOLLOUT.
+// is tried at once; only what the socket does not take waits for EPOLLOUT. A socket that epoll does
+// not take (out of memory, or of the user's watches) is a connection that breaks, and a listener
+// that it does not take is tried again like an accept that failed.
 #pragma once
 
-#include <vector>
-
+#include "net/accept_pause.h"
 #include "net/buffer_pool.h"
+#include "net/connection_table.h"
 #include "net/reactor.h"
 
 namespace millrace::net {
@@ -36,28 +38,24 @@ class EpollReactor final : public Reactor {
     uint32_t interest = 0;  // what epoll watches
     bool watched = false;   // epoll knows the socket
     bool reading = false;   // the caller wants data
-    bool ended = false;     // `end` was given
+    bool ended = false;     // `end` was told
+    bool broken = false;    // with an error
     Bytes unsent{};
   };
 
   EpollReactor(int epoll, const ReactorOptions& options);
-  uint32_t add(int socket);
+  int control(int operation, int fd, uint32_t interest, uint64_t tag) const;
   void watch(uint32_t connection);
   void accept_all();
   void receive(uint32_t connection);
   void send_more(uint32_t connection);
-  void give_end(uint32_t connection, int error);
-  void free_closed();
+  void end(uint32_t connection, int error);
   int wait_ms(int64_t wait_ns) const;
 
   int epoll_;
   int listener_ = -1;
-  int64_t accept_again_ns_ = 0;  // after EMFILE and the like: when; 0: accepting
-  std::vector<Connection> connections_;
-  std::vector<uint32_t> free_;
-  std::vector<uint32_t> closed_;     // told in the batch under way, free after it
-  std::vector<Event> early_events_;  // made between turns
-  std::vector<Event> events_;
+  AcceptPause accept_pause_;
+  ConnectionTable<Connection> connections_;
   Buffer arena_;
   size_t arena_bytes_;
   size_t arena_used_ = 0;

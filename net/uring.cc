@@ -86,10 +86,11 @@ Uring::~Uring() {
 
 io_uring_sqe* Uring::submission() {
   io_uring_sqe* sqe = io_uring_get_sqe(&ring_);
-  while (sqe == nullptr) {
+  if (sqe == nullptr) {
     // The queue is full in the middle of a turn: hand over what there is.
     call(publish(), 0, 0, nullptr, 0);
     sqe = io_uring_get_sqe(&ring_);
+    if (sqe == nullptr) return nullptr;
   }
   std::memset(sqe, 0, sizeof *sqe);
   return sqe;

@@ -26,7 +26,8 @@ class Uring {
   Uring(const Uring&) = delete;
   Uring& operator=(const Uring&) = delete;
 
-  // A cleared submission; goes to the kernel with the next enter.
+  // A cleared submission; goes to the kernel with the next enter. Null if the queue is full and the
+  // kernel takes nothing off it (out of memory): try again in the next turn.
   io_uring_sqe* submission();
   // Submits, and waits for a completion for at most `wait_ns` (0: not at all, < 0: for ever). No
   // call is made when there is nothing to submit, to wait for or to collect.

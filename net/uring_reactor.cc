@@ -15,7 +15,8 @@ namespace {
 
 constexpr uint32_t kSubmissions = 1024;
 constexpr uint32_t kCompletions = 8192;
-constexpr int64_t kAcceptPauseNs = 100'000'000;
+// Before what was postponed is tried again.
+constexpr int64_t kPostponedNs = 1'000'000;
 
 // io_uring waits by itself on a blocking socket; on a non-blocking one it would only say EAGAIN.
 void set_blocking(int fd) {
@@ -40,7 +41,7 @@ Result<std::unique_ptr<Reactor>> UringReactor::make(const ReactorOptions& option
 
 UringReactor::UringReactor(std::unique_ptr<Uring> uring, std::unique_ptr<ReceiveRing> buffers)
     : uring_(std::move(uring)), buffers_(std::move(buffers)) {
-  arm_wake();
+  submit(Operation::wake, 0);
 }
 
 UringReactor::~UringReactor() {
@@ -55,93 +56,115 @@ uint64_t UringReactor::tag(Operation operation, uint32_t connection) {
   return static_cast<uint64_t>(operation) << 32 | connection;
 }
 
-void UringReactor::start_accepting(int listener) {
-  set_blocking(listener);
-  listener_ = listener;
-  accept_again_ns_ = 0;
-  arm_accept();
+// --- submitting ---
+
+void UringReactor::submit(Operation operation, uint32_t connection) {
+  io_uring_sqe* sqe = postponed_.empty() ? uring_->submission() : nullptr;
+  if (sqe == nullptr) {
+    postponed_.push_back(tag(operation, connection));
+    return;
+  }
+  prepare(sqe, operation, connection);
 }
 
-void UringReactor::stop_accepting() {
-  listener_ = -1;
-  accept_again_ns_ = 0;
-  if (!accept_armed_) return;
-  io_uring_sqe* sqe = uring_->submission();
-  io_uring_prep_cancel64(sqe, tag(Operation::accept, 0), 0);
-  sqe->user_data = tag(Operation::cancel_accept, 0);
+void UringReactor::prepare(io_uring_sqe* sqe, Operation operation, uint32_t connection) {
+  switch (operation) {
+    case Operation::accept:
+      io_uring_prep_multishot_accept(sqe, listener_, nullptr, nullptr, SOCK_CLOEXEC);
+      break;
+    case Operation::receive:
+      io_uring_prep_recv_multishot(sqe, connections_[connection].fd, nullptr, 0, 0);
+      sqe->flags |= IOSQE_BUFFER_SELECT;
+      sqe->buf_group = ReceiveRing::kGroup;
+      break;
+    case Operation::send: {
+      const Connection& c = connections_[connection];
+      io_uring_prep_send(sqe, c.fd, c.unsent.data(), c.unsent.size(), MSG_NOSIGNAL);
+      break;
+    }
+    case Operation::wake:
+      io_uring_prep_read(sqe, waker_->fd(), &wake_count_, sizeof wake_count_, 0);
+      break;
+    case Operation::cancel_receive:
+      io_uring_prep_cancel64(sqe, tag(Operation::receive, connection), 0);
+      break;
+    case Operation::cancel_send:
+      io_uring_prep_cancel64(sqe, tag(Operation::send, connection), 0);
+      break;
+    case Operation::cancel_accept:
+      io_uring_prep_cancel64(sqe, tag(Operation::accept, 0), 0);
+      break;
+  }
+  sqe->user_data = tag(operation, connection);
+}
+
+// Of an operation that was postponed: the connection may be closing by now, accepting may have
+// stopped. False: the operation is over without having begun.
+bool UringReactor::still_wanted(Operation operation, uint32_t connection) {
+  if (operation == Operation::accept && listener_ < 0) {
+    accept_armed_ = false;
+    return false;
+  }
+  if (operation != Operation::receive && operation != Operation::send) return true;
+  Connection& c = connections_[connection];
+  if (!c.closing) return true;
+  if (operation == Operation::receive) c.armed = false;
+  --c.operations;
+  operation_done(connection);
+  return false;
+}
+
+void UringReactor::submit_counted(Operation operation, uint32_t connection) {
+  ++connections_[connection].operations;
+  submit(operation, connection);
 }
 
 void UringReactor::arm_accept() {
-  io_uring_sqe* sqe = uring_->submission();
-  io_uring_prep_multishot_accept(sqe, listener_, nullptr, nullptr, SOCK_CLOEXEC);
-  sqe->user_data = tag(Operation::accept, 0);
   accept_armed_ = true;
-}
-
-void UringReactor::arm_wake() {
-  io_uring_sqe* sqe = uring_->submission();
-  io_uring_prep_read(sqe, waker_->fd(), &wake_count_, sizeof wake_count_, 0);
-  sqe->user_data = tag(Operation::wake, 0);
-}
-
-uint32_t UringReactor::adopt(int socket) {
-  set_blocking(socket);
-  return add(socket);
-}
-
-uint32_t UringReactor::add(int socket) {
-  uint32_t index = 0;
-  if (free_.empty()) {
-    index = static_cast<uint32_t>(connections_.size());
-    connections_.emplace_back();
-  } else {
-    index = free_.back();
-    free_.pop_back();
-  }
-  connections_[index] = {.fd = socket, .reading = true};
-  arm_receive(index);
-  return index;
+  submit(Operation::accept, 0);
 }
 
 void UringReactor::arm_receive(uint32_t connection) {
   Connection& c = connections_[connection];
   if (c.armed || c.ended || c.closing || !c.reading) return;
-  io_uring_sqe* sqe = uring_->submission();
-  io_uring_prep_recv_multishot(sqe, c.fd, nullptr, 0, 0);
-  sqe->flags |= IOSQE_BUFFER_SELECT;
-  sqe->buf_group = ReceiveRing::kGroup;
-  sqe->user_data = tag(Operation::receive, connection);
   c.armed = true;
-  ++c.operations;
+  submit_counted(Operation::receive, connection);
 }
 
-void UringReactor::submit_send(uint32_t connection) {
-  Connection& c = connections_[connection];
-  io_uring_sqe* sqe = uring_->submission();
-  io_uring_prep_send(sqe, c.fd, c.unsent.data(), c.unsent.size(), MSG_NOSIGNAL);
-  sqe->user_data = tag(Operation::send, connection);
-  ++c.operations;
+// --- what the caller asks for ---
+
+void UringReactor::start_accepting(int listener) {
+  set_blocking(listener);
+  listener_ = listener;
+  accept_pause_.cancel();
+  arm_accept();
 }
 
-void UringReactor::cancel(Operation operation, uint32_t connection) {
-  io_uring_sqe* sqe = uring_->submission();
-  io_uring_prep_cancel64(sqe, tag(operation, connection), 0);
-  sqe->user_data = tag(Operation::cancel, connection);
-  ++connections_[connection].operations;
+void UringReactor::stop_accepting() {
+  listener_ = -1;
+  accept_pause_.cancel();
+  if (accept_armed_) submit(Operation::cancel_accept, 0);
+}
+
+uint32_t UringReactor::adopt(int socket) {
+  set_blocking(socket);
+  const uint32_t connection = connections_.add({.fd = socket, .reading = true});
+  arm_receive(connection);
+  return connection;
 }
 
 uint32_t UringReactor::send(uint32_t connection, Bytes bytes) {
   Connection& c = connections_[connection];
   MR_ASSERT(c.fd >= 0 && !c.closing && c.unsent.empty() && !bytes.empty());
   c.unsent = bytes;
-  submit_send(connection);
+  submit_counted(Operation::send, connection);
   return 0;
 }
 
 void UringReactor::pause_reading(uint32_t connection) {
   Connection& c = connections_[connection];
   c.reading = false;
-  if (c.armed) cancel(Operation::receive, connection);
+  if (c.armed) submit_counted(Operation::cancel_receive, connection);
 }
 
 void UringReactor::resume_reading(uint32_t connection) {
@@ -158,35 +181,34 @@ void UringReactor::close(uint32_t connection) {
   Connection& c = connections_[connection];
   MR_ASSERT(c.fd >= 0 && !c.closing);
   c.closing = true;
-  if (c.armed) cancel(Operation::receive, connection);
-  if (!c.unsent.empty()) cancel(Operation::send, connection);
-  if (c.operations == 0) finished_.push_back(connection);
+  if (c.armed) submit_counted(Operation::cancel_receive, connection);
+  if (!c.unsent.empty()) submit_counted(Operation::cancel_send, connection);
+  operation_done(connection);
 }
 
+// --- the turn ---
+
 void UringReactor::begin_turn() {
-  events_.clear();
-  free_.insert(free_.end(), closed_.begin(), closed_.end());
-  closed_.clear();
+  connections_.begin_turn();
   buffers_->give_back_all();
+  trying_.clear();
+  trying_.swap(postponed_);
+  for (const uint64_t postponed : trying_) {
+    const auto operation = static_cast<Operation>(postponed >> 32);
+    const auto connection = static_cast<uint32_t>(postponed);
+    if (still_wanted(operation, connection)) submit(operation, connection);
+  }
   for (const uint32_t connection : starved_) {
     arm_receive(connection);
   }
   starved_.clear();
-  for (const uint32_t connection : finished_) {
-    operation_done(connection);
-  }
-  finished_.clear();
-  if (accept_again_ns_ != 0 && base::os_monotonic_ns() >= accept_again_ns_) {
-    accept_again_ns_ = 0;
-    arm_accept();
-  }
+  if (accept_pause_.ends()) arm_accept();
 }
 
 int64_t UringReactor::limit_wait(int64_t wait_ns) const {
-  if (!events_.empty()) return 0;
-  if (accept_again_ns_ == 0) return wait_ns;
-  const int64_t until = std::max<int64_t>(1, accept_again_ns_ - base::os_monotonic_ns());
-  return wait_ns < 0 ? until : std::min(wait_ns, until);
+  if (!connections_.nothing_told()) return 0;
+  if (!postponed_.empty()) wait_ns = wait_ns < 0 ? kPostponedNs : std::min(wait_ns, kPostponedNs);
+  return accept_pause_.limit(wait_ns);
 }
 
 std::span<const Event> UringReactor::run_turn(int64_t wait_ns) {
@@ -196,7 +218,7 @@ std::span<const Event> UringReactor::run_turn(int64_t wait_ns) {
   uring_->enter(sleeps ? wait_ns : 0);
   if (sleeps) waker_->awake();
   uring_->take_completions([this](const io_uring_cqe& completion) { complete(completion); });
-  return events_;
+  return connections_.end_turn();
 }
 
 void UringReactor::complete(const io_uring_cqe& completion) {
@@ -213,9 +235,10 @@ void UringReactor::complete(const io_uring_cqe& completion) {
       complete_send(connection, completion);
       return;
     case Operation::wake:
-      arm_wake();
+      submit(Operation::wake, 0);
       return;
-    case Operation::cancel:
+    case Operation::cancel_receive:
+    case Operation::cancel_send:
       --connections_[connection].operations;
       operation_done(connection);
       return;
@@ -233,17 +256,17 @@ void UringReactor::complete_accept(const io_uring_cqe& completion) {
       ::close(result);
       return;
     }
-    events_.push_back({.kind = EventKind::accepted, .connection = add(result)});
+    const uint32_t connection = connections_.add({.fd = result, .reading = true});
+    connections_.tell({.kind = EventKind::accepted, .connection = connection});
+    arm_receive(connection);
   }
   if (more || listener_ < 0) return;
-  const bool exhausted =
-      result == -EMFILE || result == -ENFILE || result == -ENOBUFS || result == -ENOMEM;
-  if (!exhausted) {
+  if (!AcceptPause::calls_for_one(-result)) {
     arm_accept();
     return;
   }
-  events_.push_back({.kind = EventKind::accept_failed, .error = -result});
-  accept_again_ns_ = base::os_monotonic_ns() + kAcceptPauseNs;
+  connections_.tell({.kind = EventKind::accept_failed, .error = -result});
+  accept_pause_.begin();
 }
 
 void UringReactor::complete_receive(uint32_t connection, const io_uring_cqe& completion) {
@@ -261,16 +284,16 @@ void UringReactor::complete_receive(uint32_t connection, const io_uring_cqe& com
     return;
   }
   if (result > 0) {
-    events_.push_back({.kind = EventKind::data, .connection = connection, .data = data});
+    connections_.tell({.kind = EventKind::data, .connection = connection, .data = data});
     if (!more) arm_receive(connection);
   } else if (result == 0) {
-    give_end(connection, 0);
+    connections_.tell_end(connection, 0);
   } else if (result == -ENOBUFS) {
     starved_.push_back(connection);
   } else if (result == -ECANCELED || result == -EINTR || result == -EAGAIN) {
     arm_receive(connection);
   } else {
-    give_end(connection, -result);
+    connections_.tell_end(connection, -result);
   }
 }
 
@@ -285,32 +308,22 @@ void UringReactor::complete_send(uint32_t connection, const io_uring_cqe& comple
   if (result > 0) {
     const auto count = static_cast<uint32_t>(result);
     c.unsent = c.unsent.subspan(count);
-    events_.push_back({.kind = EventKind::sent, .connection = connection, .count = count});
-    if (!c.unsent.empty()) submit_send(connection);
+    connections_.tell({.kind = EventKind::sent, .connection = connection, .count = count});
+    if (!c.unsent.empty()) submit_counted(Operation::send, connection);
   } else if (result == -EAGAIN || result == -EINTR) {
-    submit_send(connection);
+    submit_counted(Operation::send, connection);
   } else {
     c.unsent = {};
-    c.ended = false;  // `end` without an error may have been given: the peer had stopped sending
-    give_end(connection, result == 0 ? EPIPE : -result);
+    connections_.tell_end(connection, result == 0 ? EPIPE : -result);
   }
 }
 
-void UringReactor::give_end(uint32_t connection, int error) {
-  Connection& c = connections_[connection];
-  if (c.ended) return;
-  c.ended = true;
-  events_.push_back({.kind = EventKind::end, .connection = connection, .error = error});
-}
-
-// After a completion, or in the turn after close(): gives the connection up if it was the last.
+// After a completion, or at close(): gives the connection up if nothing of it is in the kernel.
 void UringReactor::operation_done(uint32_t connection) {
   Connection& c = connections_[connection];
   if (!c.closing || c.operations > 0) return;
   ::close(c.fd);
-  c = {};
-  closed_.push_back(connection);
-  events_.push_back({.kind = EventKind::closed, .connection = connection});
+  connections_.tell_closed(connection);
 }
 
 }  // namespace millrace::net

@@ -7,10 +7,14 @@
 // turn, after the buffers have gone back.
 // A connection counts its operations in the kernel; its socket is closed, its number freed and
 // `closed` told only when there are none, so that no completion can meet another connection.
+// When the kernel takes no more submissions (out of memory) what was to be submitted is postponed,
+// and tried again in the next turn; a postponed operation counts as one in the kernel.
 #pragma once
 
 #include <vector>
 
+#include "net/accept_pause.h"
+#include "net/connection_table.h"
 #include "net/reactor.h"
 #include "net/receive_ring.h"
 #include "net/uring.h"
@@ -35,31 +39,39 @@ class UringReactor final : public Reactor {
   int socket(uint32_t connection) const override { return connections_[connection].fd; }
 
  private:
-  enum class Operation : uint8_t { accept, receive, send, wake, cancel, cancel_accept };
+  enum class Operation : uint8_t {
+    accept,
+    receive,
+    send,
+    wake,
+    cancel_receive,
+    cancel_send,
+    cancel_accept
+  };
   struct Connection {
     int fd = -1;
     uint32_t operations = 0;  // in the kernel
     bool reading = false;     // the caller wants data
     bool armed = false;       // a multishot receive is in the kernel
-    bool ended = false;       // `end` was given
+    bool ended = false;       // `end` was told
+    bool broken = false;      // with an error
     bool closing = false;
     Bytes unsent{};  // of the send under way
   };
 
   UringReactor(std::unique_ptr<Uring> uring, std::unique_ptr<ReceiveRing> buffers);
   static uint64_t tag(Operation operation, uint32_t connection);
-  uint32_t add(int socket);
+  void submit(Operation operation, uint32_t connection);
+  void prepare(io_uring_sqe* sqe, Operation operation, uint32_t connection);
+  bool still_wanted(Operation operation, uint32_t connection);
+  void submit_counted(Operation operation, uint32_t connection);
   void arm_accept();
-  void arm_wake();
   void arm_receive(uint32_t connection);
-  void submit_send(uint32_t connection);
-  void cancel(Operation operation, uint32_t connection);
   void complete(const io_uring_cqe& completion);
   void complete_accept(const io_uring_cqe& completion);
   void complete_receive(uint32_t connection, const io_uring_cqe& completion);
   void complete_send(uint32_t connection, const io_uring_cqe& completion);
   void operation_done(uint32_t connection);
-  void give_end(uint32_t connection, int error);
   void begin_turn();
   int64_t limit_wait(int64_t wait_ns) const;
 
@@ -68,13 +80,10 @@ class UringReactor final : public Reactor {
   uint64_t wake_count_ = 0;  // where the kernel reads the eventfd into
   int listener_ = -1;
   bool accept_armed_ = false;
-  int64_t accept_again_ns_ = 0;  // after EMFILE and the like: when; 0: accepting
-  std::vector<Connection> connections_;
-  std::vector<uint32_t> free_;
-  std::vector<uint32_t> closed_;    // told in the batch under way, free after it
-  std::vector<uint32_t> finished_;  // closed between turns, not told yet
-  std::vector<uint32_t> starved_;   // found no buffer
-  std::vector<Event> events_;
+  AcceptPause accept_pause_;
+  ConnectionTable<Connection> connections_;
+  std::vector<uint32_t> starved_;             // found no buffer
+  std::vector<uint64_t> postponed_, trying_;  // tags of what found no submission
 };
 
 }  // namespace millrace::net
