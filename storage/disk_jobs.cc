@@ -73,7 +73,7 @@ bool JobRun::step() {
     case Stage::reserve: {
       const Status reserved = disk_.reserve(file_, job_.bytes);
       if (!reserved) return fail_with(reserved.error());
-      advance(Stage::fill);
+      advance(job_.reserve_only ? Stage::sync_file : Stage::fill);
       return false;
     }
     case Stage::fill: {

@@ -15,6 +15,10 @@ namespace {
 
 constexpr int64_t kIdleMs = 10;              // before a watermark-only mark
 constexpr int64_t kBackgroundSyncMs = 1000;  // Durability::none
+// Written faster than this, a log's next segments are not written once ahead: the zeros take half
+// of the device and of a core from the traffic, whose commits are then so large that they gain
+// nothing.
+constexpr uint64_t kWriteAheadBytesPerMs = 16u << 10;
 constexpr uint32_t kTokenLogShift = 48;
 constexpr uint32_t kTokenTypeShift = 40;
 
@@ -177,6 +181,8 @@ Status Log::begin_segment(const SegmentStorage& storage, TimeMs now) {
     }
     bytes_written_ += pages.size();
   }
+  if (active_ != nullptr) last_fill_ms_ = std::max<int64_t>(1, now - active_since_);
+  active_since_ = now;
   active_ = segments_.add(std::move(segment));
   written_ = active_->end;
   batch_.begin_batch(active_->generation, active_->start, written_);
@@ -267,7 +273,7 @@ void Log::start_jobs(TimeMs now) {
   if (sync_wanted(now_)) submit_sync();
   if (spare_wanted() && pool_->may_prepare(now_)) {
     prepare_token_ = next_token(JobType::prepare);
-    pool_->prepare(prepare_token_);
+    pool_->prepare(prepare_token_, !filling_fast());
   } else if (over_bound(total_segments())) {
     pool_->remove_surplus(next_token(JobType::remove));
   }
@@ -280,6 +286,13 @@ TimeMs Log::watermark_due() const {
       (last_mark_had_records_ && last_mark_durable_ < durable_) || pool_->wants_mark(durable_);
   if (!news || sync_in_flight() || durable_ != written_ || !mark_fits()) return kNever;
   return idle_since_ + kIdleMs;
+}
+
+bool Log::filling_fast() const {
+  const auto bytes = [](uint64_t since, uint64_t to) { return to > since ? to - since : 0; };
+  const auto elapsed = static_cast<uint64_t>(std::max<int64_t>(1, now_ - active_since_));
+  return bytes(active_->data_begin(), written_) / elapsed > kWriteAheadBytesPerMs ||
+         segment_bytes_ / static_cast<uint64_t>(last_fill_ms_) > kWriteAheadBytesPerMs;
 }
 
 bool Log::over_bound(uint64_t segments) const {

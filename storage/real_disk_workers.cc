@@ -3,11 +3,18 @@
 #include <algorithm>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/resource.h>
+#include <unistd.h>
 #include <utility>
 
 #include "storage/disk_jobs.h"
 
 namespace millrace::storage {
+namespace {
+
+constexpr int kSlowWorkerNice = 10;
+
+}  // namespace
 
 RealDiskWorkers::RealDiskWorkers(Disk& disk, Hooks hooks) : disk_(disk), hooks_(std::move(hooks)) {
   // A signal meant for the program must find one of the program's own threads.
@@ -16,7 +23,11 @@ RealDiskWorkers::RealDiskWorkers(Disk& disk, Hooks hooks) : disk_(disk), hooks_(
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
   sync_worker_.thread = std::thread([this] { serve(sync_worker_); });
-  slow_worker_.thread = std::thread([this] { serve(slow_worker_); });
+  slow_worker_.thread = std::thread([this] {
+    // What it does can wait; the shard that may share its core can not. Refused is no harm.
+    (void)::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), kSlowWorkerNice);
+    serve(slow_worker_);
+  });
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
   pthread_setname_np(sync_worker_.thread.native_handle(), "disk-sync");
   pthread_setname_np(slow_worker_.thread.native_handle(), "disk-slow");

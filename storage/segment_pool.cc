@@ -108,7 +108,7 @@ bool SegmentPool::wants_spare() const {
   return spares_.size() + released_.size() < reserve_ + 1;
 }
 
-void SegmentPool::prepare(uint64_t token) {
+void SegmentPool::prepare(uint64_t token, bool write_ahead) {
   MR_ASSERT(!preparing_);
   preparing_ = true;
   preparing_number_ = next_number_++;
@@ -117,6 +117,7 @@ void SegmentPool::prepare(uint64_t token) {
   job.token = token;
   job.bytes = bytes_;
   job.path = path(preparing_number_);
+  job.reserve_only = !write_ahead;
   disk_.submit(std::move(job));
 }
 

@@ -3,8 +3,9 @@
 //
 // `reserve` spares are kept for appends that free space (acks on a full disk); ordinary appends
 // leave them alone. One more is kept ready for the next rotation. Files are made by an
-// asynchronous job; if it is not done in time, or no thread does it (at start), one is made on the
-// spot, without writing it once ahead. After a failure the next try comes 100 ms later.
+// asynchronous job, which also writes them once ahead unless that would be in the way; if it is not
+// done in time, or no thread does it (at start), one is made on the spot, not written ahead. After
+// a failure the next try comes 100 ms later.
 //
 // A freed file becomes a spare once a commit mark is durable that (1) names a head behind it and
 // (2) knows all of it to be durable. Without (1) a recovery would need the segment, without (2) it
@@ -51,9 +52,10 @@ class SegmentPool {
   bool wants_mark(uint64_t durable) const;
 
   // Submits the preparation of a spare if one is missing and the time has come. `token` comes back.
+  // `write_ahead`: zeros are written once over it, which makes small commits cheap later.
   bool wants_spare() const;
   bool may_prepare(TimeMs now) const { return !preparing_ && now >= retry_at_; }
-  void prepare(uint64_t token);
+  void prepare(uint64_t token, bool write_ahead);
   void on_prepared(const Completion& completion, TimeMs now);
   bool preparing() const { return preparing_; }
   TimeMs retry_at() const { return retry_at_; }

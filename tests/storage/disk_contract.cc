@@ -235,18 +235,22 @@ TEST_P(DiskContract, TheLockIsExclusiveAndEndsWithTheDisk) {
 TEST_P(DiskContract, APreparedSegmentIsOpenZeroedAndOfFullLength) {
   ASSERT_TRUE(disk().make_directory("shard-0"));
   constexpr uint64_t kBytes = kPrepareStepBytes * 2 + 12'345;  // not a multiple of any step
-  const Completion done = run({.kind = JobKind::prepare_segment,
-                               .token = 7,
-                               .bytes = kBytes,
-                               .path = "shard-0/seg",
-                               .content = {}});
-  EXPECT_EQ(done.kind, JobKind::prepare_segment);
-  EXPECT_EQ(done.token, 7u);
-  ASSERT_EQ(done.error, Errc::ok);
-  EXPECT_EQ(disk().size(done.file).value(), kBytes);
-  EXPECT_EQ(content_of(done.file).find_first_not_of('\0'), std::string::npos);
-  EXPECT_TRUE(write_text(done.file, 4096, "appended"));
-  EXPECT_EQ(names_in("shard-0"), std::vector<std::string>{"seg"});
+  for (const bool reserve_only : {false, true}) {
+    const std::string name = reserve_only ? "reserved" : "written";
+    const Completion done = run({.kind = JobKind::prepare_segment,
+                                 .token = 7,
+                                 .bytes = kBytes,
+                                 .path = "shard-0/" + name,
+                                 .content = {},
+                                 .reserve_only = reserve_only});
+    EXPECT_EQ(done.kind, JobKind::prepare_segment);
+    EXPECT_EQ(done.token, 7u);
+    ASSERT_EQ(done.error, Errc::ok);
+    EXPECT_EQ(disk().size(done.file).value(), kBytes);
+    EXPECT_EQ(content_of(done.file).find_first_not_of('\0'), std::string::npos);
+    EXPECT_TRUE(write_text(done.file, 4096, "appended"));
+  }
+  EXPECT_EQ(names_in("shard-0"), (std::vector<std::string>{"reserved", "written"}));
 }
 
 TEST_P(DiskContract, APreparationThatDoesNotFitLeavesNothingBehind) {
