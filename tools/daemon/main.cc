@@ -98,6 +98,7 @@ int serve(const Settings& settings) {
   options.listen = settings.listen;
   options.insecure_listen = settings.insecure;
   options.durability = settings.broker.durability;
+  options.spin_us = settings.spin_us;
   Result<std::unique_ptr<net::Server>> server = net::Server::start(**broker, options, &message);
   if (!server) return complain(message, exit_code_of_start(server.error()));
 

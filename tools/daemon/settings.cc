@@ -84,6 +84,13 @@ bool read_max_disk(const std::string& text, Settings& settings) {
   return text == "auto" || (bytes && *bytes > 0);
 }
 
+bool read_spin(const std::string& text, Settings& settings) {
+  constexpr uint64_t kSpinUsMax = 10'000;
+  const uint64_t us = parse_whole(text).value_or(kSpinUsMax + 1);
+  settings.spin_us = static_cast<uint32_t>(std::min(us, kSpinUsMax));
+  return us <= kSpinUsMax;
+}
+
 bool read_log(const std::string& text, Settings& settings) {
   settings.log_format = text == "json" ? base::LogFormat::json : base::LogFormat::text;
   return text == "json" || text == "text";
@@ -116,6 +123,11 @@ constexpr Row kRows[] = {
      read_segment_size},
     {"max-disk", "BYTES", "auto", "a size such as 20GiB, or auto",
      "sends are refused past it, acks are not; auto: 90 % of what is free at start", read_max_disk},
+    {"spin", "US", "0", "0 to 10000 (microseconds)",
+     "an idle shard looks for work so many microseconds before it sleeps: shorter latency, paid "
+     "with "
+     "CPU time",
+     read_spin},
     {"insecure", "", "false", "true or false",
      "listen on an address that is not loopback, though there is no authentication",
      [](const std::string& text, Settings& s) { return read_switch(text, s.insecure); }},

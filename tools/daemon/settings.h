@@ -18,6 +18,7 @@ struct Settings {
   BrokerOptions broker;
   std::string listen;
   bool insecure = false;
+  uint32_t spin_us = 0;
   base::LogFormat log_format = base::LogFormat::text;
   base::LogLevel log_level = base::LogLevel::info;
   bool check_config = false;
