@@ -240,17 +240,10 @@ void Log::submit_sync() {
 }
 
 void Log::on_sync(const Completion& completion, TimeMs now) {
-  if (completion.error != Errc::ok && !fenced_ && base::planted(base::Bug::sync_retried)) {
-    Job job{};
-    job.kind = JobKind::sync;
-    job.token = sync_token_;
-    job.file = sync_file_;
-    disk_.submit(std::move(job));
-    return;
-  }
   sync_token_ = 0;
   if (fenced_) return;
-  if (completion.error != Errc::ok) {
+  if (completion.error != Errc::ok &&
+      !(base::planted(base::Bug::sync_retried) && disk_.sync(sync_file_))) {
     (void)fence();
     return;
   }

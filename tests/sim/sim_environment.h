@@ -7,7 +7,9 @@
 #include <algorithm>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/prng.h"
@@ -27,6 +29,10 @@ class SimEnvironment final : public Environment {
                                                    std::function<void()> wake) override {
     auto disk = std::make_unique<SimDisk>(image_, std::move(wake));
     disks_.push_back(disk.get());
+    if (next_fault_ && disks_.size() > next_fault_->first) {
+      disk->inject(next_fault_->second);
+      next_fault_.reset();
+    }
     return std::unique_ptr<storage::Disk>(std::move(disk));
   }
 
@@ -34,15 +40,21 @@ class SimEnvironment final : public Environment {
     boot_ns_ += ms * 1'000'000;
     wall_ms_ += ms;
   }
+  // The `later`th disk made from a clean start, counted from 0, gets this fault.
+  void fail_in_next_disk(const DiskFault& fault, uint32_t later) { next_fault_ = {later, fault}; }
   void jump_wall(int64_t ms) { wall_ms_ += ms; }
   // The broker, and with it every disk, is about to be destroyed.
-  void forget_disks() { disks_.clear(); }
+  void forget_disks() {
+    disks_.clear();
+    next_fault_.reset();
+  }
   const std::vector<SimDisk*>& disks() const { return disks_; }
 
  private:
   SimDiskImage& image_;
   base::Prng prng_;
   std::vector<SimDisk*> disks_;
+  std::optional<std::pair<size_t, DiskFault>> next_fault_;
   int64_t boot_ns_ = 1'000'000'000;
   int64_t wall_ms_ = 1'700'000'000'000;
 };

@@ -50,7 +50,8 @@ class Run {
         environment_(image_, options.seed ^ 0xE57),
         durability_(prng_.chance(3, 4) ? Durability::commit : Durability::none),
         shards_(static_cast<uint16_t>(prng_.between(1, 3))),
-        reference_(durability_ == Durability::commit, shards_ == 1) {
+        reference_(durability_ == Durability::commit, shards_ == 1),
+        steps_per_sync_failure_(prng_.chance(1, 4) ? 150 : 1500) {
     shape();
   }
 
@@ -62,6 +63,7 @@ class Run {
   void turn();
   void refresh_clocks();
   void drive(uint32_t turns);
+  DiskFault sync_failure();
   void fail_a_sync();
   void end_faults();
   void crash();
@@ -94,6 +96,7 @@ class Run {
   std::vector<std::unique_ptr<SimClient>> clients_;
   std::unique_ptr<Broker> broker_;
   SimulationOutcome outcome_;
+  uint32_t steps_per_sync_failure_;
   bool disk_failed_ = false;  // in the life that is ending
 };
 
@@ -122,6 +125,10 @@ bool Run::open() {
     return false;
   }
   broker_ = std::move(*broker);
+  // Nothing here harms bytes at rest: what was durable and is bad was never durable.
+  for (const std::string& line : broker_->recovery_report())
+    if (line.find("DAMAGE") != std::string::npos)
+      world_.violation(fmt::format("C1: what a sync had covered is damaged: {}", line));
   for (uint16_t i = 0; i < broker_->shard_count(); ++i)
     broker_->shard(ShardId{i}).set_waker([] {});
   drive(1);
@@ -212,14 +219,17 @@ void Run::kill_or_power(bool power) {
                      durability_ == Durability::commit);
 }
 
-// One of the next syncs of one disk fails, once: what it should have made durable is not, and the
-// kernel calls it clean (Rebello et al., ATC'20).
+// One of the next syncs fails, once: what it should have made durable is not, and the kernel calls
+// it clean (Rebello et al., ATC'20).
+DiskFault Run::sync_failure() {
+  return {.call = DiskCall::sync,
+          .nth = prng_.between(1, 3),
+          .sync_failure = prng_.chance(1, 2) ? SyncFailure::keeps_content : SyncFailure::reverts};
+}
+
 void Run::fail_a_sync() {
   const std::vector<SimDisk*>& disks = environment_.disks();
-  disks[prng_.below(disks.size())]->inject(
-      {.call = DiskCall::sync,
-       .nth = prng_.between(1, 3),
-       .sync_failure = prng_.chance(1, 2) ? SyncFailure::keeps_content : SyncFailure::reverts});
+  disks[prng_.below(disks.size())]->inject(sync_failure());
   say("one of the next syncs fails");
 }
 
@@ -257,7 +267,11 @@ void Run::crash() {
   // One crash in four hits the recovery of the one before.
   for (int again = 0; again < 3 && prng_.chance(1, 4); ++again) {
     say("crash in recovery");
-    image_.halt_after(prng_.below(60));
+    disk_failed_ = prng_.chance(1, 3);
+    if (disk_failed_)
+      environment_.fail_in_next_disk(sync_failure(), static_cast<uint32_t>(prng_.below(3)));
+    else
+      image_.halt_after(prng_.below(60));
     std::string message;
     if (auto broker = Broker::open(broker_options_, environment_, &message)) {
       broker_ = std::move(*broker);
@@ -326,7 +340,7 @@ SimulationOutcome Run::go() {
       ++outcome_.requests;
       while (prng_.chance(1, 2) && !broken())
         turn();
-      if (prng_.chance(1, 1500) && !broken()) fail_a_sync();
+      if (prng_.chance(1, steps_per_sync_failure_) && !broken()) fail_a_sync();
       // A fenced shard acknowledges nothing any more; the process ends, and often the power too.
       if (world_.fenced && !broken())
         crash();
