@@ -30,7 +30,7 @@ void Receives::receive(const ReceiveRequest& request, ReplyTo to) {
   if (parts_.state.log().fenced()) return to.sink->on_receive(to.token, {Errc::shard_fenced, {}});
 
   WaiterLine* line = waiters_.find_line(request.queue);
-  if (line == nullptr || line->first == UINT32_MAX) {
+  if (line == nullptr || waiters_.first(*line) == kNoWaiter) {
     // Nobody was here before: no need to stand in line.
     auto& deliveries = parts_.commits.deliveries();
     const auto first = static_cast<uint32_t>(deliveries.size());
@@ -84,6 +84,7 @@ Status Receives::add_credit(ReplyTo to, uint64_t messages) {
   Waiter* waiter = waiters_.find(waiters_.find(to));
   if (waiter == nullptr || !waiter->standing) return fail(Errc::subscription_not_found);
   waiter->credit += std::min(messages, UINT64_MAX - waiter->credit);
+  if (waiter->resting) waiters_.move_to_back(waiter->id);
   mark_dirty(waiter->queue, *waiters_.find_line(waiter->queue));
   return {};
 }
@@ -122,7 +123,7 @@ void Receives::mark_dirty(QueueId queue, WaiterLine& line) {
 
 void Receives::something_ready(Partition& partition) {
   WaiterLine* line = waiters_.find_line(partition.queue());
-  if (line != nullptr && line->first != UINT32_MAX) mark_dirty(partition.queue(), *line);
+  if (line != nullptr && waiters_.first(*line) != kNoWaiter) mark_dirty(partition.queue(), *line);
   if (partition.interested_shards != 0 && (ready_.empty() || ready_.back() != partition.queue()))
     ready_.push_back(partition.queue());
 }
@@ -135,8 +136,8 @@ void Receives::queue_created(Partition& partition) {
 void Receives::queue_deleted(QueueId queue) {
   WaiterLine* line = waiters_.find_line(queue);
   if (line == nullptr) return;
-  while (line->first != UINT32_MAX)
-    end(waiters_.first(*line), Errc::queue_not_found);
+  while (waiters_.any(*line) != kNoWaiter)
+    end(waiters_.any(*line), Errc::queue_not_found);
   for (const uint8_t asks : line->asks)
     asks_under_way_ -= asks;
   waiters_.remove_line(queue);
@@ -176,6 +177,7 @@ bool Receives::serve() {
   // A fenced shard has no waiters any more; what others tell it changes nothing.
   const bool fenced = parts_.state.log().fenced();
   bool appended = false;
+  serve_starved();
   serving_.clear();
   serving_.swap(dirty_);
   size_t served = 0;
@@ -197,11 +199,12 @@ bool Receives::serve_line(QueueId queue) {
   auto& deliveries = parts_.commits.deliveries();
   uint32_t served = 0;
   bool empty_here = false;
+  Errc failed = Errc::ok;
   WaiterId next = kNoWaiter;
   for (WaiterId id = waiters_.first(*line); id != kNoWaiter; id = next) {
     next = waiters_.next(id);
     Waiter& waiter = *waiters_.find(id);
-    if (waiter.standing ? waiter.credit == 0 : waiter.asked > 0) continue;
+    if (!waiter.standing && waiter.asked > 0) continue;
     if (!empty_here) {
       if (served == kServedPerLineMax || served_bytes_ >= kServedBytesPerTickMax) {
         mark_dirty(queue, *line);
@@ -214,11 +217,9 @@ bool Receives::serve_line(QueueId queue) {
       const auto leased = parts_.state.lease(*partition, messages_max, waiter.plan.bytes_max,
                                              waiter.plan.visibility_ms, parts_.now, &deliveries);
       if (!leased) {
-        // A receive is told; a subscription waits for better times.
-        if (!waiter.standing) end(id, leased.error());
-        continue;
-      }
-      if (*leased) {
+        failed = leased.error();
+        starve(queue);
+      } else if (*leased) {
         ++served;
         const auto count = static_cast<uint32_t>(deliveries.size()) - first;
         served_bytes_ += delivered_bytes(std::span(deliveries).subspan(first));
@@ -230,7 +231,8 @@ bool Receives::serve_line(QueueId queue) {
         if (waiter.standing) {
           waiter.credit -= count;
           waiters_.move_to_back(id);
-          if (next == kNoWaiter) next = id;  // alone: on with it while there is something
+          // Alone: on with it while there is something.
+          if (next == kNoWaiter && !waiter.resting) next = id;
         } else {
           waiters_.remove(id);
         }
@@ -240,8 +242,9 @@ bool Receives::serve_line(QueueId queue) {
     }
     if (waiter.asked > 0) continue;
     if (!ask_another(*line, waiter)) break;  // nothing to be had: neither for those behind
+    if (waiter.standing && waiter.credit == 0) waiters_.move_to_back(id);
   }
-  if (line->maybe == 0) answer_due(queue, *line);
+  if (line->maybe == 0) answer_due(queue, *line, failed);
   return served > 0;
 }
 
@@ -270,15 +273,27 @@ bool Receives::ask_another(WaiterLine& line, Waiter& waiter) {
   return false;
 }
 
-void Receives::answer_due(QueueId queue, WaiterLine& line) {
+void Receives::starve(QueueId queue) {
+  if (std::find(starved_.begin(), starved_.end(), queue) == starved_.end())
+    starved_.push_back(queue);
+}
+
+void Receives::serve_starved() {
+  if (starved_.empty() || !parts_.state.can_lease()) return;
+  for (const QueueId queue : starved_)
+    if (Partition* partition = parts_.state.find(queue)) something_ready(*partition);
+  starved_.clear();
+}
+
+void Receives::answer_due(QueueId queue, WaiterLine& line, Errc error) {
   for (size_t i = 0; i < line.due.size();) {
     const WaiterId id = line.due[i];
     if (waiters_.find(id)->asked > 0) {
       ++i;
       continue;
     }
-    ++parts_.state.find(queue)->tally.empty_receives;
-    end(id, Errc::ok);  // takes it out of line.due
+    if (error == Errc::ok) ++parts_.state.find(queue)->tally.empty_receives;
+    end(id, error);  // takes it out of line.due
   }
 }
 
@@ -308,6 +323,7 @@ void Receives::on_receive(Mail& mail) {
                                                              .mail = std::move(answer)});
   }
   answer->error = leased.error();
+  if (!leased) starve(mail.queue);
   partition->interested_shards |= uint64_t{1} << raw(mail.from);
   parts_.mailbox.post(mail.from, std::move(answer));
 }
@@ -326,7 +342,10 @@ void Receives::on_answer(Mail& mail) {
   const auto count = static_cast<uint32_t>(mail.deliveries.size());
   if (waiter->standing) waiter->credit += waiter->asked - count;
   waiter->asked = 0;
-  if (count == 0) return;
+  if (count == 0) {
+    if (waiter->resting) waiters_.move_to_back(id);
+    return;
+  }
   const ReplyTo to = waiter->to;
   if (waiter->standing)
     waiters_.move_to_back(id);

@@ -9,6 +9,9 @@
 //
 // A lease that comes back for a waiter that is gone is given back at once.
 //
+// When no lease can be given at all (a full disk, no timer left), a receive that is due is told so;
+// whoever can wait goes on waiting, and the queue is served again once leases can be given.
+//
 // Threads: shard-local.  Memory: Waiters'.
 #pragma once
 
@@ -63,7 +66,9 @@ class Receives {
   void mark_dirty(QueueId queue, WaiterLine& line);
   bool serve_line(QueueId queue);
   bool ask_another(WaiterLine& line, Waiter& waiter);
-  void answer_due(QueueId queue, WaiterLine& line);
+  void answer_due(QueueId queue, WaiterLine& line, Errc error);
+  void starve(QueueId queue);
+  void serve_starved();
   struct Ended {
     ReplyTo to;
     Errc error;
@@ -76,6 +81,7 @@ class Receives {
   std::vector<QueueId> dirty_;    // lines to serve
   std::vector<QueueId> serving_;  // reused
   std::vector<QueueId> ready_;    // partitions to tell others about
+  std::vector<QueueId> starved_;  // partitions that could give no lease, each once
   std::vector<Ended> ended_;
   std::vector<Ended> answering_;  // reused
   size_t asks_under_way_ = 0;

@@ -229,7 +229,9 @@ Result<ShardState::Enqueued> ShardState::enqueue(Partition& partition, Bytes run
 Result<std::optional<Position>> ShardState::lease(Partition& partition, uint32_t messages_max,
                                                   uint32_t bytes_max, uint32_t visibility_ms,
                                                   TimeMs now, std::vector<Delivery>* deliveries) {
-  if (timers_.size() + messages_max > kTimersPerShardMax) return fail(Errc::over_limit);
+  if (timers_.size() >= kTimersPerShardMax) return fail(Errc::over_limit);
+  messages_max =
+      static_cast<uint32_t>(std::min<uint64_t>(messages_max, kTimersPerShardMax - timers_.size()));
   runs_.clear();
   const uint32_t chosen = partition.choose(log_, messages_max, bytes_max, &runs_);
   if (chosen == 0) return std::optional<Position>{};

@@ -19,6 +19,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "engine/limits.h"
 #include "engine/partition.h"
 #include "engine/receipt.h"
 #include "engine/ring_queue.h"
@@ -68,6 +69,8 @@ class ShardState final : public storage::ReplaySink {
   Result<std::optional<Position>> lease(Partition& partition, uint32_t messages_max,
                                         uint32_t bytes_max, uint32_t visibility_ms, TimeMs now,
                                         std::vector<Delivery>* deliveries);
+  // False while lease() would fail for want of space or timers.
+  bool can_lease() const { return timers_.size() < kTimersPerShardMax && !log_.disk_full(); }
   // The receipts are of this shard and sealed by us. `results` gets one Errc each. Returns the
   // position the answer waits for. Errors: shard_fenced, disk_full (nothing of it can be relied
   // on).

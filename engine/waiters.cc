@@ -1,7 +1,5 @@
 #include "engine/waiters.h"
 
-#include <algorithm>
-
 #include "base/assert.h"
 
 namespace millrace::engine {
@@ -46,7 +44,9 @@ void Waiters::remove(WaiterId id) {
   if (waiter->timer != kNoTimer) timers_.stop(waiter->timer);
   if (waiter->due) {
     auto& due = find_line(waiter->queue)->due;
-    due.erase(std::remove(due.begin(), due.end(), id), due.end());
+    slab_[index_of(due.back())].due_place = waiter->due_place;
+    due[waiter->due_place] = due.back();
+    due.pop_back();
   }
   unlink_line(*waiter);
   if (waiter->sink_next != UINT32_MAX)
@@ -93,24 +93,29 @@ WaiterId Waiters::first_of(const ReplySink* sink) {
 }
 
 void Waiters::mark_due(Waiter& waiter) {
+  auto& due = find_line(waiter.queue)->due;
   waiter.due = true;
-  find_line(waiter.queue)->due.push_back(waiter.id);
+  waiter.due_place = static_cast<uint32_t>(due.size());
+  due.push_back(waiter.id);
 }
 
 void Waiters::link_line(Waiter& waiter) {
   WaiterLine& line = *find_line(waiter.queue);
+  waiter.resting = waiter.standing && waiter.credit == 0;
+  WaiterLine::Ends& ends = waiter.resting ? line.resting : line.standing;
   const uint32_t index = index_of(waiter.id);
-  waiter.line_previous = line.last;
+  waiter.line_previous = ends.last;
   waiter.line_next = UINT32_MAX;
-  (line.last == UINT32_MAX ? line.first : slab_[line.last].line_next) = index;
-  line.last = index;
+  (ends.last == UINT32_MAX ? ends.first : slab_[ends.last].line_next) = index;
+  ends.last = index;
 }
 
 void Waiters::unlink_line(Waiter& waiter) {
   WaiterLine& line = *find_line(waiter.queue);
-  (waiter.line_previous == UINT32_MAX ? line.first : slab_[waiter.line_previous].line_next) =
+  WaiterLine::Ends& ends = waiter.resting ? line.resting : line.standing;
+  (waiter.line_previous == UINT32_MAX ? ends.first : slab_[waiter.line_previous].line_next) =
       waiter.line_next;
-  (waiter.line_next == UINT32_MAX ? line.last : slab_[waiter.line_next].line_previous) =
+  (waiter.line_next == UINT32_MAX ? ends.last : slab_[waiter.line_next].line_previous) =
       waiter.line_previous;
 }
 

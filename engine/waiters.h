@@ -2,7 +2,9 @@
 // each queue.
 //
 // A line is served from its front; a subscription that got something goes to its back, so waiting
-// receives and subscriptions take turns. A receive's wait ends by a timer; it is due then, and is
+// receives and subscriptions take turns. A subscription without credit rests beside the line, so
+// that who serves it passes only those who can take something: a message for one of 10,000 waiters
+// costs the same as for one of two. A receive's wait ends by a timer; it is due then, and is
 // answered empty as soon as no shard can have anything for it.
 //
 // Threads: shard-local.  Memory: 128 bytes a waiter (at most kWaitersPerShardMax), 120 a line; both
@@ -30,10 +32,12 @@ struct Waiter {
   ReplyTo to;
   QueueId queue{};
   ReceivePlan plan;
-  uint64_t credit = 0;    // subscription: messages it may still get, without those asked for
-  uint32_t asked = 0;     // messages asked of another shard; 0: no ask is under way
-  bool standing = false;  // a subscription
-  bool due = false;       // its wait is over
+  uint64_t credit = 0;     // subscription: messages it may still get, without those asked for
+  uint32_t asked = 0;      // messages asked of another shard; 0: no ask is under way
+  bool standing = false;   // a subscription
+  bool due = false;        // its wait is over
+  bool resting = false;    // beside the line
+  uint32_t due_place = 0;  // in WaiterLine::due
   TimerId timer = kNoTimer;
   uint32_t line_previous = UINT32_MAX, line_next = UINT32_MAX;
   uint32_t sink_previous = UINT32_MAX, sink_next = UINT32_MAX;
@@ -41,10 +45,14 @@ struct Waiter {
 
 // One queue's waiters and what is known of the queue at the other shards.
 struct WaiterLine {
-  uint32_t first = UINT32_MAX, last = UINT32_MAX;
+  struct Ends {
+    uint32_t first = UINT32_MAX, last = UINT32_MAX;
+  };
+  Ends standing;              // in line
+  Ends resting;               // subscriptions without credit
   bool dirty = false;         // to be served this turn
   uint64_t maybe = 0;         // bit s: shard s may have something ready (never heard: set)
-  std::vector<WaiterId> due;  // waits that are over
+  std::vector<WaiterId> due;  // waits that are over, in no order
   std::array<uint8_t, kShardsMax> asks{};  // receives under way at each shard
 };
 
@@ -56,10 +64,15 @@ class Waiters {
   Result<WaiterId> add(const Waiter& waiter, TimeMs due_at);
   Waiter* find(WaiterId id);
   void remove(WaiterId id);
+  // To the end of the line, or beside it if it is a subscription without credit.
   void move_to_back(WaiterId id);
   // In line order; kNoWaiter at the end.
-  WaiterId first(const WaiterLine& line) const { return id_at(line.first); }
+  WaiterId first(const WaiterLine& line) const { return id_at(line.standing.first); }
   WaiterId next(WaiterId id) { return id_at(find(id)->line_next); }
+  // One of a line, resting or not; kNoWaiter if it has none at all.
+  WaiterId any(const WaiterLine& line) const {
+    return id_at(line.standing.first != UINT32_MAX ? line.standing.first : line.resting.first);
+  }
 
   // Null if the queue never had a waiter here.
   WaiterLine* find_line(QueueId queue);
