@@ -16,8 +16,9 @@ bool Cleaner::step() {
     const auto record = unfinished_ ? unfinished_ : log.next_head_record();
     unfinished_.reset();
     if (!record) {
-      walked_ = state_.tell_slot_ends(log.segment_of(log.head())).has_value();
-      return walked_;
+      const auto told_all = state_.tell_slot_ends(log.segment_of(log.head()));
+      walked_ = told_all && *told_all;
+      return told_all.has_value();
     }
     // Records without messages cost only the walk.
     const auto kind = static_cast<RecordKind>(record->kind);

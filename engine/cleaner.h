@@ -3,7 +3,8 @@
 // step() walks the head segment's records a bounded stretch a turn. A message of an enqueue or
 // carry record is carried (appended again) if it is alive and still lies exactly there; everything
 // else in the segment is dead or about messages in it. Partitions whose slot end only this segment
-// tells have it told again, so slots are never given out twice. free_head() runs at the end of a
+// tells have it told again, so slots are never given out twice; that record counts as alive, so a
+// log that holds little else is not cleaned round and round. free_head() runs at the end of a
 // turn, after the answers: until then views into the segment must live.
 //
 // Threads: shard-local.  Memory: none.

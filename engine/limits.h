@@ -29,6 +29,8 @@ inline constexpr uint32_t kServedPerLineMax =
 inline constexpr uint64_t kServedBytesPerTickMax = 8u << 20;
 inline constexpr uint32_t kCarriedBytesPerTickMax = 256u << 10;
 inline constexpr uint32_t kCleanedRecordsPerTickMax = 64;
+// Of one slot_end record, and so of one tick of cleaning: 16 KiB.
+inline constexpr size_t kSlotEndsPerRecordMax = 1'024;
 inline constexpr uint32_t kMailPerTickMax = 4'096;
 
 inline constexpr size_t kMailboxMails = 256;  // between two shards, each way; more waits outside

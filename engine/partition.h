@@ -115,7 +115,9 @@ class Partition {
   // For the shard's own books.
   uint32_t durable_waits = 0;      // entries of the visibility queue that wait for a sync
   uint64_t interested_shards = 0;  // bit s: shard s wants to hear when something is ready here
-  Position slot_end_told{};        // the newest record from which replay learns slot_end()
+  // The newest record from which replay learns slot_end(); sizeof(SlotEnd) of it count as alive. 0:
+  // none.
+  Position slot_end_told{};
 
  private:
   void place(Slot slot, Position position);

@@ -10,8 +10,9 @@
 //   visibility extend     ExtendHead + ExtendMark...  new deadline at + visibility; visibility 0:
 //   ready ack        AckHead + SlotRun...        gone carry      CarryHead + one message     same
 //   message, new position (cleaning) purge      SlotEnd                     all slots below
-//   slot_end are gone slot_end   SlotEnd                     slots below slot_end were given out
-//   once (cleaning)
+//   slot_end are gone slot_end   SlotEnd...                  slots below slot_end were given out
+//   once, or are passed
+//                                          over (cleaning, starts)
 //
 // The catalog's log:
 //   queue_put     QueueDefinition + name   a queue exists with exactly these attributes

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "base/assert.h"
 #include "base/hash.h"
@@ -81,6 +82,8 @@ void ShardState::drop_queue(QueueId queue) {
   Partition* partition = find(queue);
   if (partition == nullptr) return;
   partition->release(context());
+  if (partition->slot_end_told != Position{})
+    log_.remove_live(partition->slot_end_told, sizeof(SlotEnd));
   last_found_ = nullptr;
   partitions_.erase(queue);
 }
@@ -92,6 +95,16 @@ void ShardState::on_record(const storage::Record& record) {
   const Bytes body = record.body;
   const auto kind = static_cast<RecordKind>(record.kind);
   if (body.size() < sizeof(AckHead)) return;
+  if (kind == RecordKind::slot_end) {
+    for (size_t at = 0; body.size() - at >= sizeof(SlotEnd); at += sizeof(SlotEnd)) {
+      const auto end = read_at<SlotEnd>(body, at);
+      Partition* partition = find(QueueId{end.queue_id});
+      if (partition == nullptr) continue;
+      partition->apply_slot_end(Slot{end.slot_end});
+      told(*partition, record.position);
+    }
+    return;
+  }
   Partition* partition = find(QueueId{read_at<uint32_t>(body)});  // all bodies begin with it
   if (partition == nullptr) return;
   switch (kind) {
@@ -99,7 +112,7 @@ void ShardState::on_record(const storage::Record& record) {
       if (const auto head = read_head<EnqueueHead>(body)) {
         partition->apply_enqueue(context(), *head, body.subspan(sizeof *head),
                                  body_position(record.position) + sizeof *head);
-        partition->slot_end_told = record.position;
+        told(*partition, record.position);
       }
       break;
     case RecordKind::lease:
@@ -126,15 +139,10 @@ void ShardState::on_record(const storage::Record& record) {
     case RecordKind::purge:
       if (const auto head = read_head<SlotEnd>(body)) {
         partition->apply_purge(context(), Slot{head->slot_end});
-        partition->slot_end_told = record.position;
+        told(*partition, record.position);
       }
       break;
-    case RecordKind::slot_end:
-      if (const auto head = read_head<SlotEnd>(body)) {
-        partition->apply_slot_end(Slot{head->slot_end});
-        partition->slot_end_told = record.position;
-      }
-      break;
+    case RecordKind::slot_end:  // above: it is about many partitions
     case RecordKind::queue_put:
     case RecordKind::queue_delete:
     case RecordKind::meta:
@@ -152,15 +160,56 @@ void ShardState::finish_recovery() {
 
 Result<Position> ShardState::skip_lost_slots() {
   if (base::planted(base::Bug::sequence_reused)) return last_end_;
-  for (auto& [id, partition] : partitions_) {
-    const SlotEnd body{raw(id), 0, raw(partition->slot_end()) + kSlotsSkippedAfterLoss};
-    const auto position = append(RecordKind::slot_end, bytes_of(body), {});
-    if (!position) return fail(position.error());
-    partition->apply_slot_end(Slot{body.slot_end});
-    partition->set_visible_end(partition->slot_end());
-    partition->slot_end_told = *position;
+  auto next = partitions_.begin();
+  while (next != partitions_.end()) {
+    telling_.clear();
+    for (; next != partitions_.end() && telling_.size() < kSlotEndsPerRecordMax; ++next) {
+      Partition& partition = *next->second;
+      partition.apply_slot_end(partition.slot_end() + kSlotsSkippedAfterLoss);
+      partition.set_visible_end(partition.slot_end());
+      telling_.push_back(&partition);
+    }
+    if (const Status status = tell(telling_); !status) return fail(status.error());
   }
   return last_end_;
+}
+
+// --- slot ends ---
+
+void ShardState::told(Partition& partition, Position position) {
+  const Position before = std::exchange(partition.slot_end_told, position);
+  if (before != Position{}) {
+    if (log_.segment_of(before) == log_.segment_of(position)) return;
+    log_.remove_live(before, sizeof(SlotEnd));
+  }
+  log_.add_live(position, sizeof(SlotEnd));
+}
+
+Status ShardState::tell(std::span<Partition* const> partitions) {
+  slot_ends_.clear();
+  for (const Partition* partition : partitions)
+    slot_ends_.push_back({raw(partition->queue()), 0, raw(partition->slot_end())});
+  const Bytes items = bytes_of(std::span<const SlotEnd>(slot_ends_));
+  const auto position = append(RecordKind::slot_end, items, {});
+  if (!position) return fail(position.error());
+  for (Partition* partition : partitions)
+    told(*partition, *position);
+  return {};
+}
+
+Result<bool> ShardState::tell_slot_ends(uint64_t cleaned_segment) {
+  telling_.clear();
+  bool all = true;
+  for (auto& [id, partition] : partitions_) {
+    if (partition->slot_end_told == Position{} && raw(partition->slot_end()) == 0) continue;
+    if (log_.segment_of(partition->slot_end_told) > cleaned_segment) continue;
+    all = telling_.size() < kSlotEndsPerRecordMax;
+    if (!all) break;
+    telling_.push_back(partition.get());
+  }
+  if (telling_.empty()) return true;
+  if (const Status status = tell(telling_); !status) return fail(status.error());
+  return all;
 }
 
 // --- operations ---
@@ -219,7 +268,7 @@ Result<ShardState::Enqueued> ShardState::enqueue(Partition& partition, Bytes run
   partition.apply_enqueue(context(), head, {body + sizeof head, run.size()},
                           body_position(*position) + sizeof head);
   log_.seal_record();
-  partition.slot_end_told = *position;
+  told(partition, *position);
   partition.tally.sent += count;
   last_end_ = end_of(*position, body_bytes);
   become_visible(partition, last_end_, wait_durable);
@@ -284,7 +333,7 @@ Result<Position> ShardState::purge(Partition& partition) {
   const auto position = append(RecordKind::purge, bytes_of(body), {});
   if (!position) return fail(position.error());
   partition.apply_purge(context(), partition.slot_end());
-  partition.slot_end_told = *position;
+  told(partition, *position);
   return last_end_;
 }
 
@@ -307,18 +356,6 @@ Result<uint64_t> ShardState::carry(Partition& partition, Slot slot, Position fro
   if (!position) return fail(position.error());
   partition.apply_carry(context(), head, header, body_position(*position) + sizeof head);
   return sizeof head + message_stride(header);
-}
-
-Status ShardState::tell_slot_ends(uint64_t cleaned_segment) {
-  for (auto& [id, partition] : partitions_) {
-    if (raw(partition->slot_end()) == 0) continue;
-    if (log_.segment_of(partition->slot_end_told) > cleaned_segment) continue;
-    const SlotEnd body{raw(id), 0, raw(partition->slot_end())};
-    const auto position = append(RecordKind::slot_end, bytes_of(body), {});
-    if (!position) return fail(position.error());
-    partition->slot_end_told = *position;
-  }
-  return {};
 }
 
 uint64_t ShardState::index_bytes() const {

@@ -87,8 +87,9 @@ class ShardState final : public storage::ReplaySink {
   // Re-appends a live message of the segment that is being cleaned. False: it is dead or lies
   // elsewhere by now, nothing was done. Returns the bytes appended.
   Result<uint64_t> carry(Partition& partition, Slot slot, Position from);
-  // Re-appends how far slots were given out, where only the segment being cleaned tells.
-  Status tell_slot_ends(uint64_t cleaned_segment);
+  // Re-appends how far slots were given out, where only the segment being cleaned tells: one
+  // record, for many partitions. True if that was the last of them.
+  Result<bool> tell_slot_ends(uint64_t cleaned_segment);
 
   // Lets up to `max` due leases and delays end; calls ready(Partition&) for each. Returns how many.
   template <class F>
@@ -122,6 +123,10 @@ class ShardState final : public storage::ReplaySink {
   // Appends one record; returns its position.
   Result<Position> append(RecordKind kind, Bytes head, Bytes items);
   void account_checkpoint();
+  // Replay learns the partition's slot end from the record at `position`: what told it before is
+  // garbage, this is alive.
+  void told(Partition& partition, Position position);
+  Status tell(std::span<Partition* const> partitions);
   Result<Position> append_ack(Partition& partition);
   Result<Position> append_extend(Partition& partition, TimeMs now);
   void become_visible(Partition& partition, Position end, bool wait_durable);
@@ -143,6 +148,8 @@ class ShardState final : public storage::ReplaySink {
   std::vector<SlotRun> runs_;
   std::vector<uint64_t> slots_;
   std::vector<ExtendMark> marks_;
+  std::vector<Partition*> telling_;
+  std::vector<SlotEnd> slot_ends_;
 };
 
 template <class Durable>

@@ -1,0 +1,92 @@
+// A broker on simulated disks, driven by one thread, for tests that need full disks, or more turns
+// and syncs than a real disk gives in a second.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "tests/engine/engine_harness.h"
+#include "tests/sim/sim_environment.h"
+
+namespace millrace::engine {
+
+class SimEngineTest : public testing::Test {
+ protected:
+  void open() {
+    std::string message;
+    auto broker = Broker::open(options_, environment_, &message);
+    ASSERT_TRUE(broker) << message;
+    broker_ = std::move(*broker);
+    for (uint16_t i = 0; i < broker_->shard_count(); ++i)
+      shard(i).set_waker([] {});
+  }
+  void kill() {
+    image_.kill();
+    environment_.forget_disks();
+    broker_.reset();
+  }
+  void TearDown() override { kill(); }
+
+  ShardPort& shard(uint16_t i = 0) { return broker_->shard(ShardId{i}); }
+  ReplyTo reply() { return {&sink_, ++token_}; }
+  // Each a millisecond.
+  void turns(int count) {
+    for (int i = 0; i < count; ++i) {
+      for (sim::SimDisk* disk : environment_.disks())
+        for (int step = 0; step < 8; ++step)
+          (void)disk->step_jobs(prng_);
+      for (uint16_t s = 0; s < broker_->shard_count(); ++s)
+        shard(s).tick();
+      environment_.advance(1);
+    }
+  }
+  template <class Done>
+  void until(Done&& done) {
+    for (int i = 0; i < 10'000 && !done(); ++i)
+      turns(1);
+    ASSERT_TRUE(done());
+  }
+  QueueId create(std::string_view name) {
+    const ReplyTo to = reply();
+    shard().create_queue(name, {}, to);
+    until([&] { return sink_.queue_errors.contains(to.token); });
+    return sink_.queues[to.token].empty() ? QueueId{} : sink_.queues[to.token][0].id;
+  }
+  SendReply send(QueueId queue, const Batch& batch, uint16_t at = 0) {
+    const ReplyTo to = reply();
+    shard(at).send(batch.to(queue), to);
+    until([&] { return sink_.sends.contains(to.token); });
+    EXPECT_EQ(sink_.sends[to.token].error, Errc::ok);
+    return sink_.sends[to.token];
+  }
+  SendReply send(QueueId queue, std::string_view body) { return send(queue, Batch().add(body)); }
+  std::vector<Got> receive(QueueId queue) {
+    const ReplyTo to = reply();
+    shard().receive({.queue = queue, .messages_max = 10}, to);
+    until([&] { return sink_.receives.contains(to.token); });
+    return sink_.receives[to.token][0].messages;
+  }
+  void ack(const Receipt& receipt) {
+    const ReplyTo to = reply();
+    shard().ack({{&receipt, 1}}, to);
+    until([&] { return sink_.result_errors.contains(to.token); });
+    EXPECT_EQ(sink_.results[to.token].at(0), Errc::ok);
+  }
+
+  sim::SimDiskImage image_;
+  sim::SimEnvironment environment_{image_, 1};
+  base::Prng prng_{1};
+  BrokerOptions options_{.data_directory = "sim",
+                         .shards = 1,
+                         .durability = Durability::none,
+                         .segment_bytes = 64 << 10,
+                         .disk_bytes_max = 1u << 30};
+  RecordingSink sink_;
+  uint64_t token_ = 0;
+  std::unique_ptr<Broker> broker_;
+};
+
+}  // namespace millrace::engine
