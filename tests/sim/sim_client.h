@@ -5,6 +5,7 @@
 // simulator's only one.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -20,12 +21,24 @@ namespace millrace::sim {
 // that nothing stays untried.
 using Coverage = std::map<std::string, uint64_t>;
 
+// How the life of the node began in which a request was answered, and whether a sync is about to
+// fail in it: the columns of the table that crosses answers with faults.
+enum class Start : uint8_t { first, clean_stop, kill, power_failure, crash_in_recovery };
+inline constexpr size_t kConditions = 10;
+inline constexpr const char* kConditionNames[kConditions] = {
+    "new",       "new+sync", "stop",       "stop+sync", "kill",
+    "kill+sync", "power",    "power+sync", "again",     "again+sync"};
+using Crossing = std::map<std::string, std::array<uint64_t, kConditions>>;
+
 // What all clients of a run share.
 struct World {
   ReferenceQueue* reference = nullptr;
   std::vector<QueueId> queues;          // index is the reference's queue number
   std::vector<std::string> violations;  // of the first kind found; the run stops on it
   Coverage coverage;
+  Crossing crossing;
+  Start start = Start::first;
+  bool sync_fails = false;
   Key next_key = 1;
   uint64_t event = 0;  // counts requests and answers: an order finer than milliseconds
   TimeMs now{};
@@ -87,7 +100,9 @@ class SimClient final : public ReplySink {
   void purge(ShardPort& port);
   void end_subscription(ShardPort& port);
   void count(const char* op, const char* outcome) {
-    ++world_.coverage[std::string(op) + " " + outcome];
+    const std::string what = std::string(op) + " " + outcome;
+    ++world_.coverage[what];
+    ++world_.crossing[what][static_cast<size_t>(world_.start) * 2 + world_.sync_fails];
   }
 
   World& world_;

@@ -230,6 +230,7 @@ DiskFault Run::sync_failure() {
 void Run::fail_a_sync() {
   const std::vector<SimDisk*>& disks = environment_.disks();
   disks[prng_.below(disks.size())]->inject(sync_failure());
+  world_.sync_fails = true;
   say("one of the next syncs fails");
 }
 
@@ -245,7 +246,7 @@ void Run::crash() {
   const uint64_t dice = prng_.below(options_.power ? 10 : 6);
   for (auto& client : clients_)
     client->broker_gone();
-  world_.fenced = false;
+  world_.fenced = world_.sync_fails = false;
   end_faults();
   if (dice < 1 && !disk_failed_) {
     say("clean stop");
@@ -257,16 +258,19 @@ void Run::crash() {
     environment_.forget_disks();
     broker_.reset();
     ++outcome_.clean_stops;
+    world_.start = Start::clean_stop;
   } else {
     const bool power = dice >= 6;
     say(power ? "power failure" : "kill");
     kill_or_power(power);
+    world_.start = power ? Start::power_failure : Start::kill;
     environment_.forget_disks();
     broker_.reset();
   }
   // One crash in four hits the recovery of the one before.
   for (int again = 0; again < 3 && prng_.chance(1, 4); ++again) {
     say("crash in recovery");
+    world_.start = Start::crash_in_recovery;
     disk_failed_ = prng_.chance(1, 3);
     if (disk_failed_)
       environment_.fail_in_next_disk(sync_failure(), static_cast<uint32_t>(prng_.below(3)));
@@ -357,6 +361,7 @@ SimulationOutcome Run::go() {
   }
   if (broken()) outcome_.violation = world_.violations.front();
   outcome_.coverage = world_.coverage;
+  outcome_.crossing = world_.crossing;
   for (auto& client : clients_)
     outcome_.received += client->received();
   uint64_t digest = world_.event;

@@ -27,6 +27,7 @@ struct SimulationOptions {
 struct SimulationOutcome {
   std::string violation;  // empty: no promise was broken
   Coverage coverage;
+  Crossing crossing;
   uint64_t requests = 0;
   uint64_t received = 0;
   uint32_t kills = 0;
