@@ -45,9 +45,9 @@ TEST(Receipt, OfABatchIsThatOfEachAlone) {
   std::vector<Receipt> batch;
   for (uint32_t i = 0; i < 1'000; ++i)
     batch.push_back({pack_shard_slot(kShard, kSlot + i), raw(kQueue), i % 3 + 1, 0});
-  for (const size_t count : {0, 1, 63, 64, 65, 1'000}) {
+  for (const uint32_t count : {0u, 1u, 63u, 64u, 65u, 1'000u}) {
     sealer.seal_all(count, [&](size_t i) -> Receipt& { return batch[i]; });
-    for (size_t i = 0; i < count; ++i)
+    for (uint32_t i = 0; i < count; ++i)
       EXPECT_EQ(batch[i].mac, sealer.seal(kQueue, kShard, kSlot + i, i % 3 + 1).mac) << i;
   }
   batch[64].mac ^= 1;
