@@ -19,6 +19,7 @@ millrace_pkg_config(liburing::liburing liburing)
 millrace_pkg_config(xxhash::xxhash libxxhash)
 
 find_package(OpenSSL 3.0 REQUIRED COMPONENTS Crypto)
+find_package(Boost 1.81 REQUIRED)  # headers only
 find_package(CLI11 REQUIRED)
 find_package(tomlplusplus REQUIRED)
 find_package(fmt REQUIRED)

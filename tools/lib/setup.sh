@@ -3,7 +3,7 @@
 # All from Debian 12; docs/dependencies.md says what each is for.
 readonly packages=(
   g++ cmake ninja-build pkg-config ccache python3
-  liburing-dev libxxhash-dev libssl-dev libmimalloc-dev
+  liburing-dev libxxhash-dev libssl-dev libboost1.81-dev libmimalloc-dev
   libcli11-dev libtomlplusplus-dev libfmt-dev nlohmann-json3-dev
   libgtest-dev libsimdjson-dev libbenchmark-dev
 )
