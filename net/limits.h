@@ -12,8 +12,13 @@ struct Limits {
   uint32_t prelogin_per_address_max = 256;  // not for unix sockets
   uint32_t login_ms = 5'000;                // from accept to HELLO
   uint32_t stalled_output_ms = 60'000;      // output waits and the peer reads nothing: closed
+  uint32_t frame_ms = 60'000;               // from a frame's first byte to its last
+  uint32_t input_bytes_free = 64u << 10;    // held of a frame without a claim (InputBudget)
+  uint32_t input_bytes_max = 64u << 20;     // of a shard: all claims for larger frames
+  uint32_t stalled_input_ms = 5'000;        // while others wait for a claim: for the next 64 KiB
   uint32_t linger_ms = 2'000;               // after a fatal ERROR: for the peer to read it
   uint32_t stop_ms = 5'000;                 // of a graceful stop
+  uint32_t insecure_warning_ms = 60'000;    // between two log lines about listening unprotected
   uint32_t inflight_max = 1'024;            // requests under way on a connection
   uint32_t output_bytes_max = 2u << 20;     // waiting to be sent; past it reading pauses
   uint32_t output_bytes_hard = 32u << 20;   // past it what came is given back, not written

@@ -1,9 +1,12 @@
 #include "net/listener.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -13,21 +16,49 @@ namespace millrace::net {
 namespace {
 
 constexpr int kBacklog = 4096;
+// A server that was killed keeps its listening socket for a moment longer than its process: the
+// kernel takes an io_uring apart on a thread of its own, and the ring holds the socket. So an
+// address that is taken is looked at again until this long has passed.
+constexpr int kTakenRetryMs = 1'000;
+constexpr int kTakenRetryStepMs = 20;
 
 void set_option(int socket, int level, int name) {
   const int on = 1;
   ::setsockopt(socket, level, name, &on, sizeof on);
 }
 
-// Whether somebody accepts connections there.
-bool answers(const Address& address) {
-  const int probe = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  if (probe < 0) return true;
+// Whether nobody will ever accept connections there: only a refusal says so. A full backlog, or a
+// connection that waits in it, may be a live server's.
+bool abandoned(const Address& address) {
+  const int probe = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (probe < 0) return false;
   const bool refused =
       ::connect(probe, address.raw(), address.length) != 0 && errno == ECONNREFUSED;
   ::close(probe);
-  return !refused;
+  return refused;
 }
+
+// Holds the directory of a unix socket while its file is looked at and replaced: of two servers
+// that start at once on one that a third left behind, the second must not take away what the first
+// has just made. Where the directory may not be read there is no such care.
+class DirectoryLock {
+ public:
+  explicit DirectoryLock(const std::string& path) {
+    const size_t slash = path.rfind('/');
+    const std::string directory =
+        slash == std::string::npos ? "." : path.substr(0, std::max<size_t>(slash, 1));
+    fd_ = ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd_ >= 0) ::flock(fd_, LOCK_EX);
+  }
+  ~DirectoryLock() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  DirectoryLock(const DirectoryLock&) = delete;
+  DirectoryLock& operator=(const DirectoryLock&) = delete;
+
+ private:
+  int fd_;
+};
 
 Errc code_of(int error) {
   if (error == EADDRINUSE) return Errc::address_in_use;
@@ -57,6 +88,16 @@ Listener::~Listener() {
 }
 
 int Listener::bind_one(bool share_port) {
+  int error = try_bind(share_port);
+  for (int waited_ms = 0; error == EADDRINUSE && waited_ms < kTakenRetryMs;
+       waited_ms += kTakenRetryStepMs) {
+    ::usleep(kTakenRetryStepMs * 1000);
+    error = try_bind(share_port);
+  }
+  return error;
+}
+
+int Listener::try_bind(bool share_port) {
   const int socket = ::socket(address_.bytes.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (socket < 0) return errno;
   if (address_.kind == AddressKind::tcp) {
@@ -92,18 +133,29 @@ Status Listener::bind_tcp(uint16_t shards) {
   return {};
 }
 
-Status Listener::bind_local() {
+int Listener::replace_abandoned() {
   const std::string path = address_.path();
-  error_ = bind_one(false);
+  const DirectoryLock lock(path);
+  const int error = try_bind(false);
   struct stat file {};
-  if (error_ == EADDRINUSE && ::lstat(path.c_str(), &file) == 0 && S_ISSOCK(file.st_mode) &&
-      !answers(address_)) {
-    ::unlink(path.c_str());
-    error_ = bind_one(false);
+  if (error != EADDRINUSE || ::lstat(path.c_str(), &file) != 0 || !S_ISSOCK(file.st_mode) ||
+      !abandoned(address_)) {
+    return error;
+  }
+  ::unlink(path.c_str());
+  return try_bind(false);
+}
+
+Status Listener::bind_local() {
+  error_ = replace_abandoned();
+  for (int waited_ms = 0; error_ == EADDRINUSE && waited_ms < kTakenRetryMs;
+       waited_ms += kTakenRetryStepMs) {
+    ::usleep(kTakenRetryStepMs * 1000);
+    error_ = replace_abandoned();
   }
   if (error_ != 0) return fail(code_of(error_));
   made_file_ = true;
-  ::chmod(path.c_str(), S_IRUSR | S_IWUSR);
+  ::chmod(address_.path().c_str(), S_IRUSR | S_IWUSR);
   return {};
 }
 

@@ -3,7 +3,8 @@
 // TCP: a socket each with SO_REUSEPORT, between which the kernel spreads connections. A unix socket
 // has one queue: all shards accept from the same. Sockets that are accepted inherit TCP_NODELAY and
 // keep-alive. The file of a unix socket is for its owner only, and is removed at the end; one that
-// a killed server left behind is replaced. Immutable after open().
+// a killed server left behind is replaced: only when connecting to it is refused, which no live
+// server does. An address that is taken is tried for about a second. Immutable after open().
 #pragma once
 
 #include <memory>
@@ -35,8 +36,11 @@ class Listener {
   explicit Listener(const Address& address) : address_(address) {}
   Status bind_tcp(uint16_t shards);
   Status bind_local();
-  // Binds one socket and listens; the errno on failure.
+  // Binds one socket and listens; the errno on failure. bind_one() tries for about a second.
   int bind_one(bool share_port);
+  int try_bind(bool share_port);
+  // try_bind() for a unix socket, in the place of one that nobody listens on any more.
+  int replace_abandoned();
 
   Address address_;
   std::vector<int> sockets_;

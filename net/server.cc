@@ -115,6 +115,7 @@ class ThreadedServer final : public Server {
   StartReport report_;
   std::unique_ptr<Listener> listener_;
   std::string address_;
+  bool insecure_ = false;
   std::mutex wakers_mutex_;
   std::vector<std::shared_ptr<Waker>> wakers_;
   std::vector<std::thread> threads_;
@@ -132,9 +133,7 @@ Status ThreadedServer::begin(std::string* message) {
           address->text());
       return fail(Errc::invalid_argument);
     }
-    base::log_line(LogLevel::warn, "net",
-                   "listening on {} without encryption or credentials, as asked for",
-                   address->text());
+    insecure_ = true;
   }
   raise_descriptor_limit();
   auto listener = Listener::open(*address, shards_, message);
@@ -174,7 +173,8 @@ void ThreadedServer::run_shard(uint16_t shard, int core) {
                   .listener = listener_->socket(shard),
                   .spin_us = options_.spin_us,
                   .shards = shards_,
-                  .durability = options_.durability});
+                  .durability = options_.durability,
+                  .insecure_address = insecure_ && shard == 0 ? address_ : std::string()});
   report_.ready((*reactor)->name());
   loop.run();
   // Before the loop's buffers: after a stop that ran out of time the kernel may still send from

@@ -4,6 +4,8 @@
 #include <cstring>
 #include <string>
 
+#include <fmt/format.h>
+
 #include "base/assert.h"
 #include "base/log_line.h"
 #include "base/os_clock.h"
@@ -33,7 +35,8 @@ ShardLoop::ShardLoop(ShardPort& port, Reactor& reactor, Admission& admission, St
                .limits = options.limits,
                .shards = options.shards,
                .durability = options.durability},
-      fence_probe_(port, gate) {
+      fence_probe_(port, gate),
+      input_budget_(options.limits.input_bytes_max) {
   port_.set_waker([waker = reactor.waker()] { waker->wake(); });
 }
 
@@ -47,6 +50,8 @@ ShardLoop::~ShardLoop() {
 void ShardLoop::run() {
   if (options_.listener >= 0) reactor_.start_accepting(options_.listener);
   more_ = true;  // the shard may have work from before
+  now_ns_ = base::os_monotonic_ns();
+  if (!options_.insecure_address.empty()) warn_insecure();
   while (!stopped()) {
     const std::span<const Event> events = reactor_.run_turn(wait_ns());
     now_ns_ = base::os_monotonic_ns();
@@ -60,6 +65,7 @@ void ShardLoop::run() {
     more_ = port_.tick();
     settle();
     if (watching_ && now_ns_ >= watch_at_ns_) watch();
+    if (now_ns_ >= warn_at_ns_) warn_insecure();
     if (!stopping_ && gate_.stop_asked()) begin_stop();
   }
 }
@@ -80,6 +86,7 @@ int64_t ShardLoop::wait_ns() const {
     sooner(ms * kMsNs);
   }
   if (watching_) sooner(watch_at_ns_ - now_ns_);
+  if (warn_at_ns_ != INT64_MAX) sooner(warn_at_ns_ - now_ns_);
   if (stopping_) sooner(kStopTurnNs);
   return wait;
 }
@@ -132,6 +139,11 @@ void ShardLoop::accept(uint32_t id) {
 void ShardLoop::receive(Connection& connection, MutableBytes data) {
   if (connection.state != State::open) return;
   connection.session.feed(data);
+  connection.input_bytes += data.size();
+  if (connection.input_bytes >= options_.limits.input_bytes_free) {
+    connection.input_bytes = 0;
+    connection.input_ns = now_ns_;
+  }
   if (!connection.logged_in && connection.session.logged_in()) {
     connection.logged_in = true;
     admission_.logged_in(connection.peer);
@@ -158,15 +170,71 @@ void ShardLoop::forget(uint32_t id) {
   --open_;
 }
 
-// Reading follows what the session wants.
+// Reading follows what the session wants and the shard has room for.
 void ShardLoop::follow_input(Connection& connection) {
-  const bool wanted = connection.session.wants_input();
+  follow_frame(connection);
+  const bool wanted = connection.session.wants_input() && !connection.input_waits;
   if (wanted == connection.reading || connection.state != State::open) return;
   connection.reading = wanted;
   if (wanted) {
     reactor_.resume_reading(connection.session.id());
   } else {
     reactor_.pause_reading(connection.session.id());
+  }
+}
+
+// Notes when a frame begins that is not there whole, and claims room for a large one.
+void ShardLoop::follow_frame(Connection& connection) {
+  const Session& session = connection.session;
+  const size_t bytes = session.input_bytes();
+  const bool other_frame = connection.frame != session.frames();
+  if (connection.claims_input && (other_frame || bytes <= options_.limits.input_bytes_free)) {
+    input_budget_.release(session.id());
+    connection.claims_input = connection.input_waits = false;
+  }
+  connection.frame = session.frames();
+  if (!session.mid_frame()) {
+    connection.frame_ns = 0;
+  } else if (other_frame || connection.frame_ns == 0) {
+    connection.frame_ns = now_ns_;
+  }
+  if (connection.claims_input || bytes <= options_.limits.input_bytes_free) return;
+  connection.claims_input = true;
+  connection.input_waits = !input_budget_.claim(session.id(), bytes);
+  connection.input_ns = now_ns_;
+  connection.input_bytes = 0;
+}
+
+void ShardLoop::admit_input() {
+  for (auto next = input_budget_.admit_next(); next; next = input_budget_.admit_next()) {
+    Connection& connection = *connections_[*next];
+    connection.input_waits = false;
+    connection.input_ns = now_ns_;
+    if (connection.frame_ns != 0) connection.frame_ns = now_ns_;
+    follow_input(connection);
+  }
+}
+
+// Others wait for room: who has a claim and does not use it loses it, the largest first, until the
+// first in line fits.
+void ShardLoop::close_stalled_input() {
+  while (input_budget_.contended()) {
+    Connection* largest = nullptr;
+    for (const auto& connection : connections_) {
+      if (connection == nullptr || connection->state != State::open) continue;
+      const uint64_t bytes = input_budget_.granted_to(connection->session.id());
+      if (bytes == 0 || now_ns_ - connection->input_ns < options_.limits.stalled_input_ms * kMsNs) {
+        continue;
+      }
+      if (largest == nullptr || bytes > input_budget_.granted_to(largest->session.id())) {
+        largest = connection.get();
+      }
+    }
+    if (largest == nullptr) return;
+    largest->session.refuse_connection(
+        Errc::throttled, "a large frame was begun and did not go on while others waited for room");
+    follow_input(*largest);
+    admit_input();
   }
 }
 
@@ -182,6 +250,7 @@ void ShardLoop::settle() {
   }
   // Who stays in the list is settled again in the next turn, which is then at once.
   std::erase_if(dirty_, [this](uint32_t id) { return !send(id); });
+  if (input_budget_.contended()) admit_input();
 }
 
 // True if the session has to look again: what it held back for want of room may go on, and bytes
@@ -218,6 +287,7 @@ bool ShardLoop::send(uint32_t id) {
 void ShardLoop::close(Connection& connection) {
   connection.state = State::closing;
   connection.session.abandon();
+  input_budget_.release(connection.session.id());
   reactor_.close(connection.session.id());
 }
 
@@ -229,6 +299,7 @@ void ShardLoop::watch() {
   for (const auto& connection : connections_) {
     if (connection != nullptr && watch(*connection)) needed = true;
   }
+  close_stalled_input();
   // One more after the last traffic, for what a sync found out later.
   if (!stopping_) fence_probe_.ask();
   more_ = true;
@@ -246,6 +317,14 @@ bool ShardLoop::watch(Connection& connection) {
     if (age_ns >= linger_ns) close(connection);
     return true;
   }
+  if (connection.frame_ns != 0 && !connection.input_waits && connection.logged_in &&
+      now_ns_ - connection.frame_ns >= limits.frame_ms * kMsNs) {
+    session.refuse_connection(
+        Errc::timed_out,
+        fmt::format("a frame was begun and not whole {} ms later", limits.frame_ms));
+    follow_input(connection);
+    return true;
+  }
   if (session.output().pending() > 0) {
     if (age_ns >= limits.stalled_output_ms * kMsNs) close(connection);
     return true;
@@ -257,7 +336,14 @@ bool ShardLoop::watch(Connection& connection) {
     return true;
   }
   session.trim();
-  return false;
+  return connection.frame_ns != 0 || connection.claims_input;
+}
+
+void ShardLoop::warn_insecure() {
+  warn_at_ns_ = now_ns_ + options_.limits.insecure_warning_ms * kMsNs;
+  base::log_line(base::LogLevel::warn, "net",
+                 "listening on {} without encryption or credentials, as asked for",
+                 options_.insecure_address);
 }
 
 // --- stop ---

@@ -13,6 +13,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -21,6 +22,7 @@
 #include "net/binary/session.h"
 #include "net/buffer_pool.h"
 #include "net/fence_probe.h"
+#include "net/input_budget.h"
 #include "net/limits.h"
 #include "net/reactor.h"
 #include "net/stop_gate.h"
@@ -33,6 +35,7 @@ struct ShardLoopOptions {
   uint32_t spin_us = 0;
   uint16_t shards = 1;
   Durability durability = Durability::commit;
+  std::string insecure_address;  // not empty: this shard says now and then that it is open to all
 };
 
 class ShardLoop final : private SessionHost {
@@ -59,7 +62,13 @@ class ShardLoop final : private SessionHost {
     bool admitted = false;  // counted by Admission
     bool logged_in = false;
     bool input_ended = false;
-    int64_t since_ns = 0;  // open: connected, or the output last moved; lingering: since when
+    bool claims_input = false;  // has a claim on the input budget
+    bool input_waits = false;   // for the claim to be granted
+    uint64_t frame = 0;         // the session's count when the frame under way began
+    int64_t frame_ns = 0;       // when it began, or could go on; 0: none is under way
+    int64_t input_ns = 0;       // when the last 64 KiB of it were there
+    uint64_t input_bytes = 0;   // since then
+    int64_t since_ns = 0;       // open: connected, or the output last moved; lingering: since when
   };
 
   void session_dirty(Session& session) override { dirty_.push_back(session.id()); }
@@ -73,9 +82,13 @@ class ShardLoop final : private SessionHost {
   void settle();
   bool send(uint32_t id);
   void follow_input(Connection& connection);
+  void follow_frame(Connection& connection);
+  void admit_input();
+  void close_stalled_input();
   void close(Connection& connection);
   void watch();
   bool watch(Connection& connection);
+  void warn_insecure();
   void begin_stop();
   bool stopped();
   int64_t wait_ns() const;
@@ -91,6 +104,7 @@ class ShardLoop final : private SessionHost {
   BufferPool pool_;
   SessionSetting setting_;
   FenceProbe fence_probe_;
+  InputBudget input_budget_;
   std::vector<std::unique_ptr<Connection>> connections_;  // by the reactor's number
   std::vector<uint32_t> dirty_;                           // to settle and send, in this turn
   uint32_t open_ = 0;
@@ -101,6 +115,7 @@ class ShardLoop final : private SessionHost {
   int64_t now_ns_ = 0;     // monotonic, read once a turn
   int64_t watch_at_ns_ = 0;
   int64_t busy_ns_ = 0;  // the last turn in which something happened
+  int64_t warn_at_ns_ = INT64_MAX;
   int64_t stop_by_ns_ = 0;
 };
 

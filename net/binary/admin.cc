@@ -81,6 +81,13 @@ void Handlers::queue_list(Session& session, const Frame& frame) {
                     body.prefix_bytes, body.after_bytes, rest.size()));
     return;
   }
+  if (body.prefix_bytes > kQueueNameBytesMax || body.after_bytes > kQueueNameBytesMax) {
+    session.refuse(
+        frame.header.correlation, Errc::invalid_argument,
+        fmt::format("a prefix of {} and a name of {} bytes; allowed are up to {} of each",
+                    body.prefix_bytes, body.after_bytes, kQueueNameBytesMax));
+    return;
+  }
   if (body.max == 0 || body.max > kListMax) {
     session.refuse(frame.header.correlation, Errc::invalid_argument,
                    fmt::format("max is {}; allowed are 1 to {}", body.max, kListMax));

@@ -15,11 +15,6 @@ namespace {
 using wire::Opcode;
 
 constexpr uint32_t kNoMax = std::numeric_limits<uint32_t>::max();
-constexpr uint32_t kNameMax = kQueueNameBytesMax;
-
-constexpr uint32_t bytes(size_t n) {
-  return static_cast<uint32_t>(padded8(n));
-}
 
 constexpr Handlers::Row kRows[] = {
     {Opcode::hello, sizeof(wire::Hello), sizeof(wire::Hello), Handlers::hello},
@@ -45,8 +40,7 @@ constexpr Handlers::Row kRows[] = {
      true},
     {Opcode::queue_delete, sizeof(wire::QueueRef), sizeof(wire::QueueRef), Handlers::queue_delete,
      true},
-    {Opcode::queue_list, sizeof(wire::ListBody), sizeof(wire::ListBody) + 2 * bytes(kNameMax),
-     Handlers::queue_list, true},
+    {Opcode::queue_list, sizeof(wire::ListBody), kNoMax, Handlers::queue_list, true},
     {Opcode::queue_stats, sizeof(wire::CountBody), kNoMax, Handlers::queue_stats, true},
     {Opcode::server_stats, 0, 0, Handlers::server_stats, true},
     {Opcode::cancel, sizeof(wire::CancelBody), sizeof(wire::CancelBody), Handlers::cancel},

@@ -23,6 +23,8 @@ class InputBuffer {
   InputBuffer& operator=(const InputBuffer&) = delete;
 
   bool empty() const { return begin_ == end_; }
+  size_t size() const { return end_ - begin_; }
+  Bytes bytes() const { return {buffer_.data.get() + begin_, end_ - begin_}; }
   MutableBytes bytes() { return {buffer_.data.get() + begin_, end_ - begin_}; }
 
   void append(Bytes bytes) {

@@ -3,6 +3,7 @@
 
 #include "base/assert.h"
 #include "net/binary/handlers.h"
+#include "net/binary/tokens.h"
 
 namespace millrace::net {
 namespace {
@@ -65,7 +66,9 @@ void Handlers::receive(Session& session, const Frame& frame) {
                                body.bytes_max == 0 ? kBatchBytesMax : body.bytes_max,
                                body.visibility_ms, body.wait_ms};
   if (!check_receive(session, frame.header.correlation, request)) return;
-  session.port().receive(request, session.open_request(frame, body.queue_id, 1));
+  const ReplyTo reply = session.open_request(frame, body.queue_id, 1);
+  session.requests_.at(place_of(reply.token)).waits = request.wait_ms != 0;
+  session.port().receive(request, reply);
 }
 
 void Handlers::ack(Session& session, const Frame& frame) {

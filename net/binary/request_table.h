@@ -18,6 +18,7 @@ struct PendingRequest {
   uint32_t queue = 0;        // 0: about no queue
   uint32_t count = 0;  // of the messages or entries it has; in a free place: the next free one
   wire::Opcode opcode{};
+  bool waits = false;  // a RECEIVE that asked to wait for messages
 };
 
 class RequestTable {
@@ -36,6 +37,7 @@ class RequestTable {
     return place;
   }
 
+  PendingRequest& at(uint32_t place) { return places_[place]; }
   PendingRequest remove(uint32_t place) {
     MR_ASSERT(place < places_.size() && places_[place].correlation != 0);
     const PendingRequest request = places_[place];

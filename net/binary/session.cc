@@ -118,6 +118,7 @@ bool Session::has_room_for(uint8_t opcode) {
 }
 
 void Session::handle_frame(MutableBytes bytes) {
+  ++frames_;
   const Frame frame{take<wire::FrameHeader>(bytes.data()), bytes.subspan(kFrameHeaderBytes)};
   const wire::FrameHeader& header = frame.header;
   if (!checksum_matches(bytes, header.checksum)) {
@@ -161,28 +162,40 @@ void Session::handle_frame(MutableBytes bytes) {
   row.handle(*this, frame);
 }
 
+size_t Session::input_bytes() const {
+  if (!mid_frame() || held_.size() < sizeof(uint32_t)) return held_.size();
+  return std::max<size_t>(held_.size(), take<uint32_t>(held_.bytes().data()));
+}
+
 void Session::end_of_input() {
   if (!taking_frames()) return;
-  state_ = State::draining;
-  held_.clear();
-  blocked_ = false;
+  input_ended_ = true;
+  if (!blocked_) {
+    drain(Errc::canceled);
+    return;
+  }
+  // settle() handles what is held, as there is room.
   end_subscriptions();
   end_waiting_receives(Errc::canceled);
   mark_dirty();
 }
 
 void Session::shut_down() {
-  if (!taking_frames()) return;
+  if (taking_frames()) drain(Errc::shutting_down);
+}
+
+void Session::drain(Errc reason) {
   state_ = State::draining;
   held_.clear();
   blocked_ = false;
   end_subscriptions();
-  end_waiting_receives(Errc::shutting_down);
+  end_waiting_receives(reason);
   mark_dirty();
 }
 
 void Session::refuse_connection(Errc code, std::string_view text) {
   fail_connection(code, text);
+  held_.clear();
 }
 
 // --- steps ---
@@ -202,6 +215,16 @@ bool Session::settle() {
     blocked_ = false;
     handle_held();
     gave_work = true;
+    if (input_ended_ && taking_frames()) {
+      // Nobody is to wait any more; that may be the room that the others need.
+      if (blocked_) {
+        end_subscriptions();
+        end_waiting_receives(Errc::canceled);
+      } else {
+        drain(Errc::canceled);
+        return true;
+      }
+    }
   }
   return hand_out_credit() || gave_work;
 }
@@ -248,6 +271,8 @@ void Session::abandon() {
 void Session::end_waiting_receives(Errc code) {
   requests_.for_each([&](uint32_t place, const PendingRequest& request) {
     if (request.opcode != wire::Opcode::receive) return;
+    // One that did not ask to wait is only on its way to the other shards and back.
+    if (code == Errc::canceled && !request.waits) return;
     port().cancel({this, request_token(place)});
     const PendingRequest ended = close_request(request_token(place));
     if (code != Errc::ok) {

@@ -11,13 +11,13 @@
 //   if (session.finished() && output().pending() == 0) close
 //
 // States: greeting (only HELLO is known, frames up to 4 KiB) -> open -> draining (the peer sends no
-// more, what is under way is still answered) or closing (an ERROR frame with correlation 0 was
-// written; nothing else will be).
-// Back-pressure: with Limits::inflight_max requests under way, or Limits::output_bytes_max bytes of
-// output waiting, no further frame is handled (wants_input() is false) until there is room; past
-// the output bound waiting RECEIVEs end early with an empty answer, and subscriptions get no
-// credit. All the requests under way may be answered in one tick, though: past
-// Limits::output_bytes_hard their messages are given back instead of written.
+// more and every whole frame it sent is handled; what is under way is still answered) or closing
+// (an ERROR frame with correlation 0 was written; nothing else will be). Back-pressure: with
+// Limits::inflight_max requests under way, or Limits::output_bytes_max bytes of output waiting, no
+// further frame is handled (wants_input() is false) until there is room; past the output bound
+// waiting RECEIVEs end early with an empty answer, and subscriptions get no credit. All the
+// requests under way may be answered in one tick, though: past Limits::output_bytes_hard their
+// messages are given back instead of written.
 //
 // Threads: shard-local. A callback of the sink only encodes; what else follows from it is done in
 // settle() or by the frame loop.   Memory: a few hundred bytes, plus what is under way.
@@ -71,11 +71,14 @@ class Session final : public ReplySink {
 
   // The next bytes of the stream; their contents may be changed. After closing they are ignored.
   void feed(MutableBytes bytes);
-  // The peer sends no more (it may still read): waiting RECEIVEs and subscriptions end.
+  // The peer sends no more (it may still read): waiting RECEIVEs and subscriptions end. Whole
+  // frames that waited for room are still handled, then the session drains.
   void end_of_input();
-  // The server stops: as end_of_input(), and waiting RECEIVEs are told shutting_down.
+  // The server stops: what is under way is answered, waiting RECEIVEs are told shutting_down, and
+  // frames that waited for room are dropped.
   void shut_down();
-  // Refuses the connection before it has begun: an ERROR frame, then closing.
+  // Refuses the connection, before it has begun or because of how it goes on: an ERROR frame, then
+  // closing.
   void refuse_connection(Errc code, std::string_view text);
   // Acts on what the callbacks left, handles held input if there is room again, hands out credit.
   // True if the shard was given something to do: tick() again.
@@ -86,6 +89,12 @@ class Session final : public ReplySink {
   void trim() { requests_.trim(); }
 
   bool wants_input() const { return !blocked_; }
+  // A frame has begun and its rest has not come.
+  bool mid_frame() const { return taking_frames() && !blocked_ && !held_.empty(); }
+  // Input held, or what will be held by the time the frame under way is whole.
+  size_t input_bytes() const;
+  // Counts the frames handled: tells one frame under way from the next.
+  uint64_t frames() const { return frames_; }
   bool logged_in() const { return logged_in_; }
   // Nothing more will be written to output().
   bool finished() const {
@@ -130,6 +139,7 @@ class Session final : public ReplySink {
   void fail_later(Errc code);
 
   void mark_dirty();
+  void drain(Errc reason);
   void end_waiting_receives(Errc code);
   void end_subscriptions();
   bool hand_out_credit();
@@ -145,12 +155,14 @@ class Session final : public ReplySink {
   std::vector<ExtendEntry> to_give_back_;  // in settle()
   Bytes run_in_hand_{};                    // of the SEND that the shard is being given
   uint64_t last_correlation_ = 0;
+  uint64_t frames_ = 0;
   uint32_t id_;
   State state_ = State::greeting;
   Errc failed_ = Errc::ok;  // fail_later()
   bool logged_in_ = false;
   bool dirty_ = false;
   bool blocked_ = false;
+  bool input_ended_ = false;
 };
 
 }  // namespace millrace::net

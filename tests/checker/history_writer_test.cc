@@ -9,7 +9,7 @@
 
 #include "tests/checker/check_run.h"
 #include "tests/checker/report.h"
-#include "tests/checker/temporary_folder.h"
+#include "tests/support/temporary_directory.h"
 
 namespace millrace::checker {
 namespace {
@@ -21,7 +21,7 @@ std::string content(const std::string& path) {
 }
 
 TEST(HistoryWriter, AnInvocationIsInTheFileWhenBeginReturns) {
-  const TemporaryFolder folder;
+  const TemporaryDirectory folder;
   const std::string path = folder.path() + "/c.jsonl";
   HistoryWriter writer;
   ASSERT_TRUE(writer.open(path, "c"));
@@ -35,7 +35,7 @@ TEST(HistoryWriter, AnInvocationIsInTheFileWhenBeginReturns) {
 }
 
 TEST(HistoryWriter, WhatItWritesTheCheckerReads) {
-  const TemporaryFolder folder;
+  const TemporaryDirectory folder;
   const std::string body = "a body";
   {
     HistoryWriter writer;
@@ -59,7 +59,7 @@ TEST(HistoryWriter, WhatItWritesTheCheckerReads) {
 }
 
 TEST(HistoryWriter, ABatchIsInTheFileAfterOneFlush) {
-  const TemporaryFolder folder;
+  const TemporaryDirectory folder;
   const std::string path = folder.path() + "/c.jsonl";
   HistoryWriter writer;
   ASSERT_TRUE(writer.open(path, "c"));
@@ -75,7 +75,7 @@ TEST(HistoryWriter, ABatchIsInTheFileAfterOneFlush) {
 }
 
 TEST(HistoryWriter, WhatWasBegunSurvivesTheDeathOfItsWriter) {
-  const TemporaryFolder folder;
+  const TemporaryDirectory folder;
   const std::string path = folder.path() + "/c.jsonl";
   const pid_t child = ::fork();
   ASSERT_GE(child, 0);

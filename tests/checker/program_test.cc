@@ -6,7 +6,7 @@
 
 #include <gtest/gtest.h>
 
-#include "tests/checker/temporary_folder.h"
+#include "tests/support/temporary_directory.h"
 
 namespace millrace::checker {
 namespace {
@@ -47,7 +47,7 @@ TEST(Program, ExitsOneOnAViolationAndShowsItsLines) {
 }
 
 TEST(Program, ExitsTwoWithOneLineOnUnusableInput) {
-  const TemporaryFolder folder;
+  const TemporaryDirectory folder;
   const std::string path = folder.write("broken.jsonl", "{}\n");
   const Answer answer = run(path);
   EXPECT_EQ(answer.status, 2);

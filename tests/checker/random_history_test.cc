@@ -11,7 +11,7 @@
 #include "tests/checker/check_run.h"
 #include "tests/checker/mutator.h"
 #include "tests/checker/report.h"
-#include "tests/checker/temporary_folder.h"
+#include "tests/support/temporary_directory.h"
 
 namespace millrace::checker {
 namespace {
@@ -25,7 +25,7 @@ uint64_t seeds() {
 
 // `report` is made while the files are there to be quoted.
 void judge(const std::vector<RandomOperation>& history, CheckRun& run, std::string& report) {
-  const TemporaryFolder folder;
+  const TemporaryDirectory folder;
   ASSERT_TRUE(write_history(history, folder.path()));
   InputError error;
   ASSERT_TRUE(check({folder.path()}, Limits{}, run, error))

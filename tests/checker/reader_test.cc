@@ -6,7 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/checker/check_run.h"
-#include "tests/checker/temporary_folder.h"
+#include "tests/support/temporary_directory.h"
 
 namespace millrace::checker {
 namespace {
@@ -25,7 +25,7 @@ struct ReadResult {
 };
 
 ReadResult read(const std::string& text) {
-  const TemporaryFolder folder;
+  const TemporaryDirectory folder;
   ReadResult outcome;
   outcome.usable = check({folder.write("h.jsonl", text)}, Limits{}, outcome.run, outcome.error);
   return outcome;
@@ -129,7 +129,7 @@ TEST(Reader, LinesLongerThanOneReadOfTheFileAreWhole) {
 }
 
 TEST(Reader, AFolderWithoutHistoriesIsNotUsable) {
-  const TemporaryFolder folder;
+  const TemporaryDirectory folder;
   CheckRun run;
   InputError error;
   EXPECT_FALSE(check({folder.path()}, Limits{}, run, error));
@@ -137,7 +137,7 @@ TEST(Reader, AFolderWithoutHistoriesIsNotUsable) {
 }
 
 TEST(Reader, ClientsOfSeveralFilesAreOneHistory) {
-  const TemporaryFolder folder;
+  const TemporaryDirectory folder;
   folder.write("a.jsonl",
                std::string(kSendBegun) + R"({"t":11,"p":"c1","i":1,"ev":"ok","op":"send"})" + "\n");
   folder.write("b.jsonl", R"({"t":20,"p":"c2","i":1,"ev":"inv","op":"recv","q":"q"})"

@@ -1,7 +1,5 @@
 // The client against a real broker in this process, over TCP and over a unix socket.
 #include <algorithm>
-#include <cstdlib>
-#include <filesystem>
 #include <memory>
 #include <set>
 #include <string>
@@ -12,6 +10,7 @@
 #include "clients/cpp/blocking_client.h"
 #include "millrace/engine.h"
 #include "net/server.h"
+#include "tests/support/temporary_directory.h"
 
 namespace millrace::client {
 namespace {
@@ -19,9 +18,6 @@ namespace {
 class LiveBroker : public ::testing::TestWithParam<const char*> {
  protected:
   void SetUp() override {
-    std::string name = std::filesystem::temp_directory_path() / "millrace-test-XXXXXX";
-    ASSERT_NE(::mkdtemp(name.data()), nullptr);
-    directory_ = name;
     ASSERT_TRUE(start());
     client_ = connect();
     ASSERT_NE(client_, nullptr);
@@ -29,11 +25,10 @@ class LiveBroker : public ::testing::TestWithParam<const char*> {
   void TearDown() override {
     client_.reset();
     stop();
-    std::filesystem::remove_all(directory_);
   }
   bool start() {
     BrokerOptions options;
-    options.data_directory = directory_ + "/data";
+    options.data_directory = directory_ / "data";
     options.shards = 2;
     options.segment_bytes = 4u << 20;
     options.durability = Durability::none;
@@ -43,7 +38,7 @@ class LiveBroker : public ::testing::TestWithParam<const char*> {
     if (!broker) return false;
     broker_ = std::move(*broker);
     net::ServerOptions server_options;
-    server_options.listen = std::string(GetParam()) == "unix" ? "unix:" + directory_ + "/socket"
+    server_options.listen = std::string(GetParam()) == "unix" ? "unix:" + directory_ / "socket"
                                                               : std::string(GetParam());
     server_options.durability = options.durability;
     server_options.pin_threads = false;
@@ -79,7 +74,7 @@ class LiveBroker : public ::testing::TestWithParam<const char*> {
     return all;
   }
 
-  std::string directory_;
+  TemporaryDirectory directory_;
   std::unique_ptr<Broker> broker_;
   std::unique_ptr<net::Server> server_;
   std::unique_ptr<BlockingClient> client_;

@@ -5,9 +5,7 @@
 #pragma once
 
 #include <atomic>
-#include <cstdlib>
 #include <cstring>
-#include <filesystem>
 #include <functional>
 #include <poll.h>
 #include <string>
@@ -20,6 +18,7 @@
 #include "base/assert.h"
 #include "clients/cpp/frame.h"
 #include "millrace/wire.h"
+#include "tests/support/temporary_directory.h"
 
 namespace millrace::client {
 
@@ -30,13 +29,10 @@ class FakeServer {
 
   explicit FakeServer(Script script, uint32_t inflight_max = 256)
       : script_(std::move(script)), inflight_max_(inflight_max) {
-    char name[] = "/tmp/millrace-test-XXXXXX";
-    MR_ASSERT(::mkdtemp(name) != nullptr);
-    directory_ = name;
     listener_ = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
-    const std::string path = directory_ + "/socket";
+    const std::string path = directory_ / "socket";
     std::memcpy(address.sun_path, path.data(), path.size());
     MR_ASSERT(::bind(listener_, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
     MR_ASSERT(::listen(listener_, 1) == 0);
@@ -46,9 +42,8 @@ class FakeServer {
     stop_ = true;
     thread_.join();
     ::close(listener_);
-    std::filesystem::remove_all(directory_);
   }
-  std::string address() const { return "unix:" + directory_ + "/socket"; }
+  std::string address() const { return "unix:" + directory_ / "socket"; }
 
   // An answer to `frame`, or a push with its correlation.
   static void answer(ByteQueue& out, const Frame& frame, Bytes body, Errc status = Errc::ok) {
@@ -116,7 +111,7 @@ class FakeServer {
 
   Script script_;
   uint32_t inflight_max_;
-  std::string directory_;
+  TemporaryDirectory directory_;
   int listener_ = -1;
   std::atomic<bool> stop_{false};
   std::thread thread_;

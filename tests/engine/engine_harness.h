@@ -18,7 +18,7 @@
 #include "engine/environment.h"
 #include "engine/os_environment.h"
 #include "millrace/engine.h"
-#include "tests/storage/temporary_directory.h"
+#include "tests/support/temporary_directory.h"
 
 namespace millrace::engine {
 
@@ -239,7 +239,7 @@ class EngineTest : public testing::Test {
     return all;
   }
 
-  storage::TemporaryDirectory directory_;
+  TemporaryDirectory directory_;
   BrokerOptions options_{.data_directory = directory_.path(), .segment_bytes = 4u << 20};
   ManualEnvironment environment_;
   RecordingSink sink_;

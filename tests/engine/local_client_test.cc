@@ -8,7 +8,7 @@
 
 #include <gtest/gtest.h>
 
-#include "tests/storage/temporary_directory.h"
+#include "tests/support/temporary_directory.h"
 
 namespace millrace {
 namespace {
@@ -26,7 +26,7 @@ class LocalClientTest : public testing::Test {
     broker_ = std::move(*broker);
   }
 
-  storage::TemporaryDirectory directory_;
+  TemporaryDirectory directory_;
   std::unique_ptr<Broker> broker_;
 };
 

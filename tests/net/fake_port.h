@@ -25,6 +25,8 @@ class FakePort final : public ShardPort {
   uint32_t canceled = 0;                      // cancel() calls that found their receive
   uint32_t cancel_alls = 0;
   uint64_t credit_given = 0;
+  size_t given_back = 0;     // leases extended to 0
+  bool held_queues = false;  // lists wait for release() too
 
   QueueId add_queue(std::string name) {
     const QueueId id{static_cast<uint32_t>(queues_.size() + 1)};
@@ -106,6 +108,7 @@ class FakePort final : public ShardPort {
   void extend(const ExtendRequest& request, ReplyTo reply) override {
     std::vector<Errc> results;
     for (const ExtendEntry& entry : request.entries) {
+      given_back += entry.visibility_ms == 0;
       results.push_back(entry.receipt.mac == mac_of(entry.receipt) ? Errc::ok
                                                                    : Errc::receipt_invalid);
     }
@@ -226,9 +229,13 @@ class FakePort final : public ShardPort {
         found.push_back(queue.info);
       }
     }
-    QueueReply answer;
-    answer.queues = found;
-    reply.sink->on_queues(reply.token, answer);
+    if (held_queues) {
+      answers.push_back([found, reply] {
+        reply.sink->on_queues(reply.token, {Errc::ok, {}, found});
+      });
+      return;
+    }
+    reply.sink->on_queues(reply.token, {Errc::ok, {}, found});
   }
   void queue_stats(std::span<const QueueId> queues, ReplyTo reply) override {
     QueueReply answer;

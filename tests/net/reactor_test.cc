@@ -152,6 +152,28 @@ TEST_P(ReactorTest, BringsDataAndSendsAnswers) {
   EXPECT_EQ(read_some(pair.peer, 100), answer);
 }
 
+// Epoll sends at once, io_uring with the next turn: what goes at once is told by send() itself, and
+// by no event.
+TEST_P(ReactorTest, TellsOnceOfEveryByteThatLeft) {
+  const Pair pair = adopt_one();
+  const std::string text = pattern(1000);
+  const uint32_t at_once = reactor_->send(pair.id, as_bytes(text));
+  EXPECT_EQ(at_once, GetParam() == ReactorKind::epoll ? 1000u : 0u);
+  for (int i = 0; i < 5; ++i)
+    turn(kMs);
+  EXPECT_EQ(at_once + sent_[pair.id], 1000u);
+  // All of it is gone, so the next may follow.
+  send(pair.id, text);
+  ASSERT_TRUE(turn_until([&] { return at_once + sent_[pair.id] == 2000u; }));
+  std::string heard;
+  while (heard.size() < 2000) {
+    const std::string piece = read_some(pair.peer, 4000);
+    ASSERT_FALSE(piece.empty());
+    heard += piece;
+  }
+  EXPECT_EQ(heard, text + text);
+}
+
 TEST_P(ReactorTest, ReturnsAtOnceWhenThereIsNothingToWaitFor) {
   EXPECT_TRUE(reactor_->run_turn(0).empty());
   EXPECT_TRUE(reactor_->run_turn(kMs).empty());

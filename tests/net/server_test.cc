@@ -1,10 +1,12 @@
 // The server with the real broker, over real sockets, on both reactors.
 #include "net/server.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <fcntl.h>
 #include <filesystem>
+#include <fstream>
 #include <memory>
 #include <poll.h>
 #include <sys/socket.h>
@@ -14,103 +16,14 @@
 
 #include <gtest/gtest.h>
 
-#include "net/address.h"
-#include "tests/net/peer.h"
+#include "net/listener.h"
+#include "tests/net/raw_client.h"
+#include "tests/support/temporary_directory.h"
 
 namespace millrace::net::test {
 namespace {
 
 using wire::Opcode;
-
-class TemporaryDirectory {
- public:
-  TemporaryDirectory() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "millrace-XXXXXX").string();
-    path_ = ::mkdtemp(pattern.data());
-  }
-  ~TemporaryDirectory() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  TemporaryDirectory(const TemporaryDirectory&) = delete;
-  TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
-
-// A blocking client socket that speaks frames.
-class Client {
- public:
-  explicit Client(const std::string& address) {
-    std::string message;
-    const Result<Address> to = parse_address(address, &message);
-    socket_ = ::socket(to->bytes.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    connected_ = ::connect(socket_, to->raw(), to->length) == 0;
-    timeval patience{.tv_sec = 10, .tv_usec = 0};
-    ::setsockopt(socket_, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-  }
-  ~Client() { ::close(socket_); }
-  Client(const Client&) = delete;
-  Client& operator=(const Client&) = delete;
-
-  bool connected() const { return connected_; }
-  int socket() const { return socket_; }
-  bool say(const ByteString& bytes) {
-    size_t at = 0;
-    while (at < bytes.size()) {
-      const ssize_t n = ::send(socket_, bytes.data() + at, bytes.size() - at, MSG_NOSIGNAL);
-      if (n < 0 && errno == EINTR) continue;
-      if (n <= 0) return false;
-      at += static_cast<size_t>(n);
-    }
-    return true;
-  }
-  // The next frame; an error with connection_closed if there is none.
-  Answer hear() {
-    wire::FrameHeader header{};
-    if (!read_whole(&header, sizeof header)) return closed();
-    ByteString bytes(header.length);
-    std::memcpy(bytes.data(), &header, sizeof header);
-    if (!read_whole(bytes.data() + sizeof header, bytes.size() - sizeof header)) return closed();
-    return parse(bytes).front();
-  }
-  Answer ask(const ByteString& bytes) {
-    say(bytes);
-    return hear();
-  }
-  bool greet() { return ask(hello()).is(Opcode::hello); }
-  bool at_end() { return hear().is_error(Errc::connection_closed); }
-  QueueId create(std::string_view name, uint64_t correlation = 2) {
-    const wire::QueueSpec spec{30'000, 0, 1u << 20, 0, 0, {}, static_cast<uint32_t>(name.size())};
-    return QueueId{ask(frame(Opcode::queue_create, correlation, bytes_of(spec) + padded(name)))
-                       .as<wire::QueueRef>()
-                       .queue_id};
-  }
-
- private:
-  static Answer closed() {
-    Answer answer;
-    answer.header.opcode = static_cast<uint8_t>(Opcode::error);
-    answer.header.status = static_cast<uint16_t>(Errc::connection_closed);
-    return answer;
-  }
-  bool read_whole(void* to, size_t bytes) {
-    size_t at = 0;
-    while (at < bytes) {
-      // A ring that this thread made and gave up interrupts it while the kernel clears up.
-      const ssize_t n = ::recv(socket_, static_cast<char*>(to) + at, bytes - at, 0);
-      if (n < 0 && errno == EINTR) continue;
-      if (n <= 0) return false;
-      at += static_cast<size_t>(n);
-    }
-    return true;
-  }
-
-  int socket_ = -1;
-  bool connected_ = false;
-};
 
 class ServerTest : public testing::TestWithParam<ReactorKind> {
  protected:
@@ -150,7 +63,7 @@ class ServerTest : public testing::TestWithParam<ReactorKind> {
 TEST_P(ServerTest, ServesAConversation) {
   start();
   EXPECT_EQ(server_->reactor(), GetParam() == ReactorKind::epoll ? "epoll" : "io_uring");
-  Client client(address());
+  RawClient client(address());
   ASSERT_TRUE(client.greet());
   const QueueId queue = client.create("orders");
   EXPECT_EQ(client.ask(frame(Opcode::resolve, 3, padded("orders"))).as<wire::QueueRef>().queue_id,
@@ -178,7 +91,7 @@ TEST_P(ServerTest, ServesOnAUnixSocketForItsOwnerOnly) {
   ASSERT_EQ(::stat(path.c_str(), &file), 0);
   EXPECT_EQ(file.st_mode & 0777u, 0600u);
   for (int i = 0; i < 5; ++i) {
-    Client client(address());
+    RawClient client(address());
     EXPECT_TRUE(client.greet());
   }
   stop();
@@ -187,7 +100,7 @@ TEST_P(ServerTest, ServesOnAUnixSocketForItsOwnerOnly) {
 
 TEST_P(ServerTest, PipelinesAndServesLargeBatches) {
   start();
-  Client client(address());
+  RawClient client(address());
   ASSERT_TRUE(client.greet());
   const QueueId queue = client.create("big");
   const std::vector<std::string> batch(100, std::string(40'000, 'b'));
@@ -213,7 +126,7 @@ TEST_P(ServerTest, PipelinesAndServesLargeBatches) {
 
 TEST_P(ServerTest, AnEchoStreamComesBackWhole) {
   start();
-  Client client(address());
+  RawClient client(address());
   ASSERT_TRUE(client.greet());
   constexpr uint64_t kFrames = 5000;
   std::thread writer([&] {
@@ -241,8 +154,8 @@ TEST_P(ServerTest, AnEchoStreamComesBackWhole) {
 
 TEST_P(ServerTest, AWaitingReceiveIsServedByAnotherConnectionsSend) {
   start(2);
-  Client consumer(address());
-  Client producer(address());
+  RawClient consumer(address());
+  RawClient producer(address());
   ASSERT_TRUE(consumer.greet() && producer.greet());
   const QueueId queue = producer.create("q");
   consumer.say(receive(2, queue, 10, 10'000));
@@ -252,8 +165,8 @@ TEST_P(ServerTest, AWaitingReceiveIsServedByAnotherConnectionsSend) {
 
 TEST_P(ServerTest, PushesToASubscription) {
   start(2);
-  Client consumer(address());
-  Client producer(address());
+  RawClient consumer(address());
+  RawClient producer(address());
   ASSERT_TRUE(consumer.greet() && producer.greet());
   const QueueId queue = producer.create("q");
   EXPECT_TRUE(consumer.ask(subscribe(2, queue, 10, 1000)).is(Opcode::subscribe));
@@ -272,7 +185,7 @@ TEST_P(ServerTest, PushesToASubscription) {
 
 TEST_P(ServerTest, BadInputIsAnsweredAndOtherClientsDoNotNotice) {
   start();
-  Client good(address());
+  RawClient good(address());
   ASSERT_TRUE(good.greet());
   const QueueId queue = good.create("q");
   const std::pair<ByteString, Errc> cases[] = {
@@ -283,7 +196,7 @@ TEST_P(ServerTest, BadInputIsAnsweredAndOtherClientsDoNotNotice) {
   };
   uint64_t correlation = 3;
   for (const auto& [bytes, code] : cases) {
-    Client bad(address());
+    RawClient bad(address());
     bad.say(bytes);
     Answer answer = bad.hear();
     if (answer.is(Opcode::hello)) answer = bad.hear();
@@ -296,7 +209,7 @@ TEST_P(ServerTest, BadInputIsAnsweredAndOtherClientsDoNotNotice) {
 
 TEST_P(ServerTest, AFatalErrorIsReadThoughMoreInputWasOnItsWay) {
   start();
-  Client client(address());
+  RawClient client(address());
   ASSERT_TRUE(client.greet());
   ByteString bytes = frame(Opcode::echo, 1);
   bytes.resize(bytes.size() + (2 << 20));
@@ -309,7 +222,7 @@ TEST_P(ServerTest, AFatalErrorIsReadThoughMoreInputWasOnItsWay) {
 
 TEST_P(ServerTest, AfterAHalfCloseTheAnswersStillCome) {
   start();
-  Client client(address());
+  RawClient client(address());
   ASSERT_TRUE(client.greet());
   const QueueId queue = client.create("q");
   client.say(send(3, queue, {"x"}) + receive(4, queue, 1, 60'000) + receive(5, queue, 1, 60'000));
@@ -326,10 +239,108 @@ TEST_P(ServerTest, AfterAHalfCloseTheAnswersStillCome) {
   EXPECT_TRUE(client.at_end());
 }
 
+// More requests than may be under way at once, in one write with the end.
+TEST_P(ServerTest, AfterAHalfCloseAllWholeRequestsAreServed) {
+  options_.limits.inflight_max = 4;
+  start();
+  RawClient client(address());
+  ASSERT_TRUE(client.greet());
+  const QueueId queue = client.create("q");
+  ByteString bytes;
+  constexpr uint64_t kSends = 200;
+  for (uint64_t i = 0; i < kSends; ++i)
+    bytes = std::move(bytes) + send(3 + i, queue, {"m"});
+  client.say(bytes);
+  ::shutdown(client.socket(), SHUT_WR);
+  for (uint64_t i = 0; i < kSends; ++i)
+    ASSERT_TRUE(client.hear().is(Opcode::send)) << i;
+  EXPECT_TRUE(client.at_end());
+}
+
+TEST_P(ServerTest, ClosesWhoDoesNotFinishAFrame) {
+  options_.limits.frame_ms = 300;
+  start();
+  RawClient slow(address());
+  RawClient idle(address());
+  ASSERT_TRUE(slow.greet() && idle.greet());
+  const ByteString bytes = frame(Opcode::echo, 2, ByteString(1000));
+  slow.say({bytes.begin(), bytes.begin() + 500});
+  const Answer answer = slow.hear();
+  EXPECT_TRUE(answer.is_error(Errc::timed_out)) << answer.error_text();
+  EXPECT_TRUE(slow.at_end());
+  // Who is between frames may be silent for as long as it likes.
+  EXPECT_TRUE(idle.ask(frame(Opcode::echo, 2)).is(Opcode::echo));
+}
+
+TEST_P(ServerTest, ALargeFrameWaitsForRoomAndWhoStallsMeanwhileIsClosed) {
+  options_.limits.input_bytes_free = 16 << 10;
+  options_.limits.input_bytes_max = 7 << 20;
+  options_.limits.stalled_input_ms = 700;
+  start();
+  RawClient smaller(address());
+  RawClient larger(address());
+  RawClient healthy(address());
+  ASSERT_TRUE(smaller.greet() && larger.greet() && healthy.greet());
+  const auto stall = [](RawClient& client, size_t bytes) {
+    const ByteString begun = frame(Opcode::echo, 2, ByteString(bytes));
+    client.say({begun.begin(), begun.begin() + (40 << 10)});
+  };
+  stall(smaller, 2 << 20);
+  stall(larger, 3 << 20);
+  EXPECT_TRUE(healthy.ask(frame(Opcode::echo, 2)).is(Opcode::echo));
+  // Its frame fits only when the larger of the two is gone. (Much larger than what a socket's
+  // buffer takes: io_uring still brings what had been received when reading was paused.)
+  const ByteString large = frame(Opcode::echo, 3, ByteString(4 << 20));
+  std::thread writer([&] { healthy.say(large); });
+  const Answer answer = healthy.hear();
+  writer.join();
+  EXPECT_TRUE(answer.is(Opcode::echo));
+  EXPECT_EQ(answer.body.size(), size_t{4} << 20);
+  const Answer refusal = larger.hear();
+  EXPECT_TRUE(refusal.is_error(Errc::throttled)) << errc_name(refusal.status());
+  EXPECT_TRUE(larger.at_end());
+  // The smaller one was not in the way.
+  const ByteString begun = frame(Opcode::echo, 2, ByteString(2 << 20));
+  std::thread finisher([&] { smaller.say({begun.begin() + (40 << 10), begun.end()}); });
+  EXPECT_TRUE(smaller.hear().is(Opcode::echo));
+  finisher.join();
+}
+
+uint64_t resident_kb() {
+  std::ifstream statm("/proc/self/statm");
+  uint64_t pages = 0;
+  uint64_t resident = 0;
+  statm >> pages >> resident;
+  return resident * 4;
+}
+
+TEST_P(ServerTest, HalvesOfFramesDoNotFillTheMemory) {
+  options_.limits.input_bytes_max = 8 << 20;
+  start();
+  const uint64_t before = resident_kb();
+  ByteString begun = frame(Opcode::echo, 2, ByteString((8 << 20) - 24));
+  std::vector<std::unique_ptr<RawClient>> clients;
+  for (int i = 0; i < 60; ++i) {
+    clients.push_back(std::make_unique<RawClient>(address()));
+    ASSERT_TRUE(clients.back()->greet());
+  }
+  // What the server does not read stays in the sockets' buffers, and then here.
+  for (int round = 0; round < 20; ++round) {
+    for (auto& client : clients)
+      (void)!::send(client->socket(), begun.data(), 256 << 10, MSG_DONTWAIT | MSG_NOSIGNAL);
+    ::usleep(5'000);
+  }
+  const uint64_t after = resident_kb();
+  // 60 x 64 KiB and one frame of 8 MiB with the buffer it outgrew; all that was offered is 300 MiB.
+  // io_uring also brings what the sockets had received when reading was paused.
+  EXPECT_LT(after - std::min(before, after),
+            GetParam() == ReactorKind::epoll ? uint64_t{48} << 10 : uint64_t{144} << 10);
+}
+
 TEST_P(ServerTest, ClosesAPeerThatNeverReads) {
   options_.limits.stalled_output_ms = 300;
   start();
-  Client deaf(address());
+  RawClient deaf(address());
   ASSERT_TRUE(deaf.greet());
   int small = 4096;
   ::setsockopt(deaf.socket(), SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
@@ -342,15 +353,15 @@ TEST_P(ServerTest, ClosesAPeerThatNeverReads) {
     closed = !deaf.say(frame(Opcode::echo, 2 + i, megabyte));
   }
   EXPECT_TRUE(closed);
-  Client other(address());
+  RawClient other(address());
   EXPECT_TRUE(other.greet());
 }
 
 TEST_P(ServerTest, ClosesWhoDoesNotSayHello) {
   options_.limits.login_ms = 100;
   start();
-  Client silent(address());
-  Client slow(address());
+  RawClient silent(address());
+  RawClient slow(address());
   const ByteString greeting = hello();
   slow.say({greeting.begin(), greeting.begin() + 10});
   EXPECT_TRUE(silent.hear().is_error(Errc::timed_out));
@@ -361,19 +372,19 @@ TEST_P(ServerTest, ClosesWhoDoesNotSayHello) {
 TEST_P(ServerTest, RefusesMoreThanItTakes) {
   options_.limits.connections_max = 3;
   start();
-  std::vector<std::unique_ptr<Client>> clients;
+  std::vector<std::unique_ptr<RawClient>> clients;
   for (int i = 0; i < 3; ++i) {
-    clients.push_back(std::make_unique<Client>(address()));
+    clients.push_back(std::make_unique<RawClient>(address()));
     ASSERT_TRUE(clients.back()->greet());
   }
   EXPECT_EQ(server_->connections(), 3u);
-  Client fourth(address());
+  RawClient fourth(address());
   EXPECT_TRUE(fourth.hear().is_error(Errc::over_limit));
   EXPECT_TRUE(fourth.at_end());
   clients.pop_back();
   bool served = false;
   for (int i = 0; i < 100 && !served; ++i) {
-    Client again(address());
+    RawClient again(address());
     served = again.ask(hello()).is(Opcode::hello);
     if (!served) ::usleep(10'000);
   }
@@ -383,18 +394,18 @@ TEST_P(ServerTest, RefusesMoreThanItTakes) {
 TEST_P(ServerTest, RefusesTooManyOfAnAddressThatHaveNotLoggedIn) {
   options_.limits.prelogin_per_address_max = 2;
   start();
-  Client first(address());
+  RawClient first(address());
   ASSERT_TRUE(first.greet());
-  Client second(address());
-  Client third(address());
-  Client fourth(address());
+  RawClient second(address());
+  RawClient third(address());
+  RawClient fourth(address());
   EXPECT_TRUE(fourth.hear().is_error(Errc::over_limit));
   EXPECT_TRUE(second.greet());
 }
 
 TEST_P(ServerTest, AStopAnswersWhatIsUnderWayAndNothingIsLost) {
   start(2);
-  Client client(address());
+  RawClient client(address());
   ASSERT_TRUE(client.greet());
   const QueueId queue = client.create("q");
   ASSERT_EQ(client.ask(send(3, queue, {"kept"})).as<wire::SendAnswer>().count, 1u);
@@ -405,11 +416,11 @@ TEST_P(ServerTest, AStopAnswersWhatIsUnderWayAndNothingIsLost) {
   EXPECT_TRUE(client.hear().is_error(Errc::shutting_down));
   EXPECT_TRUE(client.at_end());
   stopper.join();
-  Client late(address());
+  RawClient late(address());
   EXPECT_FALSE(late.connected());
   stop();
   start(2);
-  Client again(address());
+  RawClient again(address());
   ASSERT_TRUE(again.greet());
   const Answer stats = again.ask(frame(Opcode::queue_stats, 2, bytes_of(wire::CountBody{0, 0})));
   EXPECT_EQ(stats.as<wire::QueueItem>(sizeof(wire::CountBody)).leased, 1u);
@@ -426,9 +437,9 @@ TEST_P(ServerTest, DrivesTheBrokerWithoutListening) {
 TEST_P(ServerTest, ConnectionsComeAndGo) {
   start(2);
   for (int round = 0; round < 20; ++round) {
-    std::vector<std::unique_ptr<Client>> clients;
+    std::vector<std::unique_ptr<RawClient>> clients;
     for (int i = 0; i < 20; ++i) {
-      clients.push_back(std::make_unique<Client>(address()));
+      clients.push_back(std::make_unique<RawClient>(address()));
       if (i % 3 == 0) continue;  // some never speak
       clients.back()->say(hello());
       if (i % 3 == 1) {
@@ -531,6 +542,78 @@ TEST(Server, ReplacesTheSocketOfAKilledServerAndNoOther) {
   EXPECT_TRUE(std::filesystem::exists(file));
 }
 
+// What a killed server leaves for a moment: its process is gone, its socket not yet.
+TEST(Server, WaitsForTheSocketOfADyingServer) {
+  const TemporaryDirectory directory;
+  for (const std::string& listen :
+       {"unix:" + directory.path() + "/m.sock", std::string("127.0.0.1:0")}) {
+    std::string message;
+    Result<Address> address = parse_address(listen, &message);
+    ASSERT_TRUE(address);
+    const int dying = ::socket(address->bytes.ss_family, SOCK_STREAM, 0);
+    ASSERT_EQ(::bind(dying, address->raw(), address->length), 0);
+    ASSERT_EQ(::listen(dying, 1), 0);
+    address->length = sizeof address->bytes;
+    ::getsockname(dying, address->raw(), &address->length);
+    std::thread death([dying] {
+      ::usleep(200'000);
+      ::close(dying);
+    });
+    FakeBroker broker;
+    const auto server = Server::start(broker, {.listen = address->text()}, &message);
+    death.join();
+    ASSERT_TRUE(server) << message;
+    RawClient client((*server)->address());
+    EXPECT_TRUE(client.greet());
+  }
+}
+
+TEST(Server, OfManyThatStartOnAnAbandonedSocketOneServes) {
+  const TemporaryDirectory directory;
+  const std::string listen = "unix:" + directory.path() + "/m.sock";
+  for (int round = 0; round < 2; ++round) {
+    std::string message;
+    const Result<Address> address = parse_address(listen, &message);
+    const int left_behind = ::socket(AF_UNIX, SOCK_STREAM, 0);
+    ASSERT_EQ(::bind(left_behind, address->raw(), address->length), 0);
+    ::close(left_behind);
+    std::vector<std::unique_ptr<Listener>> live(4);
+    std::vector<std::thread> starters;
+    for (auto& place : live) {
+      starters.emplace_back([&] {
+        std::string why;
+        auto listener = Listener::open(*address, 1, &why);
+        if (listener) place = std::move(listener).value();
+      });
+    }
+    for (std::thread& starter : starters)
+      starter.join();
+    EXPECT_EQ(std::count(live.begin(), live.end(), nullptr), 3);
+    // And it is the one that a client reaches.
+    RawClient client(listen);
+    EXPECT_TRUE(client.connected());
+  }
+}
+
+TEST(Server, SaysAgainAndAgainThatItListensUnprotected) {
+  testing::internal::CaptureStderr();
+  {
+    FakeBroker broker;
+    std::string message;
+    ServerOptions options{.listen = "0.0.0.0:0", .insecure_listen = true};
+    options.limits.insecure_warning_ms = 20;
+    const auto server = Server::start(broker, options, &message);
+    ASSERT_TRUE(server) << message;
+    ::usleep(400'000);
+  }
+  const std::string log = testing::internal::GetCapturedStderr();
+  size_t lines = 0;
+  const std::string_view said = "without encryption or credentials";
+  for (size_t at = log.find(said); at != std::string::npos; at = log.find(said, at + 1))
+    ++lines;
+  EXPECT_GE(lines, 3u) << log;
+}
+
 TEST(Server, ListensOnIpv6AndByNameOnLocalhost) {
   for (const char* listen : {"[::1]:0", "localhost:0"}) {
     FakeBroker broker;
@@ -538,7 +621,7 @@ TEST(Server, ListensOnIpv6AndByNameOnLocalhost) {
     const auto server = Server::start(broker, {.listen = listen}, &message);
     if (!server && message.find("[::1]") != std::string::npos) continue;  // no IPv6 here
     ASSERT_TRUE(server) << message;
-    Client client((*server)->address());
+    RawClient client((*server)->address());
     EXPECT_TRUE(client.greet());
   }
 }
@@ -551,7 +634,7 @@ TEST(Server, TellsOfAFencedShard) {
   const auto server = Server::start(broker, {.listen = "127.0.0.1:0"}, &message);
   ASSERT_TRUE(server) << message;
   EXPECT_FALSE((*server)->fenced());
-  Client client((*server)->address());
+  RawClient client((*server)->address());
   ASSERT_TRUE(client.greet());
   EXPECT_TRUE(client.ask(send(2, queue, {"x"})).is_error(Errc::shard_fenced));
   pollfd wait{.fd = (*server)->fence_fd(), .events = POLLIN, .revents = 0};
@@ -565,7 +648,7 @@ TEST(Server, FindsAFenceThatNoAnswerTells) {
   std::string message;
   const auto server = Server::start(broker, {.listen = "127.0.0.1:0"}, &message);
   ASSERT_TRUE(server) << message;
-  Client client((*server)->address());
+  RawClient client((*server)->address());
   ASSERT_TRUE(client.greet());
   pollfd wait{.fd = (*server)->fence_fd(), .events = POLLIN, .revents = 0};
   EXPECT_EQ(::poll(&wait, 1, 5000), 1);

@@ -225,6 +225,9 @@ TEST(WireDocument, LimitsAreTheOnesInForce) {
       {"connections of an address that have not said HELLO", limits.prelogin_per_address_max},
       {"time to HELLO", limits.login_ms},
       {"output waiting and nothing of it read", limits.stalled_output_ms},
+      {"a frame, from its first byte to its last", limits.frame_ms},
+      {"held of frames under way, over 65536 bytes each: all of a shard", limits.input_bytes_max},
+      {"the next 65536 bytes of such a frame, while others wait for room", limits.stalled_input_ms},
   };
   for (const auto& [what, bound] : expected)
     EXPECT_EQ(bounds[what], bound) << what;

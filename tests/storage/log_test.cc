@@ -6,7 +6,7 @@
 
 #include "storage/real_disk.h"
 #include "tests/storage/log_harness.h"
-#include "tests/storage/temporary_directory.h"
+#include "tests/support/temporary_directory.h"
 
 namespace millrace::storage {
 namespace {

@@ -14,7 +14,7 @@
 
 #include "storage/disk_path.h"
 #include "tests/storage/disk_contract.h"
-#include "tests/storage/temporary_directory.h"
+#include "tests/support/temporary_directory.h"
 
 namespace millrace::storage {
 namespace {

@@ -20,7 +20,7 @@
 #include "base/prng.h"
 #include "tests/blackbox/power_image.h"
 #include "tests/storage/disk_contract.h"
-#include "tests/storage/temporary_directory.h"
+#include "tests/support/temporary_directory.h"
 
 namespace millrace::storage {
 namespace {

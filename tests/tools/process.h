@@ -17,6 +17,7 @@
 
 #include "base/assert.h"
 #include "base/os_clock.h"
+#include "tests/support/temporary_directory.h"
 
 namespace millrace::tools {
 
@@ -130,25 +131,6 @@ class Process {
   int out_ = -1;
   int err_ = -1;
   std::string input_;
-};
-
-class TemporaryDirectory {
- public:
-  TemporaryDirectory() {
-    std::string name = std::filesystem::temp_directory_path() / "millrace-test-XXXXXX";
-    MR_ASSERT(::mkdtemp(name.data()) != nullptr);
-    path_ = name;
-  }
-  ~TemporaryDirectory() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  TemporaryDirectory(const TemporaryDirectory&) = delete;
-  TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
 };
 
 // A broker for as long as the object lives. Small segments, no syncs: what is tested is elsewhere.

@@ -1,0 +1,249 @@
+// Frames that no client of ours sends: promises b5, cases 84 to 90.
+#include <gtest/gtest.h>
+
+#include "net/binary/session.h"
+#include "tests/net/peer.h"
+
+namespace millrace::net::test {
+namespace {
+
+using wire::Opcode;
+
+struct BadCase {
+  const char* name;
+  ByteString bytes;
+  Errc code;
+  bool closes;
+};
+
+template <class T>
+ByteString patched(ByteString bytes, size_t offset, T value, bool sealed = true) {
+  std::memcpy(bytes.data() + offset, &value, sizeof value);
+  if (sealed) reseal(bytes);
+  return bytes;
+}
+
+TEST(Session, RefusesABadGreeting) {
+  const ByteString good = hello();
+  const BadCase cases[] = {
+      {"84: a length of 4 GiB", patched(good, 0, 0xFFFFFFFFu, false), Errc::frame_too_large, true},
+      {"84: a byte over the bound", patched(good, 0, 4097u, false), Errc::frame_too_large, true},
+      {"HTTP", padded("GET / HTTP/1.1\r\n\r\n"), Errc::frame_too_large, true},
+      {"shorter than a header", patched(good, 0, 16u, false), Errc::malformed, true},
+      {"length 0", patched(good, 0, 0u, false), Errc::malformed, true},
+      {"86: a later version", patched(patched(good, 32, uint16_t{9}), 34, uint16_t{9}),
+       Errc::version_mismatch, true},
+      {"86: no version", patched(patched(good, 32, uint16_t{0}), 34, uint16_t{0}),
+       Errc::version_mismatch, true},
+      {"another magic", patched(good, 24, uint64_t{1}), Errc::malformed, true},
+      {"not HELLO", frame(Opcode::echo, 1), Errc::protocol_violation, true},
+      {"correlation 0", hello(0), Errc::protocol_violation, true},
+      {"90: checksum", patched(good, 16, uint64_t{0}, false), Errc::corrupt, true},
+      {"a longer HELLO", frame(Opcode::hello, 1, ByteString(24)), Errc::malformed, true},
+  };
+  for (const BadCase& row : cases) {
+    Peer peer;
+    peer.say(row.bytes);
+    EXPECT_TRUE(peer.session.finished()) << row.name;
+    const Answer answer = peer.hear_one();
+    EXPECT_TRUE(answer.is_error(row.code)) << row.name << ": " << answer.error_text();
+    EXPECT_EQ(answer.header.correlation, 0u) << row.name;
+    EXPECT_FALSE(peer.session.logged_in()) << row.name;
+    peer.say(hello(9));
+    EXPECT_TRUE(peer.hear().empty()) << row.name;
+  }
+}
+
+TEST(Session, HoldsOnlyWhatCameOfAnAnnouncedFrame) {
+  Peer peer;
+  peer.greet();
+  const ByteString announced = patched(frame(Opcode::echo, 2), 0, wire::kFrameBytesMax, false);
+  peer.say({announced.begin(), announced.begin() + 20});
+  // The buffer that WELCOME was in, and nothing else; with the end of input it is back.
+  EXPECT_EQ(peer.pool.kept_bytes(), 0u);
+  peer.session.end_of_input();
+  EXPECT_EQ(peer.pool.kept_bytes(), kBufferBytesMin);
+}
+
+TEST(Session, RefusesBadFrames) {
+  Peer helper;
+  const QueueId queue = helper.port.add_queue("q");
+  const ByteString sending = send(2, queue, {"hello"});
+  const size_t message_at = 24 + sizeof(wire::SendBody);
+  const auto spec = [](uint32_t name_bytes, uint8_t durability) {
+    return bytes_of(wire::QueueSpec{1000, 0, 2000, 0, durability, {}, name_bytes});
+  };
+  const BadCase cases[] = {
+      {"85: unknown opcode", frame(uint8_t{99}, 2, {}), Errc::unsupported, false},
+      {"85: opcode 0", frame(uint8_t{0}, 2, {}), Errc::unsupported, false},
+      {"an answer", frame(uint8_t{0x84}, 2, {}), Errc::unsupported, false},
+      {"a pushed frame", frame(uint8_t{0x60}, 2, {}), Errc::unsupported, false},
+      {"a flag", patched(frame(Opcode::echo, 2), 5, uint8_t{1}), Errc::unsupported, false},
+      {"a status", patched(frame(Opcode::echo, 2), 6, uint16_t{1}), Errc::malformed, true},
+      {"HELLO again", hello(2), Errc::protocol_violation, true},
+      {"89: a correlation id again", hello(1), Errc::protocol_violation, true},
+      {"90: checksum", patched(sending, 30, uint8_t{7}, false), Errc::corrupt, true},
+      {"length no multiple of 8", patched(sending, 0, 25u, false), Errc::malformed, true},
+      {"length over the bound", patched(sending, 0, wire::kFrameBytesMax + 8, false),
+       Errc::frame_too_large, true},
+      {"87: a body past the frame", patched(sending, message_at, 500u), Errc::malformed, true},
+      {"87: a body of 4 GiB", patched(sending, message_at, 0xFFFFFFFFu), Errc::malformed, true},
+      {"87: properties past the frame", patched(sending, message_at + 4, 0xFFFFFFF0u),
+       Errc::malformed, true},
+      {"bytes after the last message", patched(sending, message_at, 0u), Errc::malformed, true},
+      {"88: 2^31 messages", patched(sending, 28, uint32_t{1} << 31), Errc::malformed, true},
+      {"no message", frame(Opcode::send, 2, bytes_of(wire::SendBody{raw(queue), 0})),
+       Errc::batch_empty, false},
+      {"1001 messages", send(2, queue, std::vector<std::string>(1001)), Errc::batch_too_large,
+       false},
+      {"a message of 1 MiB + 1", send(2, queue, {"", std::string((1u << 20) + 1, 'x')}),
+       Errc::message_too_large, false},
+      {"SEND to no queue", send(2, QueueId{77}, {"x"}), Errc::queue_not_found, false},
+      {"RECEIVE from no queue", receive(2, QueueId{77}, 1), Errc::queue_not_found, false},
+      {"RECEIVE of 0", receive(2, queue, 0), Errc::invalid_argument, false},
+      {"RECEIVE of 1001", receive(2, queue, 1001), Errc::invalid_argument, false},
+      {"RECEIVE waits too long", receive(2, queue, 1, kReceiveWaitMsMax + 1),
+       Errc::invalid_argument, false},
+      {"RECEIVE leases too long",
+       frame(Opcode::receive, 2,
+             bytes_of(wire::ReceiveBody{raw(queue), 1, 0, kVisibilityMsMax + 1, 0, 0})),
+       Errc::invalid_argument, false},
+      {"RECEIVE of too many bytes",
+       frame(Opcode::receive, 2,
+             bytes_of(wire::ReceiveBody{raw(queue), 1, kBatchBytesMax + 1, 0, 0, 0})),
+       Errc::invalid_argument, false},
+      {"RECEIVE cut", frame(Opcode::receive, 2, ByteString(16)), Errc::malformed, true},
+      {"88: 2^31 receipts", frame(Opcode::ack, 2, bytes_of(wire::CountBody{1u << 31, 0})),
+       Errc::malformed, true},
+      {"a receipt less than said",
+       frame(Opcode::ack, 2, bytes_of(wire::CountBody{2, 0}) + ByteString(24)), Errc::malformed,
+       true},
+      {"no receipt", ack(2, {}), Errc::batch_empty, false},
+      {"1001 receipts", ack(2, std::vector<Receipt>(1001)), Errc::batch_too_large, false},
+      {"88: 2^31 extends", frame(Opcode::extend, 2, bytes_of(wire::CountBody{1u << 31, 0})),
+       Errc::malformed, true},
+      {"EXTEND too long",
+       frame(Opcode::extend, 2,
+             bytes_of(wire::CountBody{1, 0}) +
+                 bytes_of(wire::ExtendItem{{}, kVisibilityMsMax + 1, 0})),
+       Errc::invalid_argument, false},
+      {"PEEK of nothing", frame(Opcode::peek, 2, bytes_of(wire::PeekBody{raw(queue), 1, 0, 0})),
+       Errc::invalid_argument, false},
+      {"PEEK of 0", frame(Opcode::peek, 2, bytes_of(wire::PeekBody{raw(queue), 0, 7, 0})),
+       Errc::invalid_argument, false},
+      {"SUBSCRIBE to no queue", subscribe(2, QueueId{77}, 10, 10), Errc::queue_not_found, false},
+      {"SUBSCRIBE without credit", subscribe(2, queue, 10, 0), Errc::invalid_argument, false},
+      {"SUBSCRIBE with 2^33", subscribe(2, queue, 10, uint64_t{1} << 33), Errc::invalid_argument,
+       false},
+      {"CREDIT for no subscription", frame(Opcode::credit, 2, bytes_of(wire::CreditBody{55, 1})),
+       Errc::subscription_not_found, false},
+      {"CREDIT for subscription 0", frame(Opcode::credit, 2, bytes_of(wire::CreditBody{0, 1})),
+       Errc::subscription_not_found, false},
+      {"UNSUBSCRIBE from none", frame(Opcode::unsubscribe, 2, bytes_of(wire::SubscriptionRef{55})),
+       Errc::subscription_not_found, false},
+      {"87: a name past the frame",
+       frame(Opcode::queue_create, 2, spec(0xFFFFFFF8u, 0) + padded("orders")), Errc::malformed,
+       true},
+      {"a name of 81", frame(Opcode::queue_create, 2, spec(81, 0) + padded(std::string(81, 'n'))),
+       Errc::invalid_queue_name, false},
+      {"durability 3", frame(Opcode::queue_create, 2, spec(1, 3) + padded("n")),
+       Errc::invalid_argument, false},
+      {"LIST of 0", frame(Opcode::queue_list, 2, bytes_of(wire::ListBody{0, 0, 0})),
+       Errc::invalid_argument, false},
+      {"LIST with a prefix of 200",
+       frame(Opcode::queue_list, 2,
+             bytes_of(wire::ListBody{10, 200, 0}) + padded(std::string(200, 'p'))),
+       Errc::invalid_argument, false},
+      {"LIST after a name of 60000",
+       frame(Opcode::queue_list, 2,
+             bytes_of(wire::ListBody{10, 1, 60'000}) + padded(std::string(60'001, 'p'))),
+       Errc::invalid_argument, false},
+      {"87: a prefix past the frame",
+       frame(Opcode::queue_list, 2, bytes_of(wire::ListBody{1, 60000, 60000})), Errc::malformed,
+       true},
+      {"88: figures of 2^31 queues",
+       frame(Opcode::queue_stats, 2, bytes_of(wire::CountBody{1u << 31, 0})), Errc::malformed,
+       true},
+      {"RESOLVE of nothing", frame(Opcode::resolve, 2), Errc::queue_not_found, false},
+  };
+  for (const BadCase& row : cases) {
+    Peer peer;
+    peer.port.add_queue("q");
+    peer.greet();
+    peer.say(row.bytes);
+    const std::vector<Answer> answers = peer.hear();
+    ASSERT_EQ(answers.size(), 1u) << row.name;
+    EXPECT_TRUE(answers[0].is_error(row.code))
+        << row.name << ": " << errc_name(answers[0].status());
+    EXPECT_FALSE(answers[0].error_text().empty()) << row.name;
+    EXPECT_EQ(answers[0].as<wire::ErrorBody>().code, static_cast<uint16_t>(row.code)) << row.name;
+    EXPECT_EQ(answers[0].header.correlation, row.closes ? 0u : 2u) << row.name;
+    EXPECT_EQ(peer.session.finished(), row.closes) << row.name;
+    EXPECT_EQ(peer.port.messages_sent(), 0u) << row.name;
+    peer.say(frame(Opcode::echo, 5));
+    EXPECT_EQ(peer.hear().size(), row.closes ? 0u : 1u) << row.name;
+  }
+}
+
+TEST(Session, SaysWhichMessageOfABatchIsRefusedAndWhatIsAllowed) {
+  Peer peer;
+  const QueueId queue = peer.port.add_queue("orders");
+  peer.greet();
+  peer.say(send(2, queue, {"ok", std::string((1u << 20) + 1, 'x')}));
+  const Answer answer = peer.hear_one();
+  EXPECT_EQ(answer.as<wire::ErrorBody>().entry_index, 1u);
+  EXPECT_NE(answer.error_text().find("entry 1; queue 'orders' takes at most 1048576 bytes"),
+            std::string::npos)
+      << answer.error_text();
+}
+
+TEST(Session, SaysHowLongAPrefixMayBe) {
+  Peer peer;
+  peer.greet();
+  peer.say(frame(Opcode::queue_list, 2,
+                 bytes_of(wire::ListBody{10, 161, 0}) + padded(std::string(161, 'p'))));
+  EXPECT_EQ(peer.hear_one().error_text(),
+            "a prefix of 161 and a name of 0 bytes; allowed are up to 80 of each");
+}
+
+TEST(Session, RefusedFramesLeaveTheOthersOfThePipelineAlone) {
+  Peer peer;
+  const QueueId queue = peer.port.add_queue("q");
+  peer.greet();
+  peer.say(send(2, queue, {"a"}) + frame(uint8_t{99}, 3, {}) + receive(4, queue, 0) +
+           send(5, queue, {"b"}));
+  const std::vector<Answer> answers = peer.hear();
+  ASSERT_EQ(answers.size(), 4u);
+  EXPECT_TRUE(answers[0].is(Opcode::send));
+  EXPECT_TRUE(answers[3].is(Opcode::send));
+  EXPECT_EQ(peer.port.ready(queue), 2u);
+}
+
+TEST(Session, AFatalErrorEndsWhatIsUnderWay) {
+  Peer peer;
+  const QueueId queue = peer.port.add_queue("q");
+  peer.greet();
+  peer.say(receive(2, queue, 1, 1000) + subscribe(3, queue, 1, 1));
+  EXPECT_EQ(peer.port.waiting(), 1u);
+  peer.say(hello(1));
+  EXPECT_EQ(peer.port.waiting(), 0u);
+  EXPECT_EQ(peer.port.subscriptions(), 0u);
+  const std::vector<Answer> answers = peer.hear();
+  ASSERT_EQ(answers.size(), 2u);
+  EXPECT_TRUE(answers[0].is(Opcode::subscribe));
+  EXPECT_TRUE(answers[1].is_error(Errc::protocol_violation));
+}
+
+TEST(Session, TellsItsHostOfAFence) {
+  Peer peer;
+  const QueueId queue = peer.port.add_queue("q");
+  peer.greet();
+  peer.port.send_error = Errc::shard_fenced;
+  peer.say(send(2, queue, {"a"}));
+  EXPECT_TRUE(peer.hear_one().is_error(Errc::shard_fenced));
+  EXPECT_EQ(peer.fences, 1);
+  EXPECT_FALSE(peer.session.finished());
+}
+
+}  // namespace
+}  // namespace millrace::net::test
