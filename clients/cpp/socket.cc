@@ -22,13 +22,27 @@ Failure refuse(Errc error, std::string_view address, std::string_view why, std::
   return fail(error);
 }
 
+// A unix socket whose backlog is full says EAGAIN at once, and nothing tells when there is room: it
+// is asked again, until the time is over.
+int connect_when_room(int fd, const sockaddr* name, socklen_t name_bytes, int timeout_ms) {
+  constexpr int kStepMs = 5;
+  for (int waited_ms = 0;; waited_ms += kStepMs) {
+    if (::connect(fd, name, name_bytes) == 0) return 0;
+    const int error = errno;
+    if (error != EAGAIN || name->sa_family != AF_UNIX) return error;
+    if (timeout_ms >= 0 && waited_ms >= timeout_ms) return ETIMEDOUT;
+    ::poll(nullptr, 0, kStepMs);
+  }
+}
+
 Result<Socket> connect_to(const sockaddr* name, socklen_t name_bytes, std::string_view address,
                           int timeout_ms, std::string* message) {
   Socket made(::socket(name->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!made.open()) return refuse(Errc::connection_closed, address, std::strerror(errno), message);
-  if (::connect(made.fd(), name, name_bytes) != 0) {
-    if (errno != EINPROGRESS && errno != EAGAIN)
-      return refuse(Errc::connection_closed, address, std::strerror(errno), message);
+  if (const int begun = connect_when_room(made.fd(), name, name_bytes, timeout_ms); begun != 0) {
+    if (begun == ETIMEDOUT) return refuse(Errc::timed_out, address, "no answer in time", message);
+    if (begun != EINPROGRESS)
+      return refuse(Errc::connection_closed, address, std::strerror(begun), message);
     pollfd ready{made.fd(), POLLOUT, 0};
     if (::poll(&ready, 1, timeout_ms) != 1)
       return refuse(Errc::timed_out, address, "no answer in time", message);

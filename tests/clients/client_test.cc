@@ -1,12 +1,18 @@
 // The asynchronous client against a scripted server: order, bounds, and a server that errs.
 #include "clients/cpp/client.h"
 
+#include <cerrno>
 #include <string>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <thread>
+#include <unistd.h>
 #include <vector>
 
 #include <gtest/gtest.h>
 
 #include "base/hash.h"
+#include "clients/cpp/socket.h"
 #include "tests/clients/fake_server.h"
 
 namespace millrace::client {
@@ -41,6 +47,39 @@ TEST(Client, ChecksumCoversHeaderAndBodyAsTheProtocolSays) {
   std::memcpy(hashed, out.front(), 16);
   std::memcpy(hashed + 16, body, 16);
   EXPECT_EQ(header.checksum, base::hash64(hashed, sizeof hashed, wire::kMagic));
+}
+
+// A unix socket says EAGAIN while its backlog is full.
+TEST(Client, WaitsForRoomInAFullBacklog) {
+  const TemporaryDirectory directory;
+  const std::string path = directory / "socket";
+  sockaddr_un name{};
+  name.sun_family = AF_UNIX;
+  std::memcpy(name.sun_path, path.data(), path.size());
+  const auto* address = reinterpret_cast<const sockaddr*>(&name);
+  const int listener = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  ASSERT_EQ(::bind(listener, address, sizeof name), 0);
+  ASSERT_EQ(::listen(listener, 0), 0);
+  std::vector<int> waiting;
+  int error = 0;
+  while (error == 0 && waiting.size() < 100) {
+    waiting.push_back(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    if (::connect(waiting.back(), address, sizeof name) != 0) error = errno;
+  }
+  ASSERT_EQ(error, EAGAIN);
+  std::string why;
+  EXPECT_EQ(Socket::connect("unix:" + path, 30, &why).error(), Errc::timed_out) << why;
+  std::thread server([&] {
+    ::usleep(50'000);
+    waiting.push_back(::accept(listener, nullptr, nullptr));
+  });
+  auto made = Socket::connect("unix:" + path, 10'000, &why);
+  server.join();
+  ASSERT_TRUE(made) << why;
+  EXPECT_EQ(made->write(as_bytes("x")).value(), 1u);  // connected indeed
+  for (const int fd : waiting)
+    ::close(fd);
+  ::close(listener);
 }
 
 TEST(Client, AnswersFindTheirRequestsWhateverTheOrder) {
