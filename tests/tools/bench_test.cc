@@ -89,6 +89,19 @@ TEST(BenchOutput, IsForPeopleAndAPictureToo) {
   EXPECT_NE(svg.str().find("polyline"), std::string::npos);
 }
 
+TEST(BenchOutput, TheConfigurationIsEveryOptionAsRun) {
+  const TemporaryDirectory directory;
+  const std::string json = bench({"--embedded", "--durability", "none", "--messages", "1000",
+                                  "--data", directory / "data", "--plot", directory / "p.svg"});
+  const size_t config = json.find("\"config\":");
+  ASSERT_NE(config, std::string::npos);
+  for (const std::string& part :
+       {std::string("\"durability\":\"none\""), "\"data\":\"" + directory / "data" + "\"",
+        "\"plot\":\"" + directory / "p.svg" + "\"", std::string("\"json\":\"-\""),
+        std::string("\"server_pid\":null")})
+    EXPECT_NE(json.find(part, config), std::string::npos) << part << "\n" << json;
+}
+
 TEST(BenchOutput, WrongUsageIsOneLineAndExitTwo) {
   const Words rows[] = {{"--workload", "nonsense"},
                         {"--size", "23"},

@@ -46,8 +46,15 @@ Json config_of(const Report& report) {
               {"inflight", o.inflight},
               {"rate", o.rate == 0 ? Json(nullptr) : Json(o.rate)},
               {"spin", o.spin},
-              {"pin", o.pin}};
-  if (o.embedded) config["shards"] = o.shards;
+              {"pin", o.pin},
+              {"server_pid", o.server_pid == 0 ? Json(nullptr) : Json(o.server_pid)},
+              {"json", o.json.empty() ? Json(nullptr) : Json(o.json)},
+              {"plot", o.plot.empty() ? Json(nullptr) : Json(o.plot)}};
+  if (o.embedded) {
+    config["shards"] = o.shards;
+    config["data"] = o.data.empty() ? Json(nullptr) : Json(o.data);
+    config["durability"] = durability_name(o.durability);
+  }
   return config;
 }
 

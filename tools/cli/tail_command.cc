@@ -81,6 +81,20 @@ class Tail {
     }
   }
 
+  // A message whose lease had ended, for one, was shown and comes again: whoever reads along is
+  // told.
+  void acked(const Answer& answer) {
+    if (!answer) {
+      fail_with(answer.text());
+      return;
+    }
+    unacked_ += answer.results_failed();
+    for (uint32_t i = 0; answer.results_failed() > 0 && i < answer.results_size(); ++i) {
+      if (answer.result(i) == Errc::ok) continue;
+      fmt::print(stderr, "millrace: not acknowledged: {}\n", errc_text(answer.result(i)));
+    }
+  }
+
   // Once per turn: shows what came, and only then gives it up for good.
   void acknowledge(client::Client& client, client::RequestId subscription) {
     if (receipts_.empty() || !failure_.empty()) return;
@@ -90,9 +104,8 @@ class Tail {
     }
     for (size_t at = 0; at < receipts_.size(); at += kBatchMessagesMax) {
       const size_t count = std::min<size_t>(kBatchMessagesMax, receipts_.size() - at);
-      const auto sent = client.ack({receipts_.data() + at, count}, [this](const Answer& a) {
-        if (!a) fail_with(a.text());
-      });
+      const auto sent =
+          client.ack({receipts_.data() + at, count}, [this](const Answer& a) { acked(a); });
       if (!sent) fail_with(errc_text(sent.error()));
     }
     receipts_.clear();
@@ -113,6 +126,10 @@ class Tail {
         if (!client.poll(kLastAnswersMs) || client.in_flight() == before) break;
       }
     }
+    if (failure_.empty() && unacked_ > 0) {
+      return refuse(fmt::format("queue '{}': {} of the messages shown were not acknowledged",
+                                options_.queue, unacked_));
+    }
     return failure_.empty() ? kDone
                             : refuse(fmt::format("queue '{}': {}", options_.queue, failure_));
   }
@@ -126,6 +143,7 @@ class Tail {
   uint64_t credit_;       // messages the server may be ahead of us
   uint64_t granted_ = 0;  // of those, not yet used
   uint64_t left_;
+  uint64_t unacked_ = 0;  // shown, but their acks failed
   std::vector<Receipt> receipts_;
   std::string failure_;
 };
