@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include <fmt/format.h>
+
 #include "base/assert.h"
 #include "engine/limits.h"
 #include "storage/format.h"
@@ -28,7 +30,7 @@ Result<std::unique_ptr<CatalogKeeper>> CatalogKeeper::open(std::unique_ptr<stora
   keeper->log_ = std::move(*log);
   const auto report = keeper->log_->recover(keeper->log_->head(), *keeper, now);
   if (!report) {
-    *message = "the catalog could not be recovered";
+    *message = fmt::format("the catalog could not be recovered: {}", errc_text(report.error()));
     return fail(report.error());
   }
   keeper->report_ = *report;

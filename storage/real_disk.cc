@@ -139,6 +139,9 @@ Status RealDisk::make_directory(std::string_view path) {
 }
 
 Status RealDisk::lock() {
+  // The directory too: a LOCK that somebody deleted would let a second process lock its successor.
+  if (::flock(root_->fd(), LOCK_EX | LOCK_NB) < 0)
+    return fail(errno == EWOULDBLOCK ? Errc::locked : from_errno(errno));
   const int fd = retry_on_signal(
       [&] { return ::openat(root_->fd(), "LOCK", O_RDWR | O_CREAT | kAlways, kFileMode); });
   if (fd < 0) return last_error();

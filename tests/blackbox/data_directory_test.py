@@ -307,6 +307,14 @@ class DataDirectory(unittest.TestCase):
         with Broker(data, *FLAGS) as broker:
             self.assertEqual((0, 0, 0), broker.counters("work"))
 
+    def test_a_lock_file_that_is_deleted_lets_no_second_broker_in(self):
+        data = self.copy()
+        with Broker(data, *FLAGS) as broker:
+            os.remove(os.path.join(data, "LOCK"))
+            code, errors = start_refused(data, *FLAGS)
+            self.assertEqual((1, 1), (code, len(errors.splitlines())), errors)
+            self.assertTrue(broker.running())
+
     # Case 94.
     def test_a_used_segment_without_headers_is_refused_by_name_and_repair_serves_all(self):
         noise = random.Random(94).randbytes
