@@ -1,5 +1,7 @@
 #include "engine/cleaner.h"
 
+#include <algorithm>
+
 #include "engine/limits.h"
 #include "storage/format.h"
 
@@ -42,17 +44,20 @@ Result<uint64_t> Cleaner::carry_alive(const storage::Record& record) {
   if (record.body.size() < head_bytes) return uint64_t{0};
   Partition* partition = state_.find(QueueId{read_at<uint32_t>(record.body)});
   if (partition == nullptr) return uint64_t{0};
-  const uint32_t count = carry ? 1 : read_at<uint32_t>(record.body, offsetof(EnqueueHead, count));
   const uint64_t first_slot = read_at<uint64_t>(record.body, offsetof(EnqueueHead, first_slot));
   const Position body = record.position + sizeof(storage::RecordHeader);
+  // Padding is no message: a record's body ends with its last one.
+  uint32_t count = 0;
+  for (size_t offset = head_bytes; record.body.size() - offset >= sizeof(MessageHeader); ++count)
+    offset += message_stride(read_at<MessageHeader>(record.body, offset));
   uint64_t bytes = 0;
   size_t offset = head_bytes;
-  for (uint32_t i = 0; i < count && record.body.size() - offset >= sizeof(MessageHeader); ++i) {
-    const auto header = read_at<MessageHeader>(record.body, offset);
-    const auto carried = state_.carry(*partition, Slot{first_slot + i}, body + offset);
+  for (uint32_t i = 0; i < count;) {
+    const auto carried = state_.carry(*partition, Slot{first_slot + i}, body + offset, count - i);
     if (!carried) return fail(carried.error());
-    bytes += *carried;
-    offset += message_stride(header);
+    bytes += carried->bytes;
+    for (const uint32_t next = i + std::max(carried->messages, 1u); i < next; ++i)
+      offset += message_stride(read_at<MessageHeader>(record.body, offset));
   }
   return bytes;
 }

@@ -28,6 +28,8 @@ inline constexpr uint32_t kServedPerLineMax =
 // Messages leased for waiters in a tick: their answers are all encoded before any can be sent.
 inline constexpr uint64_t kServedBytesPerTickMax = 8u << 20;
 inline constexpr uint32_t kCarriedBytesPerTickMax = 256u << 10;
+// A carry record stays this small if its messages do, so that little of a segment's end is wasted.
+inline constexpr uint32_t kCarriedRunBytesMax = 32u << 10;
 inline constexpr uint32_t kCleanedRecordsPerTickMax = 64;
 // Of one slot_end record, and so of one tick of cleaning: 16 KiB.
 inline constexpr size_t kSlotEndsPerRecordMax = 1'024;

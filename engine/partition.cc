@@ -228,9 +228,18 @@ void Partition::apply_ack(const PartitionContext& context, std::span<const SlotR
     }
 }
 
-void Partition::apply_carry(const PartitionContext& context, const CarryHead& head,
+void Partition::apply_carry(const PartitionContext& context, const CarryHead& head, Bytes run,
+                            Position run_position) {
+  Slot slot{head.slot};
+  for (size_t offset = 0; run.size() - offset >= sizeof(MessageHeader); slot = slot + 1) {
+    const auto header = read_at<MessageHeader>(run, offset);
+    apply_carry(context, head, slot, header, run_position + offset);
+    offset += message_stride(header);
+  }
+}
+
+void Partition::apply_carry(const PartitionContext& context, const CarryHead& head, Slot slot,
                             const MessageHeader& header, Position position) {
-  const Slot slot{head.slot};
   if (index_->live(slot)) {
     const Position old = index_->position(slot);
     Removal(context.log, bytes_).add(old, live_cost(message_at(context.log, old)));

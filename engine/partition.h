@@ -83,8 +83,9 @@ class Partition {
   void apply_extend(const PartitionContext& context, const ExtendHead& head,
                     std::span<const ExtendMark> marks);
   void apply_ack(const PartitionContext& context, std::span<const SlotRun> runs);
-  void apply_carry(const PartitionContext& context, const CarryHead& head,
-                   const MessageHeader& header, Position position);
+  // `run`: messages of consecutive slots, written at `run_position`.
+  void apply_carry(const PartitionContext& context, const CarryHead& head, Bytes run,
+                   Position run_position);
   void apply_purge(const PartitionContext& context, Slot slot_end);
   void apply_slot_end(Slot slot_end);
   // A timer of this partition fired; its entry is gone already.
@@ -120,6 +121,8 @@ class Partition {
   Position slot_end_told{};
 
  private:
+  void apply_carry(const PartitionContext& context, const CarryHead& head, Slot slot,
+                   const MessageHeader& header, Position position);
   void place(Slot slot, Position position);
   void stop_timer(const PartitionContext& context, Slot slot);
   void start_timer(const PartitionContext& context, Slot slot, TimerKind kind, TimeMs due);

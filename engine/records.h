@@ -8,7 +8,7 @@
 //   enqueue    EnqueueHead + the producer's run (millrace/message.h), offsets and delays filled in
 //   lease      LeaseHead + SlotRun...      receive count of each +1, deadline leased_at +
 //   visibility extend     ExtendHead + ExtendMark...  new deadline at + visibility; visibility 0:
-//   ready ack        AckHead + SlotRun...        gone carry      CarryHead + one message     same
+//   ready ack        AckHead + SlotRun...        gone carry      CarryHead + messages        same
 //   message, new position (cleaning) purge      SlotEnd                     all slots below
 //   slot_end are gone slot_end   SlotEnd...                  slots below slot_end were given out
 //   once, or are passed

@@ -133,7 +133,7 @@ void ShardState::on_record(const storage::Record& record) {
     case RecordKind::carry:
       if (const auto head = read_head<CarryHead>(body);
           head && body.size() >= sizeof *head + sizeof(MessageHeader))
-        partition->apply_carry(context(), *head, read_at<MessageHeader>(body, sizeof *head),
+        partition->apply_carry(context(), *head, body.subspan(sizeof *head),
                                body_position(record.position) + sizeof *head);
       break;
     case RecordKind::purge:
@@ -337,25 +337,47 @@ Result<Position> ShardState::purge(Partition& partition) {
   return last_end_;
 }
 
-Result<uint64_t> ShardState::carry(Partition& partition, Slot slot, Position from) {
+Result<ShardState::Carried> ShardState::carry(Partition& partition, Slot first, Position from,
+                                              uint32_t count_max) {
   const SlotIndex& index = partition.index();
-  if (!index.live(slot) || index.position(slot) != from) return uint64_t{0};
-  MessageHeader header = message_at(log_, from);
-  const Bytes rest{log_.at(from) + sizeof header, message_stride(header) - sizeof header};
-  header.record_offset = sizeof(CarryHead);
-  const auto status = partition.status(slot, timers_);
+  Carried carried;
+  const auto lies_here = [&](Slot slot, Position at) {
+    return index.live(slot) && index.position(slot) == at;
+  };
+  if (!lies_here(first, from)) return carried;
+  const auto status = partition.status(first, timers_);
   const CarryHead head{raw(partition.queue()),
-                       index.receive_count(slot),
-                       raw(slot),
+                       index.receive_count(first),
+                       raw(first),
                        sent_at(log_, from).value,
                        status.due.value,
                        static_cast<uint8_t>(status.state),
                        {}};
-  const std::array<Bytes, 3> parts{bytes_of(head), bytes_of(header), rest};
+  // Neighbours in the same state go along: a record for each would take more room than they had.
+  carried_run_.clear();
+  for (Position at = from; carried.messages < count_max; ++carried.messages) {
+    const Slot slot = first + carried.messages;
+    if (!lies_here(slot, at)) break;
+    const auto state = partition.status(slot, timers_);
+    if (state.state != status.state || state.due != status.due ||
+        index.receive_count(slot) != head.receive_count)
+      break;
+    MessageHeader header = message_at(log_, at);
+    const uint64_t stride = message_stride(header);
+    if (carried.messages > 0 && carried_run_.size() + stride > kCarriedRunBytesMax) break;
+    header.record_offset = static_cast<uint32_t>(sizeof head + carried_run_.size());
+    const Bytes fixed = bytes_of(header);
+    carried_run_.insert(carried_run_.end(), fixed.begin(), fixed.end());
+    const Bytes rest{log_.at(at) + sizeof header, stride - sizeof header};
+    carried_run_.insert(carried_run_.end(), rest.begin(), rest.end());
+    at = at + stride;
+  }
+  const std::array<Bytes, 2> parts{bytes_of(head), Bytes(carried_run_)};
   const auto position = log_.append(raw(RecordKind::carry), parts, space_of(RecordKind::carry));
   if (!position) return fail(position.error());
-  partition.apply_carry(context(), head, header, body_position(*position) + sizeof head);
-  return sizeof head + message_stride(header);
+  partition.apply_carry(context(), head, carried_run_, body_position(*position) + sizeof head);
+  carried.bytes = sizeof head + carried_run_.size();
+  return carried;
 }
 
 uint64_t ShardState::index_bytes() const {

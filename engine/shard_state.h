@@ -84,9 +84,14 @@ class ShardState final : public storage::ReplaySink {
   Result<Wait> extend(std::span<const ExtendEntry> entries, std::span<Errc> results, TimeMs now,
                       Durable&& durable);
   Result<Position> purge(Partition& partition);
-  // Re-appends a live message of the segment that is being cleaned. False: it is dead or lies
-  // elsewhere by now, nothing was done. Returns the bytes appended.
-  Result<uint64_t> carry(Partition& partition, Slot slot, Position from);
+  // Re-appends a live message of the segment that is being cleaned, and as many of the messages
+  // that follow it in its record as are in the same state: `count_max` at most, with the first.
+  // None: the first is dead or lies elsewhere by now, nothing was done.
+  struct Carried {
+    uint32_t messages = 0;
+    uint64_t bytes = 0;
+  };
+  Result<Carried> carry(Partition& partition, Slot first, Position from, uint32_t count_max = 1);
   // Re-appends how far slots were given out, where only the segment being cleaned tells: one
   // record, for many partitions. True if that was the last of them.
   Result<bool> tell_slot_ends(uint64_t cleaned_segment);
@@ -150,6 +155,7 @@ class ShardState final : public storage::ReplaySink {
   std::vector<ExtendMark> marks_;
   std::vector<Partition*> telling_;
   std::vector<SlotEnd> slot_ends_;
+  std::vector<std::byte> carried_run_;
 };
 
 template <class Durable>
