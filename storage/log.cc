@@ -25,7 +25,6 @@ constexpr uint32_t kTokenTypeShift = 40;
 }  // namespace
 
 Log::Log(Disk& disk, const LogOptions& options) : disk_(disk), options_(options) {
-  options_.spare_segments = std::max(options_.spare_segments, 1u);
   unsynced_since_ = kNever;
 }
 
@@ -46,10 +45,10 @@ Result<Position> Log::begin_record(uint16_t kind, uint64_t body_bytes, Space spa
   MR_ASSERT(active_ != nullptr);
   // A closed log too: while a broker stops, an answer can lead to one more request.
   if (fenced_ || closed_) return fail(Errc::shard_fenced);
-  const uint64_t offset = written_ - active_->start + batch_.size();
-  if (offset + padded(sizeof(RecordHeader) + body_bytes) + kMarkRecordBytes > segment_bytes_) {
-    if (const Status status = rotate(space); !status) return fail(status.error());
-  }
+  if (const Status status = make_room(padded(sizeof(RecordHeader) + body_bytes), space); !status)
+    return fail(status.error());
+  if (space == Space::grows || space == Space::cleans)
+    largest_record_ = std::max(largest_record_, sizeof(RecordHeader) + body_bytes);
   const Position position = end();
   *body = batch_.begin_record(kind, body_bytes);
   return position;
@@ -119,28 +118,7 @@ Status Log::fence() {
   return fail(Errc::shard_fenced);
 }
 
-// --- rotation ---
-
-bool Log::may_grow() const {
-  return (total_segments() + 1) * segment_bytes_ <= options_.disk_bytes_max;
-}
-
-Status Log::rotate(Space space) {
-  const bool use_reserve = space != Space::grows;
-  // The file first: when there is none, nothing has happened.
-  const Result<SegmentStorage> storage = pool_->take(use_reserve, use_reserve || may_grow(), now_);
-  if (!storage) {
-    if (storage.error() == Errc::disk_full) return fail(Errc::disk_full);
-    return fence();
-  }
-  if (batch_.size() > 0) {
-    if (const Status status = write_gathered(now_, 0); !status) {
-      pool_->add_spare(*storage);
-      return status;
-    }
-  }
-  return begin_segment(*storage, now_);
-}
+// --- segments ---
 
 uint64_t Log::next_generation(uint64_t sequence) {
   return base::mix(options_.entropy, base::mix(sequence, ++generations_));
@@ -261,9 +239,14 @@ void Log::set_durable(uint64_t position, TimeMs now) {
 void Log::start_jobs(TimeMs now) {
   now_ = std::max(now_, now);
   if (fenced_ || closed_) return;
+  // The mark that gives a freed file back may find its segment full to the last byte.
+  if (batch_.size() == 0 && !mark_fits() && pool_->wants_mark(durable_) && pool_->disk_full() &&
+      pool_->spares() > 0 && !rotate())
+    return;
   if (batch_.size() == 0 && watermark_due() <= now_ && !write_gathered(now_, kMarkWatermarkOnly))
     return;
   if (sync_wanted(now_)) submit_sync();
+  pool_->set_reserve(reserve_files());
   if (spare_wanted() && pool_->may_prepare(now_)) {
     prepare_token_ = next_token(JobType::prepare);
     pool_->prepare(prepare_token_, !filling_fast());
@@ -275,8 +258,12 @@ void Log::start_jobs(TimeMs now) {
 // A mark without records tells what the newest mark does not know: that all before it is durable,
 // or that segments were freed. One such mark is enough, else each would ask for the next.
 TimeMs Log::watermark_due() const {
+  const bool gives_back = pool_->wants_mark(durable_);
+  // The last place is not for a mark that only tells (see make_room()).
+  const bool room_to_tell =
+      pool_->spares() > 0 || written_ - active_->start + 2 * kMarkRecordBytes <= segment_bytes_;
   const bool news =
-      (last_mark_had_records_ && last_mark_durable_ < durable_) || pool_->wants_mark(durable_);
+      (last_mark_had_records_ && last_mark_durable_ < durable_ && room_to_tell) || gives_back;
   if (!news || sync_in_flight() || durable_ != written_ || !mark_fits()) return kNever;
   return idle_since_ + kIdleMs;
 }
@@ -286,20 +273,6 @@ bool Log::filling_fast() const {
   const auto elapsed = static_cast<uint64_t>(std::max<int64_t>(1, now_ - active_since_));
   return bytes(active_->data_begin(), written_) / elapsed > kWriteAheadBytesPerMs ||
          segment_bytes_ / static_cast<uint64_t>(last_fill_ms_) > kWriteAheadBytesPerMs;
-}
-
-bool Log::over_bound(uint64_t segments) const {
-  return segments * segment_bytes_ > 4 * live_ + 3 * segment_bytes_;
-}
-
-bool Log::spare_wanted() const {
-  if (pool_->preparing() || !pool_->wants_spare()) return false;
-  if (!may_grow() && pool_->files() >= pool_->reserve()) return false;
-  // Cleaning may give a file back; the log does not grow past its bound while it can, unless the
-  // next rotation is close.
-  const bool cleaning_may_help = segments_.head() != active_;
-  const bool rotation_is_close = written_ - active_->start > segment_bytes_ / 4 * 3;
-  return !over_bound(total_segments() + 1) || !cleaning_may_help || rotation_is_close;
 }
 
 TimeMs Log::next_deadline() const {
@@ -395,7 +368,7 @@ Result<Record> Log::read_record(Position position) const {
   return *record;
 }
 
-// --- accounts and cleaning ---
+// --- accounts ---
 
 void Log::add_live(Position position, uint64_t bytes) {
   Segment* segment = segments_.find(segment_of(position));
@@ -415,57 +388,6 @@ void Log::remove_live(Position position, uint64_t bytes) {
 uint64_t Log::live_bytes(uint64_t segment_sequence) const {
   const Segment* segment = segments_.find(segment_sequence);
   return segment == nullptr ? 0 : segment->live;
-}
-
-bool Log::needs_cleaning() const {
-  if (fenced_ || closed_ || segments_.head() == active_) return false;
-  const Segment& head = *segments_.head();
-  // Freed before it is durable, it would be passed over by the syncs, and what is durable behind it
-  // would stand on bytes that a power loss can tear.
-  if (head.end > durable_) return false;
-  if (head.live == 0) return true;
-  // What is spare beyond need will be removed; cleaning does not help there.
-  const uint64_t segments = segments_.count() + std::min(pool_->files(), pool_->reserve() + 1);
-  if (over_bound(segments)) return true;
-  if (pool_->disk_full() && head.live < segment_bytes_ / 2) return true;
-  // The next segment would break the bound. Until this one is half full there is time for the head
-  // to become empty by itself, which costs no writing.
-  return over_bound(segments + 1) && written_ - active_->start > segment_bytes_ / 2;
-}
-
-std::optional<Record> Log::next_head_record() {
-  const Segment& head = *segments_.head();
-  uint64_t at = std::max(head_cursor_, head.data_begin());
-  while (at < head.end) {
-    const auto damaged = std::ranges::find_if(
-        head.damaged, [at](const ByteRange& r) { return r.begin <= at && at < r.end; });
-    if (damaged != head.damaged.end()) {
-      at = damaged->end;
-      continue;
-    }
-    const std::optional<Record> record =
-        record_at(head.view(), at - head.start, head.end - head.start);
-    if (!record) {  // went bad since it was recovered: on to the next that is readable
-      at += kRecordAlignment;
-      continue;
-    }
-    at = record->end().value;
-    if (record->kind >= kReservedKinds) continue;
-    head_cursor_ = at;
-    return record;
-  }
-  head_cursor_ = at;
-  return std::nullopt;
-}
-
-void Log::free_head() {
-  MR_ASSERT(segments_.head() != active_);
-  MR_ASSERT(segments_.head()->live == 0);
-  MR_ASSERT(segments_.head()->end <= durable_);
-  const std::unique_ptr<Segment> head = segments_.remove_head();
-  pool_->release(head->storage, head->end);
-  head_position_ = segments_.head()->data_begin();
-  head_cursor_ = 0;
 }
 
 // --- checkpoint ---

@@ -21,6 +21,12 @@
 // needs_cleaning(), walks the head segment with read_head_record() and re-appends what is alive. A
 // freed segment's file is recycled as a spare once a durable commit mark names the new head.
 //
+// A full disk (storage/log_space.cc, docs/storage-format.md): of the room that is left - the rest
+// of the active segment and the spares - each class of append (Space) leaves the next one its part,
+// so that sends stop first, then leases, then acks, and cleaning last. As cleaning can always carry
+// one head, and gets the head's file for it, garbage always becomes room again, and then all
+// classes go on by themselves.
+//
 // Threads: shard-local.  Memory: one gathering buffer (grows to the largest batch), the segment
 // table, 24 bytes a segment.
 #pragma once
@@ -51,12 +57,11 @@ struct LogOptions {
   uint64_t segment_bytes =
       64u << 20;  // power of two; a log that exists keeps its own (see segment_bytes())
   uint64_t disk_bytes_max =
-      UINT64_MAX;  // segments beyond this are not made for sends; acks may use the reserve
+      UINT64_MAX;  // segments beyond this are not made for records that grow the log
   Durability durability = Durability::commit;
   uint32_t interval_ms = 100;
   uint64_t entropy =
       0;  // fresh random bits for this open; generations of new segments derive from it
-  uint32_t spare_segments = 1;  // kept ready for a full disk and for the next rotation; at least 1
 };
 
 // What recovery found, for the log line, `millrace log verify` and the tests.
@@ -205,8 +210,11 @@ class Log {
   void give_to_pool(size_t index);
   void adopt_segments();
   void replay(const Segment& segment, uint64_t from, uint64_t to, ReplaySink& sink,
-              RecoveryReport& report) const;
+              RecoveryReport& report);
   Status reopen_in_place();
+  bool may_rehome() const;
+  Status confirm_in_place();
+  Status write_again(const Segment& segment, SegmentHeader header, uint64_t from);
   Status rehome(uint64_t from, ReplaySink& sink, RecoveryReport& report);
   Status rehome_records(const SegmentView& source, uint64_t begin, uint64_t end,
                         RecoveryReport& report);
@@ -218,8 +226,17 @@ class Log {
   uint64_t total_segments() const { return segments_.count() + pool_->files(); }
   bool filling_fast() const;
   bool over_bound(uint64_t segments) const;
-  bool may_grow() const;
-  Status rotate(Space space);
+  bool may_grow(uint64_t files = 1) const;
+  // log_space.cc
+  uint64_t data_bytes() const { return segment_bytes_ - kSegmentDataOffset; }
+  uint64_t room() const;
+  uint64_t end_lost() const;
+  uint64_t cleaning_room() const;
+  uint64_t room_to_leave(Space space, uint64_t bytes) const;
+  uint64_t reserve_files() const;
+  bool may_create(Space space) const;
+  Status make_room(uint64_t bytes, Space space);
+  Status rotate();
   Status begin_segment(const SegmentStorage& storage, TimeMs now);
   Status write_gathered(TimeMs now, uint32_t flags);
   TimeMs watermark_due() const;
@@ -259,6 +276,7 @@ class Log {
   bool fenced_ = false;
   bool closed_ = false;
   bool rehoming_ = false;
+  bool in_place_ = false;  // recovery keeps the segments as they are
   std::vector<FreshSegment> fresh_;
 
   uint64_t last_mark_durable_ = 0;  // what the newest mark written says
@@ -277,6 +295,7 @@ class Log {
   uint64_t checkpoint_token_ = 0;
 
   uint64_t live_ = 0;
+  uint64_t largest_record_ = 0;  // seen since open, of those that cleaning may carry
   uint64_t head_cursor_ = 0;  // next_head_record(); 0: at the head's begin
   uint64_t bytes_written_ = 0;
   uint64_t syncs_ = 0;

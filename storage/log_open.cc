@@ -16,6 +16,7 @@ namespace {
 
 constexpr size_t kQuarantineRangesMax = 1000;
 constexpr uint64_t kRehomeBatchBytes = 1u << 20;
+constexpr uint64_t kSparesLeftByRehoming = 2;  // and one for each 64 segments: the reserve
 
 Status write_file(Disk& disk, const std::string& path, Bytes content) {
   Result<FileId> file = disk.open(path, OpenMode::create_new);
@@ -27,6 +28,15 @@ Status write_file(Disk& disk, const std::string& path, Bytes content) {
   if (status) status = disk.sync(*file);
   disk.close(*file);
   return status;
+}
+
+Status write_zeros(Disk& disk, FileId file, uint64_t offset, uint64_t bytes) {
+  const std::vector<std::byte> zeros(std::min(bytes, kRehomeBatchBytes));
+  for (uint64_t done = 0; done < bytes; done += zeros.size()) {
+    const Bytes parts[] = {Bytes(zeros).first(std::min<uint64_t>(zeros.size(), bytes - done))};
+    if (const Status status = disk.write(file, offset + done, parts); !status) return status;
+  }
+  return disk.sync(file);
 }
 
 }  // namespace
@@ -110,11 +120,14 @@ Result<RecoveryReport> Log::recover(Position from, ReplaySink& sink, TimeMs now)
 
   if (const Status status = set_aside_damage(); !status) return fail(status.error());
   if (const Status status = prepare_pool(); !status) return fail(status.error());
+  in_place_ = plan.clean_mark || !may_rehome();
   adopt_segments();
   for (const Segment* segment = segments_.head(); segment != nullptr;
        segment = segments_.at_or_after(segment->sequence + 1))
     replay(*segment, std::max(from.value, segment->data_begin()), segment->end, sink, report);
-  const Status status = plan.clean_mark ? reopen_in_place() : rehome(from.value, sink, report);
+  const Status status = plan.clean_mark ? reopen_in_place()
+                        : in_place_     ? confirm_in_place()
+                                        : rehome(from.value, sink, report);
   if (!status) return fail(fenced_ ? Errc::io_error : status.error());
   hand_over_files();
 
@@ -123,6 +136,7 @@ Result<RecoveryReport> Log::recover(Position from, ReplaySink& sink, TimeMs now)
   last_mark_had_records_ = false;
   idle_since_ = now_;
   unsynced_since_ = kNever;
+  pool_->set_reserve(reserve_files());
   bytes_written_ = 0;
   opening_.reset();
   return report;
@@ -163,8 +177,7 @@ Status Log::set_aside_damage() {
 Status Log::prepare_pool() {
   SegmentFiles& found = opening_->found;
   const RecoveryPlan& plan = opening_->plan;
-  pool_ = std::make_unique<SegmentPool>(disk_, options_.directory, segment_bytes_,
-                                        options_.spare_segments);
+  pool_ = std::make_unique<SegmentPool>(disk_, options_.directory, segment_bytes_);
   pool_->set_next_number(found.next_number);
   if (!plan.dead.empty() && plan.newest) {
     SegmentHeader header = found.files[*plan.newest].reading.header;
@@ -192,10 +205,11 @@ void Log::give_to_pool(size_t index) {
   }
 }
 
-// Takes over the segments that stay: all with durable data, up to where it ends.
+// Takes over the segments that stay: all with durable data, up to where it ends; in place, all that
+// survive.
 void Log::adopt_segments() {
   const RecoveryPlan& plan = opening_->plan;
-  const uint64_t keep = plan.clean_mark ? plan.end : plan.durable;
+  const uint64_t keep = in_place_ ? plan.end : plan.durable;
   for (const SurvivingSegment& surviving : plan.segments) {
     const SegmentFile& file = opening_->found.files[surviving.file];
     const SegmentView view = file.view();
@@ -210,13 +224,13 @@ void Log::adopt_segments() {
     active_ = segments_.add(std::move(segment));
   }
   written_ = active_ != nullptr ? active_->end : 0;
-  chain_ = plan.clean_mark ? plan.end_chain : plan.durable_chain;
+  chain_ = in_place_ ? plan.end_chain : plan.durable_chain;
   durable_ = active_ != nullptr ? plan.durable : 0;
 }
 
 // Everything there was verified by the scan or is in `damaged`.
 void Log::replay(const Segment& segment, uint64_t from, uint64_t to, ReplaySink& sink,
-                 RecoveryReport& report) const {
+                 RecoveryReport& report) {
   const SegmentView view = segment.view();
   auto damaged = segment.damaged.begin();
   for (uint64_t at = from; at < to;) {
@@ -232,6 +246,7 @@ void Log::replay(const Segment& segment, uint64_t from, uint64_t to, ReplaySink&
     if (record->kind >= kReservedKinds) continue;
     ++report.records;
     report.bytes += record->body.size();
+    largest_record_ = std::max(largest_record_, record->end() - record->position);
     sink.on_record(*record);
   }
 }
@@ -255,6 +270,76 @@ Status Log::reopen_in_place() {
   return status;
 }
 
+// Re-homing takes files that a full disk does not give back before the log was cleaned to its end:
+// some starts after one another would leave nothing for cleaning.
+bool Log::may_rehome() const {
+  const RecoveryPlan& plan = opening_->plan;
+  if (plan.segments.empty()) return true;
+  const SegmentFile& last = opening_->found.files[plan.segments.back().file];
+  if (last.bytes.size() < segment_bytes_) return true;  // cut short: nothing can be added to it
+  uint64_t wanted = kSparesLeftByRehoming + plan.segments.size() / 64;
+  for (const SurvivingSegment& surviving : plan.segments)
+    if (surviving.end > plan.durable) ++wanted;
+  if (pool_->spares() >= wanted) return true;
+  const uint64_t missing = wanted - pool_->spares();
+  const uint64_t files = plan.segments.size() + wanted;
+  if (files > options_.disk_bytes_max / segment_bytes_) return false;
+  const Result<uint64_t> available = disk_.free_bytes();
+  return available && *available / segment_bytes_ >= missing;
+}
+
+// Where re-homing finds no room: makes what survives durable where it lies, by writing the same
+// bytes again and syncing them. Each sector then is what it was or what it is read as, so a
+// recovery that is killed, or loses power, leaves what it found. What was cut off is made to be
+// gone before anything is appended, so that the log is as if it had never been written further.
+Status Log::confirm_in_place() {
+  const RecoveryPlan& plan = opening_->plan;
+  for (const SurvivingSegment& surviving : plan.segments) {
+    const bool last = &surviving == &plan.segments.back();
+    if (surviving.end <= plan.durable && !last) continue;
+    const SegmentFile& file = opening_->found.files[surviving.file];
+    SegmentHeader header = file.reading.header;
+    if (last) header.flags = 0;  // what it announced may be among what was cut off
+    const Segment* segment = segments_.find(header.sequence);
+    MR_ASSERT(segment != nullptr);
+    if (const Status status = write_again(*segment, header, plan.durable); !status) return status;
+  }
+  if (const Status status = disk_.sync_directory(options_.directory); !status) return status;
+  durable_ = written_;
+  batch_.begin_batch(active_->generation, active_->start, written_);
+  // The mark comes first: that all before it was durable may stand nowhere else but in what is cut
+  // off. Where it does not fit, nothing was cut off.
+  if (mark_fits()) {
+    Status status = write_gathered(now_, kMarkWatermarkOnly);
+    if (status) status = sync_all(now_);
+    if (!status) return status;
+  }
+  for (const size_t index : plan.cut) {
+    const FileId file = opening_->found.storages[index].file;
+    if (const Status status = write_zeros(disk_, file, 0, kSegmentDataOffset); !status)
+      return status;
+  }
+  return write_zeros(disk_, active_->storage.file, written_ - active_->start,
+                     active_->start + segment_bytes_ - written_);
+}
+
+Status Log::write_again(const Segment& segment, SegmentHeader header, uint64_t from) {
+  const FileId file = segment.storage.file;
+  const std::vector<std::byte> pages = segment_header_pages(header);
+  const Bytes header_parts[] = {pages};
+  if (const Status status = disk_.write(file, 0, header_parts); !status) return status;
+  uint64_t at = std::max(from, segment.data_begin());
+  while (at < segment.end) {
+    const uint64_t bytes = std::min(kRehomeBatchBytes, segment.end - at);
+    const Bytes source = segment.storage.map.subspan(at - segment.start, bytes);
+    const std::vector<std::byte> copy(source.begin(), source.end());
+    const Bytes parts[] = {copy};
+    if (const Status status = disk_.write(file, at - segment.start, parts); !status) return status;
+    at += bytes;
+  }
+  return disk_.sync(file);
+}
+
 // Appends what lies past the last durable position to fresh segments. Their data is synced before
 // a header is written, and the last header commits them all: until then a recovery finds the old
 // segments as they were.
@@ -262,9 +347,9 @@ Status Log::rehome(uint64_t from, ReplaySink& sink, RecoveryReport& report) {
   const RecoveryPlan& plan = opening_->plan;
   rehoming_ = true;
   const uint64_t first = newest_sequence_ + 1;
-  const Result<SegmentStorage> storage = pool_->take(true, true, now_);
-  if (!storage) return fail(storage.error());
-  if (const Status status = begin_segment(*storage, now_); !status) return status;
+  if (pool_->spares() == 0)
+    if (const Status made = pool_->create(now_); !made) return made;
+  if (const Status status = begin_segment(pool_->take(), now_); !status) return status;
   for (const SurvivingSegment& surviving : plan.segments) {
     if (surviving.end <= plan.durable) continue;
     const SegmentFile& file = opening_->found.files[surviving.file];
@@ -276,7 +361,7 @@ Status Log::rehome(uint64_t from, ReplaySink& sink, RecoveryReport& report) {
   }
   // At least one mark: it names the head, also when nothing was left to copy.
   if (batch_.size() == 0 && !mark_fits()) {
-    if (const Status status = rotate(Space::cleans); !status) return status;
+    if (const Status status = make_room(0, Space::cleans); !status) return status;
   }
   if (const Status status = write_gathered(now_, batch_.size() == 0 ? kMarkWatermarkOnly : 0);
       !status)

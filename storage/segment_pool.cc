@@ -33,18 +33,19 @@ void SegmentPool::add_spare(SegmentStorage storage) {
   if (spares_.size() > reserve_) disk_full_ = false;
 }
 
-Result<SegmentStorage> SegmentPool::take(bool use_reserve, bool may_create, TimeMs now) {
-  if (spares_.size() > (use_reserve ? 0 : reserve_)) {
-    const SegmentStorage storage = spares_.back();
-    spares_.pop_back();
-    return storage;
-  }
-  if (may_create && now >= retry_at_) return create(now);
-  disk_full_ = true;
-  return fail(Errc::disk_full);
+void SegmentPool::set_reserve(uint64_t files) {
+  reserve_ = files;
+  if (spares_.size() > reserve_) disk_full_ = false;
 }
 
-Result<SegmentStorage> SegmentPool::create(TimeMs now) {
+SegmentStorage SegmentPool::take() {
+  MR_ASSERT(!spares_.empty());
+  const SegmentStorage storage = spares_.back();
+  spares_.pop_back();
+  return storage;
+}
+
+Status SegmentPool::create(TimeMs now) {
   SegmentStorage storage;
   storage.number = next_number_++;
   const std::string name = path(storage.number);
@@ -66,10 +67,13 @@ Result<SegmentStorage> SegmentPool::create(TimeMs now) {
       (void)disk_.remove(name);  // what is left is found by the next start
     }
   }
-  if (status) return storage;
+  if (status) {
+    add_spare(storage);
+    return status;
+  }
   disk_full_ = disk_full_ || status.error() == Errc::disk_full;
   retry_at_ = now + kRetryMs;
-  return fail(status.error());
+  return status;
 }
 
 void SegmentPool::release(SegmentStorage storage, uint64_t end) {

@@ -1,11 +1,11 @@
 // SegmentPool: the files of a log that are not in use: spares ready for the next rotation, and
 // freed segments whose file may not be overwritten yet.
 //
-// `reserve` spares are kept for appends that free space (acks on a full disk); ordinary appends
-// leave them alone. One more is kept ready for the next rotation. Files are made by an
-// asynchronous job, which also writes them once ahead unless that would be in the way; if it is not
-// done in time, or no thread does it (at start), one is made on the spot, not written ahead. After
-// a failure the next try comes 100 ms later.
+// `reserve` spares are kept for a full disk, and one more for the next rotation; who may take how
+// much of them is the log's to say (storage/log_space.cc). Files are made by an asynchronous job,
+// which also writes them once ahead unless that would be in the way; if it is not done in time, or
+// no thread does it (at start), one is made on the spot, not written ahead. After a failure the
+// next try comes 100 ms later.
 //
 // A freed file becomes a spare once a commit mark is durable that (1) names a head behind it and
 // (2) knows all of it to be durable. Without (1) a recovery would need the segment, without (2) it
@@ -28,8 +28,8 @@ namespace millrace::storage {
 
 class SegmentPool {
  public:
-  SegmentPool(Disk& disk, std::string directory, uint64_t segment_bytes, uint32_t reserve)
-      : disk_(disk), directory_(std::move(directory)), bytes_(segment_bytes), reserve_(reserve) {}
+  SegmentPool(Disk& disk, std::string directory, uint64_t segment_bytes)
+      : disk_(disk), directory_(std::move(directory)), bytes_(segment_bytes) {}
   ~SegmentPool();
   SegmentPool(const SegmentPool&) = delete;
   SegmentPool& operator=(const SegmentPool&) = delete;
@@ -38,9 +38,13 @@ class SegmentPool {
   void set_next_number(uint32_t number) { next_number_ = number; }
 
   void add_spare(SegmentStorage storage);
-  // A spare for the next segment, from the reserve only if `use_reserve`. `may_create`: a file may
-  // be made on the spot. Errors: disk_full, and what making a file can fail with.
-  Result<SegmentStorage> take(bool use_reserve, bool may_create, TimeMs now);
+  // There must be one.
+  SegmentStorage take();
+  // Makes a spare on the spot. A failure loses nothing: there is no data in the file. Errors:
+  // disk_full, and what making a file can fail with.
+  Status create(TimeMs now);
+  // A failure is too fresh for another try.
+  bool may_create(TimeMs now) const { return now >= retry_at_; }
 
   // A segment was freed whose last byte is before `end`.
   void release(SegmentStorage storage, uint64_t end);
@@ -64,8 +68,11 @@ class SegmentPool {
   bool remove_surplus(uint64_t token);
 
   bool disk_full() const { return disk_full_; }
+  void note_disk_full() { disk_full_ = true; }
   uint64_t reserve() const { return reserve_; }
+  void set_reserve(uint64_t files);
   uint64_t spares() const { return spares_.size(); }
+  uint64_t released() const { return released_.size(); }
   uint64_t files() const { return spares_.size() + released_.size() + (preparing_ ? 1 : 0); }
 
  private:
@@ -76,12 +83,11 @@ class SegmentPool {
   };
 
   std::string path(uint32_t number) const;
-  Result<SegmentStorage> create(TimeMs now);
 
   Disk& disk_;
   const std::string directory_;
   const uint64_t bytes_;
-  const uint64_t reserve_;
+  uint64_t reserve_ = 1;
   uint32_t next_number_ = 1;
   std::vector<SegmentStorage> spares_;
   std::deque<Released> released_;

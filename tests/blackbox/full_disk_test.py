@@ -133,6 +133,58 @@ class FullDisk(unittest.TestCase):
         with self.open("--max-disk", "1GiB") as broker:
             self.assertEqual((0, 0, 0), broker.counters("work"))
 
+    def take_one_by_one(self, broker, count):
+        for _ in range(count):
+            self.take(broker, 1)
+
+    def test_sends_between_single_receives_do_not_eat_what_acks_need(self):
+        for limit in ("1GiB", "32MiB"):
+            with self.subTest(limit=limit):
+                with self.open("--max-disk", limit) as broker:
+                    if limit == "1GiB":
+                        broker.command("queue", "create", "work")
+                    for _ in range(8):
+                        self.fill(broker)
+                        self.take_one_by_one(broker, 3)
+                    self.drain(broker)
+                    self.sends_succeed_again(broker)
+                    self.drain(broker)
+                    self.assertEqual(0, broker.stop())
+
+    def test_leases_that_run_out_on_a_full_disk_do_not_end_the_queue(self):
+        with self.open("--max-disk", "1GiB") as broker:
+            broker.command("queue", "create", "work")
+            self.fill(broker)
+            self.take_what_is_left()
+            for _ in range(600):
+                broker.try_command("receive", "work", "--max", "1000", "--visibility", "1")
+            time.sleep(1.1)
+            received = broker.drain("work")
+            self.assertEqual(sorted(self.kept), sorted(received))
+            self.kept = []
+            self.sends_succeed_again(broker)
+            self.drain(broker)
+            self.assertEqual(0, broker.stop())
+
+    def test_killed_again_and_again_while_full_it_starts_and_drains(self):
+        with self.open("--max-disk", "1GiB") as broker:
+            broker.command("queue", "create", "work")
+            self.fill(broker)
+            self.take_what_is_left()
+            broker.kill()
+        for taken in (0, 1, 300, 0, 0, 1, 700, 0):
+            with self.open("--max-disk", "1GiB") as broker:
+                self.assertEqual((len(self.kept), 0, 0), broker.counters("work"))
+                if taken:
+                    self.take(broker, taken)
+                broker.kill()
+        with self.open("--max-disk", "1GiB") as broker:
+            self.assertEqual((len(self.kept), 0, 0), broker.counters("work"))
+            self.drain(broker)
+            self.sends_succeed_again(broker)
+            self.drain(broker)
+            self.assertEqual(0, broker.stop())
+
     def test_five_times_filled_and_drained_past_max_disk(self):
         with self.open("--max-disk", "32MiB") as broker:
             broker.command("queue", "create", "work")

@@ -1,8 +1,8 @@
 // LogOwner: a small owner of a log, for random tests: items that are added, carried and removed,
 // and a plain list beside the log of all that was appended, to compare with what a start replays.
 //
-// Kinds: 1 adds an item, 2 carries it, 3 removes it. A body is "<number of the record> <item>" and
-// padding, so each is unique and says what was lost.
+// Kinds: 1 adds an item, 2 carries it, 3 removes it, 4 says nothing (a lease). A body is "<number
+// of the record> <item>" and padding, so each is unique and says what was lost.
 #pragma once
 
 #include <map>
@@ -50,11 +50,15 @@ class LogOwner {
   void clean(int records) {
     while (records-- > 0 && h_.log->needs_cleaning()) {
       const uint64_t head = h_.log->segment_of(h_.log->head());
-      if (const auto record = h_.log->next_head_record()) {
+      const auto record = unfinished_ ? std::exchange(unfinished_, {}) : h_.log->next_head_record();
+      if (record) {
         const Header parsed = parse(as_text(record->body));
         const auto item = items_.find(parsed.item);
         if (item == items_.end() || item->second.position != record->position) continue;
-        if (!carry(item->first, std::string(as_text(record->body)))) return;
+        if (!carry(item->first, std::string(as_text(record->body)))) {
+          unfinished_ = record;
+          return;
+        }
       } else if (h_.log->live_bytes(head) == 0) {
         h_.log->free_head();
       } else {
@@ -120,6 +124,9 @@ class LogOwner {
     items_.erase(victim);
   }
 
+  // Garbage at once; false: refused.
+  bool lease() { return static_cast<bool>(append(4, 0, Space::leases)); }
+
  private:
   struct Item {
     Position position;
@@ -172,6 +179,7 @@ class LogOwner {
   static std::vector<uint64_t> fold(const std::vector<Entry>& entries) {
     std::map<uint64_t, bool> alive;
     for (const Entry& entry : entries) {
+      if (entry.kind == 4) continue;
       const uint64_t item = parse(entry.body).item;
       if (entry.kind == 3) {
         alive.erase(item);
@@ -190,12 +198,14 @@ class LogOwner {
 
   // Takes over positions and accounts from the replay.
   void adopt() {
+    unfinished_.reset();
     items_.clear();
     ends_.assign(history_.size(), 0);
     for (const Entry& entry : h_.replayed) {
       const Header header = parse(entry.body);
       history_[header.number] = entry;
       ends_[header.number] = entry.position + padded(16 + entry.body.size());
+      if (entry.kind == 4) continue;
       if (const auto old = items_.find(header.item); old != items_.end()) {
         h_.log->remove_live(old->second.position, old->second.bytes);
         items_.erase(old);
@@ -213,6 +223,7 @@ class LogOwner {
   bool written_ok_ = true;
   std::map<uint64_t, Item> items_;
   uint64_t next_item_ = 1;
+  std::optional<Record> unfinished_;  // a carry that found no space
 };
 
 }  // namespace millrace::storage

@@ -15,6 +15,7 @@ struct Story {
   bool equal_sizes = false;
   bool in_order = false;
   Durability durability = Durability::commit;
+  uint64_t disk_segments = 0;  // 0: no bound
 };
 
 sim::PowerLossOptions power_loss(base::Prng& prng) {
@@ -63,9 +64,16 @@ std::string run(const Story& story) {
   owner.in_order = story.in_order;
   owner.items_aim = 1 + prng.below(300);
   if (!h.open()) return "a new log does not open";
+  if (story.disk_segments != 0) {
+    h.image->set_capacity(story.disk_segments * kTestSegmentBytes);
+    owner.items_aim = 1 + prng.below(4000);
+  }
   for (int life = 0; life < 6; ++life) {
-    for (uint64_t turns = prng.below(250); turns > 0; --turns)
+    for (uint64_t turns = prng.below(story.disk_segments != 0 ? 900 : 250); turns > 0; --turns) {
+      if (story.disk_segments != 0 && prng.chance(1, 2)) (void)owner.lease();
       owner.turn();
+    }
+    if (h.log->fenced()) return "a full disk fenced the log";
     owner.durable_at_death = owner.durable_records();
     if (std::string fault = die_and_start(h, owner, prng); !fault.empty())
       return "seed " + std::to_string(story.seed) + ", life " + std::to_string(life) + ": " + fault;
@@ -83,6 +91,90 @@ TEST(Recovery, WithoutCommitSyncsAPrefixSurvivesToo) {
     ASSERT_EQ(run({seed, seed % 2 == 0, seed % 3 == 0,
                    seed % 5 < 2 ? Durability::interval : Durability::none}),
               "");
+}
+
+// On a disk that is full for most of the time each start finds its way, and nothing durable is
+// lost.
+TEST(Recovery, AFullDiskChangesNoneOfIt) {
+  for (uint64_t seed = 1; seed <= 40; ++seed)
+    ASSERT_EQ(run({seed, seed % 2 == 0, seed % 3 == 0,
+                   seed % 7 == 0 ? Durability::interval : Durability::commit, 5 + seed % 9}),
+              "");
+}
+
+// Filled, then emptied one by one between leases that come to nothing: it never stands still, and
+// takes items again.
+TEST(Recovery, AFullLogIsDrainedItemByItemWhateverLeasesCost) {
+  for (uint64_t seed = 1; seed <= 20; ++seed) {
+    LogHarness h(test_options(seed));
+    LogOwner owner(h, seed);
+    owner.in_order = seed % 2 == 0;
+    owner.record_bytes = 240u << (seed % 3);  // a carry must not be larger than what it carries
+    ASSERT_TRUE(h.open());
+    h.settle();
+    h.image->set_capacity((6 + seed) * kTestSegmentBytes);
+    owner.items_aim = 1'000'000;
+    while (owner.refused == 0)
+      owner.turn();
+    const uint64_t filled = owner.live_items();
+    uint64_t leases = 0;
+    owner.items_aim = 1;
+    for (int turn = 0; turn < 30'000 && owner.live_items() > 1; ++turn) {
+      for (int i = 0; i < 3; ++i)
+        leases += owner.lease();
+      owner.turn();
+      owner.clean(64);  // as many a turn as the engine
+      h.pass(1);
+      if (turn % 100 == 0) h.pass(100);
+    }
+    ASSERT_LE(owner.live_items(), 1u)
+        << "seed " << seed << " of " << filled << ", live " << h.log->live_bytes() << " on "
+        << h.log->bytes_on_disk() << ", head "
+        << h.log->live_bytes(h.log->segment_of(h.log->head())) << ", end at "
+        << h.log->end().value % kTestSegmentBytes << ", durable "
+        << (h.log->end() == h.log->durable()) << ", cleaning " << h.log->needs_cleaning();
+    ASSERT_GT(leases, filled / 8);
+    owner.items_aim = 1'000'000;
+    for (int turn = 0; turn < 100 && owner.live_items() < 20; ++turn) {
+      h.pass(100);
+      owner.turn();
+    }
+    ASSERT_GE(owner.live_items(), 20u) << "seed " << seed;
+    ASSERT_FALSE(h.log->fenced());
+  }
+}
+
+// With no byte left anywhere, kill after kill: nothing is taken for a start that the next needs.
+TEST(Recovery, ManyStartsInARowOnAFullDiskTakeNoSpace) {
+  LogHarness h;
+  LogOwner owner(h, 3);
+  owner.record_bytes = 500;
+  owner.items_aim = 1'000'000;
+  ASSERT_TRUE(h.open());
+  h.settle();
+  h.image->set_capacity(8 * kTestSegmentBytes);
+  while (owner.refused == 0)
+    owner.turn();
+  ASSERT_TRUE(h.write());
+  h.image->set_capacity(h.image->used_bytes());
+  base::Prng prng(9);
+  for (int life = 0; life < 12; ++life) {
+    const uint64_t must = life % 2 == 0 ? owner.durable_records() : owner.written_records();
+    if (life % 2 == 0) {
+      h.crash(prng, power_loss(prng));
+    } else {
+      h.kill();
+    }
+    ASSERT_TRUE(h.open()) << "life " << life << ": " << h.message;
+    ASSERT_EQ(owner.check_replay(must), "") << life;
+    h.settle();
+  }
+  owner.items_aim = 1;
+  for (int turn = 0; turn < 30'000 && owner.live_items() > 1; ++turn) {
+    owner.turn();
+    h.pass(5);
+  }
+  EXPECT_LE(owner.live_items(), 1u);
 }
 
 TEST(Recovery, TwoStartsFromOneImageGiveTheSame) {

@@ -1,0 +1,183 @@
+// A log's space: who may take how much of what is left, which spares are kept, what is cleaned.
+//
+// Room is what the active segment and the spares can still take, with the files of freed segments
+// that a mark must let go first. In units of C, the data bytes of a segment, with L live bytes:
+//
+//   cleaning   may take all of it
+//   frees      leave min(L, C) + W + C/8: the live bytes of any head; the end of a segment that a
+//              record (the largest has W bytes, C/4 at most is counted) did not fit; marks, and the
+//              longer heads of carries
+//   leases     leave C/8 more, for acks
+//   grows      leave the reserve: min(L, C) + W + C/2 + L/64
+//
+// When leases have only C/16 left to take, heads are cleaned however much of them is alive. The log
+// then holds at least C/8 + L/64 garbage: what was between the reserve and here was filled with
+// leases, acks and carries, and carries displace as much as they add. The cleaning of one head
+// takes what it has of live bytes and gives C back, so after all heads once the garbage is room:
+// the C/8 and the L/64 pay for what carrying adds over all of them, up to 1/64 of it. So leases are
+// refused for a while at most, acks only if more of them come than cleaning can follow, and nothing
+// is refused for good.
+//
+// The reserve grows with L so that a small log stays within its bound of 4 L + 3 segments, spares
+// counted: one file below about C/2, two from there, and one more for each 64 C.
+#include <algorithm>
+
+#include "storage/log.h"
+
+namespace millrace::storage {
+
+uint64_t Log::room() const {
+  const uint64_t used = written_ - active_->start + batch_.size();
+  return segment_bytes_ - used + (pool_->spares() + pool_->released()) * data_bytes();
+}
+
+uint64_t Log::end_lost() const {
+  return std::min(largest_record_, data_bytes() / 4);
+}
+
+uint64_t Log::cleaning_room() const {
+  // While a head is being cleaned, what is carried goes from this sum and from the room alike.
+  const uint64_t to_carry = head_cursor_ != 0 ? segments_.head()->live : live_;
+  return std::min(to_carry, data_bytes()) + end_lost() + data_bytes() / 8;
+}
+
+uint64_t Log::room_to_leave(Space space, uint64_t bytes) const {
+  switch (space) {
+    case Space::cleans:
+      return 0;
+    case Space::frees:
+      return cleaning_room();
+    case Space::leases:
+      return cleaning_room() + data_bytes() / 8;
+    case Space::grows:
+      break;
+  }
+  const uint64_t live = live_ + bytes;
+  const uint64_t least = std::min(live, data_bytes()) + end_lost() + data_bytes() / 2;
+  // On a disk that has room the last part is made ahead of use, and not waited for.
+  return pool_->disk_full() ? least + live / 64 : least;
+}
+
+uint64_t Log::reserve_files() const {
+  const uint64_t bytes = std::min(live_, data_bytes()) + end_lost() + data_bytes() / 2 + live_ / 64;
+  return (bytes + data_bytes() - 1) / data_bytes();
+}
+
+bool Log::may_grow(uint64_t files) const {
+  return (total_segments() + files) * segment_bytes_ <= options_.disk_bytes_max;
+}
+
+bool Log::may_create(Space space) const {
+  if (!pool_->may_create(now_)) return false;
+  if (may_grow() || space == Space::frees || space == Space::cleans) return true;
+  return space == Space::leases && pool_->files() < pool_->reserve();
+}
+
+Status Log::make_room(uint64_t bytes, Space space) {
+  const uint64_t used = written_ - active_->start + batch_.size();
+  // Without a spare the last mark's place is kept for the one that gives a freed file back.
+  const uint64_t marks = pool_->spares() == 0 ? 2 * kMarkRecordBytes : kMarkRecordBytes;
+  const bool fits = used + bytes + marks <= segment_bytes_;
+  // What does not fit wastes the rest of the segment.
+  const uint64_t taken = bytes + (fits ? 0 : segment_bytes_ - used);
+  const uint64_t leave = room_to_leave(space, bytes);
+  // Past the limit the reserve may be made up again, but not for this.
+  if (!fits && space == Space::grows && !may_grow() && pool_->spares() <= pool_->reserve()) {
+    pool_->note_disk_full();
+    return fail(Errc::disk_full);
+  }
+  while ((!fits && pool_->spares() == 0) || room() < taken + leave) {
+    if (!may_create(space)) {
+      pool_->note_disk_full();
+      return fail(Errc::disk_full);
+    }
+    if (const Status made = pool_->create(now_); !made) return made;
+  }
+  if (fits) return {};
+  return rotate();
+}
+
+Status Log::rotate() {
+  if (batch_.size() > 0)
+    if (const Status status = write_gathered(now_, 0); !status) return status;
+  return begin_segment(pool_->take(), now_);
+}
+
+bool Log::over_bound(uint64_t segments) const {
+  return segments * segment_bytes_ > 4 * live_ + 3 * segment_bytes_;
+}
+
+bool Log::spare_wanted() const {
+  if (pool_->preparing() || !pool_->wants_spare()) return false;
+  if (!may_grow()) {
+    // The reserve may lie past the limit, and no more than it.
+    if (pool_->files() >= pool_->reserve()) return false;
+    if ((total_segments() + 1) * segment_bytes_ >
+        options_.disk_bytes_max + pool_->reserve() * segment_bytes_)
+      return false;
+  }
+  // Cleaning may give a file back; the log does not grow past its bound while it can, unless the
+  // next rotation is close.
+  const bool cleaning_may_help = segments_.head() != active_;
+  const bool rotation_is_close = written_ - active_->start > segment_bytes_ / 4 * 3;
+  return !over_bound(total_segments() + 1) || !cleaning_may_help || rotation_is_close;
+}
+
+bool Log::needs_cleaning() const {
+  if (fenced_ || closed_ || segments_.head() == active_) return false;
+  const Segment& head = *segments_.head();
+  // Freed before it is durable, it would be passed over by the syncs, and what is durable behind it
+  // would stand on bytes that a power loss can tear.
+  if (head.end > durable_) return false;
+  if (head.live == 0) return true;
+  // What is spare beyond need will be removed; cleaning does not help there.
+  const uint64_t segments = segments_.count() + std::min(pool_->files(), pool_->reserve() + 1);
+  if (over_bound(segments)) return true;
+  if (pool_->disk_full()) {
+    if (head.live < segment_bytes_ / 2) return true;
+    const uint64_t taken =
+        segments_.count() * data_bytes() - (segment_bytes_ - (written_ - active_->start));
+    const bool garbage = taken > live_ + live_ / 64 + data_bytes() / 8;
+    if (garbage && room() < cleaning_room() + data_bytes() / 16 * 3) return true;
+  }
+  // The next segment would break the bound. Until this one is half full there is time for the head
+  // to become empty by itself, which costs no writing.
+  return over_bound(segments + 1) && written_ - active_->start > segment_bytes_ / 2;
+}
+
+std::optional<Record> Log::next_head_record() {
+  const Segment& head = *segments_.head();
+  uint64_t at = std::max(head_cursor_, head.data_begin());
+  while (at < head.end) {
+    const auto damaged = std::ranges::find_if(
+        head.damaged, [at](const ByteRange& r) { return r.begin <= at && at < r.end; });
+    if (damaged != head.damaged.end()) {
+      at = damaged->end;
+      continue;
+    }
+    const std::optional<Record> record =
+        record_at(head.view(), at - head.start, head.end - head.start);
+    if (!record) {  // went bad since it was recovered: on to the next that is readable
+      at += kRecordAlignment;
+      continue;
+    }
+    at = record->end().value;
+    if (record->kind >= kReservedKinds) continue;
+    head_cursor_ = at;
+    return record;
+  }
+  head_cursor_ = at;
+  return std::nullopt;
+}
+
+void Log::free_head() {
+  MR_ASSERT(segments_.head() != active_);
+  MR_ASSERT(segments_.head()->live == 0);
+  MR_ASSERT(segments_.head()->end <= durable_);
+  const std::unique_ptr<Segment> head = segments_.remove_head();
+  pool_->release(head->storage, head->end);
+  head_position_ = segments_.head()->data_begin();
+  head_cursor_ = 0;
+}
+
+}  // namespace millrace::storage
