@@ -70,7 +70,9 @@ class ShardState final : public storage::ReplaySink {
                                         uint32_t bytes_max, uint32_t visibility_ms, TimeMs now,
                                         std::vector<Delivery>* deliveries);
   // False while lease() would fail for want of space or timers.
-  bool can_lease() const { return timers_.size() < kTimersPerShardMax && !log_.disk_full(); }
+  bool can_lease() const {
+    return timers_.size() < kTimersPerShardMax && log_.has_room(storage::Space::leases);
+  }
   // The receipts are of this shard and sealed by us. `results` gets one Errc each. Returns the
   // position the answer waits for. Errors: shard_fenced, disk_full (nothing of it can be relied
   // on).

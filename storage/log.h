@@ -153,6 +153,8 @@ class Log {
   bool fenced() const { return fenced_; }
   bool sync_in_flight() const { return sync_token_ != 0; }
   bool disk_full() const;  // the last append or preparation found no space; cleared by itself
+  // False while small records of that class would be refused with disk_full.
+  bool has_room(Space space) const;
   uint64_t segment_bytes() const { return segment_bytes_; }
   uint64_t body_bytes_max() const;
   // Since open, by write_batch: for write-amplification figures.
@@ -296,7 +298,7 @@ class Log {
 
   uint64_t live_ = 0;
   uint64_t largest_record_ = 0;  // seen since open, of those that cleaning may carry
-  uint64_t head_cursor_ = 0;  // next_head_record(); 0: at the head's begin
+  uint64_t head_cursor_ = 0;     // next_head_record(); 0: at the head's begin
   uint64_t bytes_written_ = 0;
   uint64_t syncs_ = 0;
 };

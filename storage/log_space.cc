@@ -63,6 +63,10 @@ uint64_t Log::reserve_files() const {
   return (bytes + data_bytes() - 1) / data_bytes();
 }
 
+bool Log::has_room(Space space) const {
+  return !pool_->disk_full() || room() >= room_to_leave(space, 0) + data_bytes() / 32;
+}
+
 bool Log::may_grow(uint64_t files) const {
   return (total_segments() + files) * segment_bytes_ <= options_.disk_bytes_max;
 }

@@ -65,7 +65,8 @@ TEST_F(Cleaning, ACarryMetBeforeItsOriginalIsFreedChangesOnlyThePosition) {
   const Position before = partition.index().position(Slot{1});
   settle();
   ASSERT_GT(state.carry(partition, Slot{1}, before).value().messages, 0u);
-  EXPECT_EQ(state.carry(partition, Slot{1}, before).value().messages, 0u);  // it is not there any more
+  EXPECT_EQ(state.carry(partition, Slot{1}, before).value().messages,
+            0u);  // it is not there any more
   EXPECT_NE(partition.index().position(Slot{1}), before);
   settle();
   const uint64_t bytes = counters(queue_).bytes;
