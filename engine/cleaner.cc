@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/assert.h"
 #include "engine/limits.h"
 #include "storage/format.h"
 
@@ -65,7 +66,9 @@ Result<uint64_t> Cleaner::carry_alive(const storage::Record& record) {
 void Cleaner::free_head() {
   storage::Log& log = state_.log();
   if (!walked_ || log.fenced() || log.end() != log.written()) return;
-  if (log.live_bytes(log.segment_of(log.head())) != 0) return;
+  MR_CHECK_DEEP(state_.accounts_hold());
+  // All that could be read there is dead or carried: what still counts went bad.
+  if (log.live_bytes(log.segment_of(log.head())) != 0) return log.fence_corrupt(log.head());
   log.free_head();
   walking_ = walked_ = false;
 }

@@ -184,10 +184,12 @@ void peek_partition(ShardState& state, Partition& partition, uint32_t messages_m
     const auto status = partition.status(slot, state.timers());
     if ((states >> static_cast<uint8_t>(status.state) & 1) == 0) return;
     const Position at = index.position(slot);
-    const Bytes message{log.at(at), message_stride(message_at(log, at))};
+    const auto stored = message_at(log, at);
+    if (!stored) return log.fence_corrupt(at);
+    const Bytes message = stored->bytes();
     mail->bytes.insert(mail->bytes.end(), message.begin(), message.end());
     // finish() points each at its bytes in the mail, which lie one after the other.
-    mail->peeked.push_back({pack_shard_slot(state.shard(), slot), sent_at(log, at), status.due,
+    mail->peeked.push_back({pack_shard_slot(state.shard(), slot), stored->sent_at(), status.due,
                             index.receive_count(slot), status.state, message});
   };
   const bool only_ready = states == 1 << static_cast<uint8_t>(MessageState::ready);

@@ -4,6 +4,7 @@
 
 #include "base/assert.h"
 #include "base/hash.h"
+#include "storage/format.h"
 
 namespace millrace::engine {
 namespace {
@@ -16,17 +17,21 @@ class Removal {
   Removal(const Removal&) = delete;
   Removal& operator=(const Removal&) = delete;
 
-  void add(Position position, uint64_t cost) {
+  void add(Position position) {
+    const auto message = message_at(log_, position);
+    if (!message) return log_.fence_corrupt(position);
     if (sum_ != 0 && log_.segment_of(position) != log_.segment_of(position_)) settle();
     position_ = position;
-    sum_ += cost;
+    sum_ += live_cost(message->header);
   }
 
  private:
   void settle() {
     if (sum_ == 0) return;
-    log_.remove_live(position_, sum_);
-    bytes_.remove(log_.segment_of(position_), sum_);
+    if (bytes_.remove(log_.segment_of(position_), sum_))
+      log_.remove_live(position_, sum_);
+    else
+      log_.fence_corrupt(position_);
     sum_ = 0;
   }
 
@@ -53,15 +58,22 @@ uint64_t live_cost(const MessageHeader& header) {
   return message_stride(header) + (first ? 16 + header.record_offset : 0);
 }
 
-const MessageHeader& message_at(const storage::Log& log, Position position) {
-  return *reinterpret_cast<const MessageHeader*>(log.at(position));
+std::optional<StoredMessage> message_at(const storage::Log& log, Position position) {
+  StoredMessage message;
+  message.at = log.at(position);
+  std::memcpy(&message.header, message.at, sizeof message.header);
+  const uint64_t segment_bytes = log.segment_bytes();
+  const uint64_t offset = position.value & (segment_bytes - 1);
+  const uint64_t back = message.header.record_offset;
+  if (back < sizeof(EnqueueHead) || (back & 7) != 0) return std::nullopt;
+  if (back + sizeof(storage::RecordHeader) > offset) return std::nullopt;
+  if (message_stride(message.header) > segment_bytes - offset) return std::nullopt;
+  return message;
 }
 
-TimeMs sent_at(const storage::Log& log, Position position) {
-  const std::byte* message = log.at(position);
-  const auto& header = *reinterpret_cast<const MessageHeader*>(message);
+TimeMs StoredMessage::sent_at() const {
   int64_t ms = 0;
-  std::memcpy(&ms, message - header.record_offset + offsetof(EnqueueHead, sent_at_ms), sizeof ms);
+  std::memcpy(&ms, at - header.record_offset + offsetof(EnqueueHead, sent_at_ms), sizeof ms);
   return TimeMs{ms};
 }
 
@@ -85,7 +97,9 @@ uint32_t Partition::choose(const storage::Log& log, uint32_t messages_max, uint3
     uint32_t taken = 0;
     bool full = false;
     for (; taken < ready; ++taken) {
-      bytes += message_stride(message_at(log, index_->position(*slot + taken)));
+      // What can't be read is chosen: whoever leases it finds out.
+      const auto message = message_at(log, index_->position(*slot + taken));
+      if (message) bytes += message_stride(message->header);
       if (bytes > bytes_max && chosen + taken > 0) {
         full = true;
         break;
@@ -100,13 +114,13 @@ uint32_t Partition::choose(const storage::Log& log, uint32_t messages_max, uint3
 }
 
 Partition::Verdict Partition::judge_ack(Slot slot, uint32_t generation) const {
-  if (!index_->live(slot)) return Verdict::nothing;
+  if (!shown(slot)) return Verdict::nothing;
   return generation < index_->receive_count(slot) ? Verdict::receipt_expired : Verdict::act;
 }
 
 Partition::Verdict Partition::judge_extend(Slot slot, uint32_t generation,
                                            const TimerWheel& timers) const {
-  if (!index_->live(slot)) return Verdict::gone;
+  if (!shown(slot)) return Verdict::gone;
   const uint32_t count = index_->receive_count(slot);
   if (generation < count) return Verdict::receipt_expired;
   const TimerId timer = index_->timer(slot);
@@ -221,8 +235,7 @@ void Partition::apply_ack(const PartitionContext& context, std::span<const SlotR
     for (uint32_t i = 0; i < run.count; ++i) {
       const Slot slot{run.first_slot + i};
       if (!index_->live(slot)) continue;
-      const Position position = index_->position(slot);
-      removal.add(position, live_cost(message_at(context.log, position)));
+      removal.add(index_->position(slot));
       stop_timer(context, slot);
       index_->erase(slot);
     }
@@ -241,8 +254,7 @@ void Partition::apply_carry(const PartitionContext& context, const CarryHead& he
 void Partition::apply_carry(const PartitionContext& context, const CarryHead& head, Slot slot,
                             const MessageHeader& header, Position position) {
   if (index_->live(slot)) {
-    const Position old = index_->position(slot);
-    Removal(context.log, bytes_).add(old, live_cost(message_at(context.log, old)));
+    Removal(context.log, bytes_).add(index_->position(slot));
     stop_timer(context, slot);
   }
   place(slot, position);
@@ -262,8 +274,7 @@ void Partition::forget_live_before(const PartitionContext& context, Slot end) {
   Removal removal(context.log, bytes_);
   for (auto slot = index_->next_live(Slot{0}); slot && *slot < end;
        slot = index_->next_live(*slot + 1)) {
-    const Position position = index_->position(*slot);
-    removal.add(position, live_cost(message_at(context.log, position)));
+    removal.add(index_->position(*slot));
     stop_timer(context, *slot);
     index_->erase(*slot);
   }
@@ -336,7 +347,9 @@ QueueCounters Partition::counters(const storage::Log& log) const {
   c.empty_receives = tally.empty_receives;
   // Messages past the visible end may not be written yet, so their bytes can't be asked.
   const Slot oldest = index_->first_live();
-  if (oldest < visible_end_) c.oldest_sent_at_ms = sent_at(log, index_->position(oldest)).value;
+  if (oldest < visible_end_)
+    if (const auto message = message_at(log, index_->position(oldest)))
+      c.oldest_sent_at_ms = message->sent_at().value;
   return c;
 }
 
@@ -345,16 +358,14 @@ uint64_t Partition::digest(const PartitionContext& context, TimeMs now) const {
   index_->for_each_live([&](Slot slot) {
     Status s = status(slot, context.timers);
     if (s.state != MessageState::ready && s.due <= now) s = {MessageState::ready, TimeMs{0}};
-    const Position position = index_->position(slot);
-    const MessageHeader& header = message_at(context.log, position);
-    const Bytes content{context.log.at(position) + sizeof header,
-                        message_stride(header) - sizeof header};
+    const auto message = message_at(context.log, index_->position(slot));
     digest = base::mix(digest, raw(slot));
     digest = base::mix(digest, index_->receive_count(slot));
     digest = base::mix(digest, static_cast<uint64_t>(s.state));
     digest = base::mix(digest, static_cast<uint64_t>(s.due.value));
-    digest = base::mix(digest, static_cast<uint64_t>(sent_at(context.log, position).value));
-    digest = base::hash64(content, digest);
+    if (!message) return;
+    digest = base::mix(digest, static_cast<uint64_t>(message->sent_at().value));
+    digest = base::hash64(message->content(), digest);
   });
   return digest;
 }

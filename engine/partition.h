@@ -12,6 +12,8 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -41,10 +43,19 @@ struct PartitionContext {
 // record's headers too, so that logs of tiny messages do not look emptier than they are.
 uint64_t live_cost(const MessageHeader& header);
 
-// The MessageHeader at a written position.
-const MessageHeader& message_at(const storage::Log& log, Position position);
-// When the message at a written position was sent.
-TimeMs sent_at(const storage::Log& log, Position position);
+// A message where the log keeps it: valid until its segment is freed.
+struct StoredMessage {
+  MessageHeader header;  // a copy, so that what was checked is what is used
+  const std::byte* at;
+
+  Bytes bytes() const { return {at, message_stride(header)}; }
+  Bytes content() const { return bytes().subspan(sizeof header); }
+  TimeMs sent_at() const;
+};
+// The message at a written position. Nothing if the bytes there can't be one: the map shows what a
+// failed write-back left of them, before any sync tells of it. Nothing outside the segment is ever
+// touched; whether they are the bytes that were written only the record's checksum can tell.
+std::optional<StoredMessage> message_at(const storage::Log& log, Position position);
 
 class Partition {
  public:
@@ -106,6 +117,9 @@ class Partition {
   // Hash of all that a receiver could ever notice, at server time `now`, bodies included.
   uint64_t digest(const PartitionContext& context, TimeMs now) const;
   uint64_t memory_bytes() const { return index_->memory_bytes(); }
+  // Adds what is alive here, by segment; asserts that it is what the partition's own account says.
+  // False if some of it can't be read any more.
+  bool count_live(const storage::Log& log, std::map<uint64_t, uint64_t>& sums) const;
 
   // Since the broker opened; counted by whoever decides, not by apply.
   struct Tally {
@@ -123,6 +137,9 @@ class Partition {
  private:
   void apply_carry(const PartitionContext& context, const CarryHead& head, Slot slot,
                    const MessageHeader& header, Position position);
+  // Alive, and written: a receipt of what never was delivered is not about this message, whose
+  // bytes may not be there yet.
+  bool shown(Slot slot) const { return slot < visible_end_ && index_->live(slot); }
   void place(Slot slot, Position position);
   void stop_timer(const PartitionContext& context, Slot slot);
   void start_timer(const PartitionContext& context, Slot slot, TimerKind kind, TimeMs due);

@@ -30,12 +30,14 @@ class SegmentBytes {
       entry = entries_.insert(entry, {segment, 0});
     entry->bytes += bytes;
   }
-  void remove(uint64_t segment, uint64_t bytes) {
+  // False, and nothing is removed, if there are not so many: what said so was not what was added.
+  [[nodiscard]] bool remove(uint64_t segment, uint64_t bytes) {
     auto entry = find(segment);
-    MR_ASSERT(entry != entries_.end() && entry->segment == segment && entry->bytes >= bytes);
+    if (entry == entries_.end() || entry->segment != segment || entry->bytes < bytes) return false;
     entry->bytes -= bytes;
     total_ -= bytes;
     if (entry->bytes == 0) entries_.erase(entry);
+    return true;
   }
   void clear() {
     entries_.clear();

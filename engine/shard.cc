@@ -40,6 +40,7 @@ Result<storage::RecoveryReport> Shard::recover(const Catalog& catalog, TimeMs no
   const auto report = log_->recover(from, state_, now);
   if (!report) return report;
   state_.finish_recovery();
+  MR_CHECK_DEEP(state_.accounts_hold());
   // Whatever the durability is now: it may have been less before.
   if (!report->clean_shutdown && !report->created) {
     const auto skipped = state_.skip_lost_slots();

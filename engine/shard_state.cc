@@ -297,14 +297,39 @@ Result<std::optional<Position>> ShardState::lease(Partition& partition, uint32_t
     for (uint32_t i = 0; i < run.count; ++i) {
       const Slot slot{run.first_slot + i};
       const Position at = index.position(slot);
+      const auto message = message_at(log_, at);
+      if (!message || !still_as_written(at, message->header)) {
+        log_.fence_corrupt(at);
+        deliveries->resize(first);
+        return fail(Errc::shard_fenced);
+      }
       const uint32_t count = index.receive_count(slot);
       deliveries->push_back(
           {Receipt{pack_shard_slot(shard_, slot), raw(partition.queue()), count, 0},
-           sent_at(log_, at), count, Bytes{log_.at(at), message_stride(message_at(log_, at))}});
+           message->sent_at(), count, message->bytes()});
     }
   sealer_.seal_all(deliveries->size() - first,
                    [&](size_t i) -> Receipt& { return (*deliveries)[first + i].receipt; });
   return std::optional<Position>{last_end_};
+}
+
+bool ShardState::still_as_written(Position message, const MessageHeader& header) {
+  const uint64_t stride = message_stride(header);
+  const uint64_t durable = log_.durable().value;
+  const bool known = message >= verified_.begin && message + stride <= verified_.end;
+  // What was durable stays; what was not may be another after each sync.
+  if (known && (verified_.end.value <= verified_.durable || durable == verified_.durable))
+    return true;
+  const Position record{message.value - header.record_offset - kRecordHeaderBytes};
+  storage::RecordHeader record_header;
+  std::memcpy(&record_header, log_.at(record), sizeof record_header);
+  const uint64_t length = record_header.length;
+  if (length > std::max(kVerifiedRecordBytes, 4 * stride) && length <= log_.body_bytes_max())
+    return true;
+  const auto read = log_.read_record(record);
+  if (!read || message + stride > read->end()) return false;
+  verified_ = {record, read->end(), durable};
+  return true;
 }
 
 Result<Position> ShardState::append_ack(Partition& partition) {
@@ -345,11 +370,16 @@ Result<ShardState::Carried> ShardState::carry(Partition& partition, Slot first, 
     return index.live(slot) && index.position(slot) == at;
   };
   if (!lies_here(first, from)) return carried;
+  auto message = message_at(log_, from);
+  if (!message) {
+    log_.fence_corrupt(from);
+    return fail(Errc::shard_fenced);
+  }
   const auto status = partition.status(first, timers_);
   const CarryHead head{raw(partition.queue()),
                        index.receive_count(first),
                        raw(first),
-                       sent_at(log_, from).value,
+                       message->sent_at().value,
                        status.due.value,
                        static_cast<uint8_t>(status.state),
                        {}};
@@ -362,13 +392,15 @@ Result<ShardState::Carried> ShardState::carry(Partition& partition, Slot first, 
     if (state.state != status.state || state.due != status.due ||
         index.receive_count(slot) != head.receive_count)
       break;
-    MessageHeader header = message_at(log_, at);
+    message = message_at(log_, at);
+    if (!message) break;  // the next call finds out
+    MessageHeader header = message->header;
     const uint64_t stride = message_stride(header);
     if (carried.messages > 0 && carried_run_.size() + stride > kCarriedRunBytesMax) break;
     header.record_offset = static_cast<uint32_t>(sizeof head + carried_run_.size());
     const Bytes fixed = bytes_of(header);
     carried_run_.insert(carried_run_.end(), fixed.begin(), fixed.end());
-    const Bytes rest{log_.at(at) + sizeof header, stride - sizeof header};
+    const Bytes rest = message->content();
     carried_run_.insert(carried_run_.end(), rest.begin(), rest.end());
     at = at + stride;
   }

@@ -111,6 +111,8 @@ class ShardState final : public storage::ReplaySink {
   ReceiptSealer& sealer() { return sealer_; }
   uint64_t index_bytes() const;
   uint64_t live_messages() const;
+  // Whether the log's live bytes are what counting them again gives; for MR_CHECK_DEEP.
+  bool accounts_hold() const;
   // Equal for a shard and its recovery, whatever the order of partitions.
   uint64_t digest(TimeMs now);
 
@@ -134,6 +136,9 @@ class ShardState final : public storage::ReplaySink {
   // garbage, this is alive.
   void told(Partition& partition, Position position);
   Status tell(std::span<Partition* const> partitions);
+  // False if the record of this message fails its checksum. A record that is large beside the
+  // message is not hashed for it alone.
+  bool still_as_written(Position message, const MessageHeader& header);
   Result<Position> append_ack(Partition& partition);
   Result<Position> append_extend(Partition& partition, TimeMs now);
   void become_visible(Partition& partition, Position end, bool wait_durable);
@@ -149,6 +154,13 @@ class ShardState final : public storage::ReplaySink {
   Partition* last_found_ = nullptr;
   bool unaccounted_ = false;  // a checkpoint was loaded, the log's live bytes do not know yet
   Position last_end_{};       // of the newest record appended since the log was opened
+  // The record that was verified last, and how far the log was durable then.
+  struct Verified {
+    Position begin{};
+    Position end{};
+    uint64_t durable = 0;
+  };
+  Verified verified_;
   RingQueue<Coming> coming_written_;
   RingQueue<Coming> coming_durable_;
   // Reused by each operation.

@@ -171,6 +171,10 @@ class Log {
   }
   // Reads and verifies the record at `position`. Error: corrupt.
   Result<Record> read_record(Position position) const;
+  // What lies at `position` is not what was written there: a failed write-back that nobody was told
+  // of yet, or rot. Says so and fences the log; the next open replays all of it, which verifies
+  // every record, so the checkpoint goes. Blocks.
+  void fence_corrupt(Position position);
 
   // --- live-byte accounts and cleaning ---
   void add_live(Position position, uint64_t bytes);

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "base/log_line.h"
+#include "storage/checkpoint_file.h"
 #include "storage/log.h"
 #include "storage/log_opening.h"
 #include "storage/segment_header.h"
@@ -82,6 +83,17 @@ Status Log::read_directory(std::string* message) {
                        ? (newest_sequence_ + 1) * segment_bytes_ + kSegmentDataOffset
                        : found.files[plan.segments.front().file].view().start + kSegmentDataOffset;
   return {};
+}
+
+void Log::fence_corrupt(Position position) {
+  if (fenced_) return;
+  (void)fence();
+  base::log_line(base::LogLevel::error, "log",
+                 "{}: the bytes at position {} are not what was written there; nothing more is "
+                 "acknowledged, the next start verifies all",
+                 options_.directory, position.value);
+  if (disk_.remove(options_.directory + "/" + kCheckpointFile))
+    (void)disk_.sync_directory(options_.directory);
 }
 
 std::optional<std::pair<Position, std::vector<std::byte>>> Log::load_checkpoint() {

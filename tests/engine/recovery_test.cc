@@ -148,7 +148,7 @@ class RandomOperations : public EngineTest, public testing::WithParamInterface<u
       ShardState& state = shard(i).state();
       const Partition& partition = *state.find(queue_);
       partition.index().for_each_live([&](Slot slot) {
-        bytes += live_cost(message_at(state.log(), partition.index().position(slot)));
+        bytes += live_cost(message_at(state.log(), partition.index().position(slot))->header);
       });
       accounted += partition.live_bytes();
       const bool slots_told = partition.slot_end_told != Position{};
