@@ -61,6 +61,7 @@ std::string ReferenceQueue::delivered(const Delivered& d, TimeMs now) {
                        d.receive_count);
   m.counts_seen.push_back(d.receive_count);
   m.delivered = true;
+  m.ack_lost = false;
   if (!newest) return {};
   m.receive_count = d.receive_count;
   m.hidden_until = d.asked_at + d.visibility_ms;
@@ -79,7 +80,7 @@ std::string ReferenceQueue::ack_answered(Key key, bool ok, bool expired_answer, 
   --m.acks_pending;
   if (ok) {
     if (m.acked != Known::yes) m.acked_event = event;
-    m.acked = Known::yes;
+    m.acked = m.ack_lost ? Known::unknown : Known::yes;
     return {};
   }
   if (m.acked == Known::pending && m.acks_pending == 0) m.acked = Known::no;
@@ -151,6 +152,18 @@ void ReferenceQueue::crashed(bool power, bool answers_hold) {
     }
   }
   purge_pending_.clear();
+}
+
+void ReferenceQueue::syncs_lied(uint64_t since) {
+  for (auto& [key, m] : messages_) {
+    m.delivered = false;
+    if (m.sent == Known::yes) m.sent = Known::unknown;
+    if (m.acked == Known::yes && m.acked_event > since) {
+      m.acked = Known::unknown;
+      m.ack_lost = true;
+    }
+    if (m.purged == Known::yes && m.purged_event > since) m.purged = Known::unknown;
+  }
 }
 
 std::string ReferenceQueue::check_drained() const {

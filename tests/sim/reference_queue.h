@@ -48,6 +48,8 @@ struct ReferenceMessage {
   uint32_t acks_pending = 0;
   uint64_t acked_event = 0;  // when the answer came: a receive asked for later must not bring it
   uint64_t purged_event = 0;
+  bool ack_lost = false;  // by a lying sync: until it is delivered again, an ack that finds it gone
+                          // may rest on that one
 };
 
 class ReferenceQueue {
@@ -87,6 +89,11 @@ class ReferenceQueue {
   // Every answer still open becomes unknown. `power`: leases may be gone; `durable` false: answers
   // since the last sync may be too.
   void crashed(bool power, bool answers_hold);
+
+  // Syncs that said ok have lost what they covered, and the first of them came after event
+  // `since`. Of what was answered since nothing is certain; nor that any message sent so far is
+  // still there, for cleaning may have carried it into what was lost.
+  void syncs_lied(uint64_t since);
 
   // After the drain: every message that must exist was delivered and acked, or this says which was
   // lost.

@@ -195,6 +195,7 @@ Status SimDisk::sync_up_to(SimFile& file, uint64_t last_write) {
     file.fail_sync(last_write, fault->sync_failure);
     if (!fault->late_report) return fail(fault->error);
     failed_late_.insert(&file);
+    ++lies_told_;
   } else {
     file.sync(last_write);
   }

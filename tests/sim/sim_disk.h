@@ -71,6 +71,9 @@ class SimDisk final : public storage::Disk {
   void inject(const DiskFault& fault) { faults_.push_back({fault, fault.nth, false}); }
   void clear_faults() { faults_.clear(); }
   uint64_t faults_hit() const { return faults_hit_; }
+  uint64_t lies_told() const {
+    return lies_told_;
+  }  // syncs that said ok and lost what they covered
   // Calls of a kind so far, failed ones included; write and short_write count the same calls.
   uint64_t calls(DiskCall call) const { return calls_[static_cast<size_t>(call)]; }
   // For faults by chance and for the length of short writes.
@@ -142,6 +145,7 @@ class SimDisk final : public storage::Disk {
   std::set<const SimFile*> failed_late_;  // their next sync reports it
   std::array<uint64_t, kDiskCalls> calls_{};
   uint64_t faults_hit_ = 0;
+  uint64_t lies_told_ = 0;
 };
 
 }  // namespace millrace::sim

@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <memory>
 #include <numeric>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -51,7 +52,8 @@ class Run {
         durability_(prng_.chance(3, 4) ? Durability::commit : Durability::none),
         shards_(static_cast<uint16_t>(prng_.between(1, 3))),
         reference_(durability_ == Durability::commit, shards_ == 1),
-        steps_per_sync_failure_(prng_.chance(1, 4) ? 150 : 1500) {
+        steps_per_sync_failure_(prng_.chance(1, 4) ? 150 : 1500),
+        syncs_lie_(prng_.chance(1, 5)) {
     shape();
   }
 
@@ -74,6 +76,7 @@ class Run {
   void drain();
   void finish();
   bool broken() const { return !world_.violations.empty(); }
+  bool over() const { return broken() || lost_to_a_lie_; }
   void say(const std::string& text) const {
     if (options_.verbose)
       std::fprintf(stderr, "[%lld] %s\n", static_cast<long long>(world_.now.value), text.c_str());
@@ -98,6 +101,11 @@ class Run {
   SimulationOutcome outcome_;
   uint32_t steps_per_sync_failure_;
   bool disk_failed_ = false;  // in the life that is ending
+  bool syncs_lie_;            // some of the failing syncs say ok, and the next one says it
+  std::optional<uint64_t> lie_possible_since_ = {};  // event, in this life
+  bool lied_ = false;                                // in the life that is ending
+  bool lied_ever_ = false;      // the disk may have holes where it said that it had none
+  bool lost_to_a_lie_ = false;  // so large a one that the broker rightly does not open
 };
 
 void Run::shape() {
@@ -119,18 +127,23 @@ bool Run::open() {
   std::string message;
   Result<std::unique_ptr<Broker>> broker = Broker::open(broker_options_, environment_, &message);
   if (!broker) {
-    world_.violation(
-        fmt::format("the broker does not open: {} ({})", message, errc_name(broker.error())));
+    lost_to_a_lie_ = lied_ever_ && broker.error() == Errc::damaged;
+    if (!lost_to_a_lie_)
+      world_.violation(
+          fmt::format("the broker does not open: {} ({})", message, errc_name(broker.error())));
     environment_.forget_disks();
     return false;
   }
   broker_ = std::move(*broker);
   // Nothing here harms bytes at rest: what was durable and is bad was never durable.
   for (const std::string& line : broker_->recovery_report())
-    if (line.find("DAMAGE") != std::string::npos)
+    if (line.find("DAMAGE") != std::string::npos && !lied_ever_)
       world_.violation(fmt::format("C1: what a sync had covered is damaged: {}", line));
   for (uint16_t i = 0; i < broker_->shard_count(); ++i)
     broker_->shard(ShardId{i}).set_waker([] {});
+  for (const QueueId queue : world_.queues)
+    lost_to_a_lie_ |= lied_ever_ && broker_->shard(ShardId{0}).find_queue(queue) == nullptr;
+  if (lost_to_a_lie_) return false;
   drive(1);
   return true;
 }
@@ -217,6 +230,8 @@ void Run::kill_or_power(bool power) {
   // What a failed sync dropped is as gone as after a power loss.
   reference_.crashed(power || std::exchange(disk_failed_, false),
                      durability_ == Durability::commit);
+  if (std::exchange(lied_, false)) reference_.syncs_lied(lie_possible_since_.value_or(0));
+  lie_possible_since_.reset();
 }
 
 // One of the next syncs fails, once: what it should have made durable is not, and the kernel calls
@@ -229,17 +244,25 @@ DiskFault Run::sync_failure() {
 
 void Run::fail_a_sync() {
   const std::vector<SimDisk*>& disks = environment_.disks();
-  disks[prng_.below(disks.size())]->inject(sync_failure());
+  DiskFault fault = sync_failure();
+  fault.late_report = syncs_lie_ && prng_.chance(1, 2);
+  if (fault.late_report && !lie_possible_since_) lie_possible_since_ = world_.event;
+  // What is delivered before any sync, and then changed under way by one that says ok, nobody sees.
+  if (fault.late_report && durability_ == Durability::none)
+    fault.sync_failure = SyncFailure::keeps_content;
+  disks[prng_.below(disks.size())]->inject(fault);
   world_.sync_fails = true;
-  say("one of the next syncs fails");
+  say(fault.late_report ? "one of the next syncs lies" : "one of the next syncs fails");
 }
 
 // Whether a fault was met, also if nobody was told of it yet.
 void Run::end_faults() {
   for (SimDisk* disk : environment_.disks()) {
     disk_failed_ = disk_failed_ || disk->faults_hit() > 0;
+    lied_ = lied_ || disk->lies_told() > 0;
     disk->clear_faults();
   }
+  lied_ever_ = lied_ever_ || lied_;
 }
 
 void Run::crash() {
@@ -338,7 +361,7 @@ SimulationOutcome Run::go() {
                   broker_options_.shards, clients_.size(), queue_names_.size(),
                   broker_options_.segment_bytes, static_cast<int>(durability_)));
   if (open() && create_queues()) {
-    for (uint32_t step = 0; step < options_.steps && !broken(); ++step) {
+    for (uint32_t step = 0; step < options_.steps && !over(); ++step) {
       const size_t i = prng_.below(clients_.size());
       clients_[i]->step(port(i));
       ++outcome_.requests;
@@ -352,7 +375,7 @@ SimulationOutcome Run::go() {
         crash();
       if (!broker_) break;
     }
-    if (!broken()) finish();
+    if (!over()) finish();
   }
   if (broker_) {
     image_.kill();
