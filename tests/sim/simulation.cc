@@ -15,6 +15,7 @@
 #include "millrace/engine.h"
 #include "tests/sim/reference_queue.h"
 #include "tests/sim/sim_client.h"
+#include "tests/sim/sim_connection.h"
 #include "tests/sim/sim_disk.h"
 #include "tests/sim/sim_environment.h"
 
@@ -51,7 +52,8 @@ class Run {
         environment_(image_, options.seed ^ 0xE57),
         durability_(prng_.chance(3, 4) ? Durability::commit : Durability::none),
         shards_(static_cast<uint16_t>(prng_.between(1, 3))),
-        reference_(durability_ == Durability::commit, shards_ == 1),
+        over_connections_(prng_.chance(1, 3)),
+        reference_(durability_ == Durability::commit, shards_ == 1 && !over_connections_),
         steps_per_sync_failure_(prng_.chance(1, 4) ? 150 : 1500),
         syncs_lie_(prng_.chance(1, 5)) {
     shape();
@@ -62,6 +64,8 @@ class Run {
  private:
   void shape();
   bool open();
+  void connect();
+  void disconnect();
   void turn();
   void refresh_clocks();
   void drive(uint32_t turns);
@@ -82,6 +86,7 @@ class Run {
       std::fprintf(stderr, "[%lld] %s\n", static_cast<long long>(world_.now.value), text.c_str());
   }
   ShardPort& port(size_t client) {
+    if (client < connections_.size()) return *connections_[client];
     return broker_->shard(ShardId{static_cast<uint16_t>(client % broker_->shard_count())});
   }
 
@@ -91,6 +96,7 @@ class Run {
   SimEnvironment environment_;
   Durability durability_;
   uint16_t shards_;
+  bool over_connections_;
   ReferenceQueue reference_;
   World world_;
   BrokerOptions broker_options_;
@@ -98,6 +104,7 @@ class Run {
   QueueAttributes attributes_;
   std::vector<std::unique_ptr<SimClient>> clients_;
   std::unique_ptr<Broker> broker_;
+  std::vector<std::unique_ptr<SimConnection>> connections_;  // of a life; none if not over them
   SimulationOutcome outcome_;
   uint32_t steps_per_sync_failure_;
   bool disk_failed_ = false;  // in the life that is ending
@@ -144,8 +151,22 @@ bool Run::open() {
   for (const QueueId queue : world_.queues)
     lost_to_a_lie_ |= lied_ever_ && broker_->shard(ShardId{0}).find_queue(queue) == nullptr;
   if (lost_to_a_lie_) return false;
+  connect();
   drive(1);
   return true;
+}
+
+void Run::connect() {
+  if (!over_connections_) return;
+  for (size_t i = 0; i < clients_.size(); ++i)
+    connections_.push_back(std::make_unique<SimConnection>(port(i), prng_.next()));
+}
+
+// The clients' ends of a life: nothing outstanding will be answered.
+void Run::disconnect() {
+  for (auto& client : clients_)
+    client->broker_gone();
+  connections_.clear();
 }
 
 // One turn of the node: some disk jobs complete, the shards tick in any order, time passes.
@@ -159,6 +180,10 @@ void Run::turn() {
     std::swap(order[i - 1], order[prng_.below(i)]);
   for (uint16_t shard : order)
     if (prng_.chance(3, 4)) broker_->shard(ShardId{shard}).tick();
+  for (auto& connection : connections_) {
+    connection->step();
+    if (!connection->fault().empty()) world_.violation(connection->fault());
+  }
   if (prng_.chance(1, 2)) environment_.advance(static_cast<int64_t>(prng_.below(6)));
   if (prng_.chance(1, 200)) environment_.advance(static_cast<int64_t>(prng_.below(700)));
   refresh_clocks();
@@ -267,8 +292,7 @@ void Run::end_faults() {
 
 void Run::crash() {
   const uint64_t dice = prng_.below(options_.power ? 10 : 6);
-  for (auto& client : clients_)
-    client->broker_gone();
+  disconnect();
   world_.fenced = world_.sync_fails = false;
   end_faults();
   if (dice < 1 && !disk_failed_) {
@@ -337,8 +361,7 @@ void Run::drain() {
 }
 
 void Run::finish() {
-  for (auto& client : clients_)
-    client->broker_gone();
+  disconnect();
   say("final drain");
   end_faults();
   kill_or_power(false);
@@ -347,6 +370,7 @@ void Run::finish() {
   if (!open()) return;
   drain();
   if (broken()) return;
+  disconnect();
   kill_or_power(options_.power);
   environment_.forget_disks();
   broker_.reset();
@@ -377,6 +401,7 @@ SimulationOutcome Run::go() {
     }
     if (!over()) finish();
   }
+  connections_.clear();
   if (broker_) {
     image_.kill();
     environment_.forget_disks();
