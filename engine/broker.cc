@@ -145,6 +145,7 @@ Result<std::unique_ptr<BrokerOnDisk>> BrokerOnDisk::open_directory(const BrokerO
 
   log_options.segment_bytes = options.segment_bytes;
   log_options.disk_bytes_max = disk_bytes_max / *count;
+  log_options.logs_on_disk = *count;
   log_options.durability = options.durability;
   log_options.interval_ms = options.interval_ms;
   TimeMs newest = catalog.recovery().last_server_time;

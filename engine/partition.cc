@@ -52,10 +52,7 @@ void push_run(std::vector<SlotRun>* runs, size_t first_run, Slot slot, uint32_t 
 }  // namespace
 
 uint64_t live_cost(const MessageHeader& header) {
-  // The first message of an enqueue record has offset 32, of a carry 40, any other 48 or more:
-  // strides are at least 16.
-  const bool first = header.record_offset <= sizeof(CarryHead);
-  return message_stride(header) + (first ? 16 + header.record_offset : 0);
+  return message_stride(header) + kCarriedAloneBytes;
 }
 
 std::optional<StoredMessage> message_at(const storage::Log& log, Position position) {
@@ -339,7 +336,7 @@ QueueCounters Partition::counters(const storage::Log& log) const {
   c.ready = index_->ready_count();
   c.leased = leased_;
   c.delayed = delayed_;
-  c.bytes = bytes_.total();
+  c.bytes = bytes_.total() - index_->live_count() * kCarriedAloneBytes;
   c.sent = tally.sent;
   c.received = tally.received;
   c.acked = tally.acked;

@@ -39,8 +39,9 @@ struct PartitionContext {
   RunScratch& scratch;
 };
 
-// Bytes a message holds in its segment's account: its stride, and for the first one of a record the
-// record's headers too, so that logs of tiny messages do not look emptier than they are.
+// Bytes a message holds in its segment's account: what it would take in a carry of its own, which
+// is as much as cleaning can ever need for it, whatever becomes of its neighbours.
+inline constexpr uint64_t kCarriedAloneBytes = sizeof(storage::RecordHeader) + sizeof(CarryHead);
 uint64_t live_cost(const MessageHeader& header);
 
 // A message where the log keeps it: valid until its segment is freed.

@@ -255,7 +255,8 @@ Result<ShardState::Enqueued> ShardState::enqueue(Partition& partition, Bytes run
   if (sizeof(CarryHead) + run.size() > log_.body_bytes_max()) return fail(Errc::batch_too_large);
   std::byte* body = nullptr;
   const auto position =
-      log_.begin_record(raw(RecordKind::enqueue), body_bytes, space_of(RecordKind::enqueue), &body);
+      log_.begin_record(raw(RecordKind::enqueue), body_bytes, space_of(RecordKind::enqueue), &body,
+                        count * kCarriedAloneBytes - kRecordHeaderBytes - sizeof head);
   if (!position) return fail(position.error());
   std::memcpy(body, &head, sizeof head);
   std::memcpy(body + sizeof head, run.data(), run.size());

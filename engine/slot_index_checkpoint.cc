@@ -7,7 +7,7 @@
 namespace millrace::engine {
 namespace {
 
-constexpr char kMagic[8] = {'s', 'l', 'o', 't', 'i', 'd', 'x', '1'};
+constexpr char kMagic[8] = {'s', 'l', 'o', 't', 'i', 'd', 'x', '2'};
 constexpr uint64_t kSlotsMax = uint64_t{1} << 48;
 constexpr uint64_t kUnitsMax = uint64_t{1} << 61;  // positions are 64 bits of bytes
 constexpr uint8_t kAllLive = 1;

@@ -39,13 +39,14 @@ Log::~Log() {
 // --- appending ---
 
 Result<Position> Log::begin_record(uint16_t kind, uint64_t body_bytes, Space space,
-                                   std::byte** body) {
+                                   std::byte** body, uint64_t spread) {
   MR_ASSERT(kind < kReservedKinds);
   MR_ASSERT(body_bytes <= body_bytes_max());
   MR_ASSERT(active_ != nullptr);
   // A closed log too: while a broker stops, an answer can lead to one more request.
   if (fenced_ || closed_) return fail(Errc::shard_fenced);
-  if (const Status status = make_room(padded(sizeof(RecordHeader) + body_bytes), space); !status)
+  if (const Status status = make_room(padded(sizeof(RecordHeader) + body_bytes), space, spread);
+      !status)
     return fail(status.error());
   if (space == Space::grows || space == Space::cleans)
     largest_record_ = std::max(largest_record_, sizeof(RecordHeader) + body_bytes);
@@ -239,6 +240,7 @@ void Log::set_durable(uint64_t position, TimeMs now) {
 void Log::start_jobs(TimeMs now) {
   now_ = std::max(now_, now);
   if (fenced_ || closed_) return;
+  if (disk_full()) note_free_space();
   // The mark that gives a freed file back may find its segment full to the last byte.
   if (batch_.size() == 0 && !mark_fits() && pool_->wants_mark(durable_) && pool_->disk_full() &&
       pool_->spares() > 0 && !rotate())
@@ -297,6 +299,7 @@ void Log::on_completion(const Completion& completion, TimeMs now) {
       break;
     case JobType::prepare:
       if (completion.token == prepare_token_) pool_->on_prepared(completion, now_);
+      note_free_space();
       break;
     case JobType::checkpoint:
       if (completion.token == checkpoint_token_) checkpoint_token_ = 0;
@@ -343,10 +346,6 @@ Status Log::close(TimeMs now) {
 
 // --- figures ---
 
-bool Log::disk_full() const {
-  return pool_->disk_full();
-}
-
 uint64_t Log::body_bytes_max() const {
   return segment_bytes_ - kSegmentDataOffset - sizeof(RecordHeader) - kMarkRecordBytes;
 }
@@ -373,7 +372,9 @@ Result<Record> Log::read_record(Position position) const {
 void Log::add_live(Position position, uint64_t bytes) {
   Segment* segment = segments_.find(segment_of(position));
   MR_ASSERT(segment != nullptr);
+  excess_ -= excess_of(*segment);
   segment->live += bytes;
+  excess_ += excess_of(*segment);
   live_ += bytes;
 }
 
@@ -381,7 +382,9 @@ void Log::remove_live(Position position, uint64_t bytes) {
   Segment* segment = segments_.find(segment_of(position));
   MR_ASSERT(segment != nullptr);
   MR_ASSERT(segment->live >= bytes);
+  excess_ -= excess_of(*segment);
   segment->live -= bytes;
+  excess_ += excess_of(*segment);
   live_ -= bytes;
 }
 

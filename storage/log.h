@@ -55,7 +55,8 @@ struct LogOptions {
       directory;  // "shard-0", "catalog": one component below the Disk's root; made if missing
   uint16_t log_id = 0;  // written into each segment header; a segment of another log is foreign
   uint64_t segment_bytes =
-      64u << 20;  // power of two; a log that exists keeps its own (see segment_bytes())
+      64u << 20;              // power of two; a log that exists keeps its own (see segment_bytes())
+  uint32_t logs_on_disk = 1;  // that share its free space
   uint64_t disk_bytes_max =
       UINT64_MAX;  // segments beyond this are not made for records that grow the log
   Durability durability = Durability::commit;
@@ -118,9 +119,9 @@ class Log {
 
   // As append, but hands out the body to fill in place (8-byte aligned, uninitialised). The pointer
   // is valid until the next call; seal_record() computes the checksum and must be called before it.
-  // For the one copy of a SEND.
+  // For the one copy of a SEND. `spread`: bytes that carrying it may take beyond what it has.
   [[nodiscard]] Result<Position> begin_record(uint16_t kind, uint64_t body_bytes, Space space,
-                                              std::byte** body);
+                                              std::byte** body, uint64_t spread = 0);
   void seal_record();
 
   // Ends the loop turn: closes the batch with a commit mark and writes it with one write.
@@ -177,6 +178,8 @@ class Log {
   void fence_corrupt(Position position);
 
   // --- live-byte accounts and cleaning ---
+  // What the owner counts for a record is as much as carrying it can ever take. That may sum up to
+  // more than its segment holds.
   void add_live(Position position, uint64_t bytes);
   void remove_live(Position position, uint64_t bytes);
   uint64_t live_bytes() const { return live_; }
@@ -237,11 +240,15 @@ class Log {
   uint64_t data_bytes() const { return segment_bytes_ - kSegmentDataOffset; }
   uint64_t room() const;
   uint64_t end_lost() const;
+  uint64_t excess_of(const Segment& segment) const;
+  void note_free_space();
   uint64_t cleaning_room() const;
   uint64_t room_to_leave(Space space, uint64_t bytes) const;
+  bool leaves_enough(Space space, uint64_t taken, uint64_t leave) const;
   uint64_t reserve_files() const;
   bool may_create(Space space) const;
-  Status make_room(uint64_t bytes, Space space);
+  uint64_t excess() const;
+  Status make_room(uint64_t bytes, Space space, uint64_t spread = 0);
   Status rotate();
   Status begin_segment(const SegmentStorage& storage, TimeMs now);
   Status write_gathered(TimeMs now, uint32_t flags);
@@ -301,6 +308,8 @@ class Log {
   uint64_t checkpoint_token_ = 0;
 
   uint64_t live_ = 0;
+  uint64_t excess_ = 0;          // sum of excess_of() over the segments
+  uint64_t creatable_ = 0;       // data bytes of the segments that the disk has space for
   uint64_t largest_record_ = 0;  // seen since open, of those that cleaning may carry
   uint64_t head_cursor_ = 0;     // next_head_record(); 0: at the head's begin
   uint64_t bytes_written_ = 0;

@@ -149,6 +149,7 @@ Result<RecoveryReport> Log::recover(Position from, ReplaySink& sink, TimeMs now)
   idle_since_ = now_;
   unsynced_since_ = kNever;
   pool_->set_reserve(reserve_files());
+  note_free_space();
   bytes_written_ = 0;
   opening_.reset();
   return report;

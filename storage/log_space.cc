@@ -1,25 +1,39 @@
 // A log's space: who may take how much of what is left, which spares are kept, what is cleaned.
 //
 // Room is what the active segment and the spares can still take, with the files of freed segments
-// that a mark must let go first. In units of C, the data bytes of a segment, with L live bytes:
+// that a mark must let go first, and the files that the disk has space for. C is the data bytes of
+// a segment, L the live bytes: what carrying them takes if each message goes alone. E is the
+// excess: what is live in a segment past what is used of it, C unless it is the active one, summed
+// over all segments. (Many small messages of one
+// record, of which leases and acks left no two neighbours in one state, take up to 3 1/3 segments
+// once they are carried; that is their end: from then on each takes what it has.)
 //
 //   cleaning   may take all of it
-//   frees      leave min(L, C) + W + C/8: the live bytes of any head; the end of a segment that a
-//              record (the largest has W bytes, C/4 at most is counted) did not fit; marks, and the
-//              longer heads of carries
+//   frees      leave E + min(L, C) + W + C/8: the live bytes of any head; the end of a segment that
+//              a record (the largest has W bytes, C/4 at most is counted) did not fit; marks
 //   leases     leave C/8 more, for acks
-//   grows      leave the reserve: min(L, C) + W + C/2 + L/64
+//   grows      leave the reserve: E + min(L, C) + W + C/2 + L/64
 //
-// When leases have only C/16 left to take, heads are cleaned however much of them is alive. The log
-// then holds at least C/8 + L/64 garbage: what was between the reserve and here was filled with
-// leases, acks and carries, and carries displace as much as they add. The cleaning of one head
-// takes what it has of live bytes and gives C back, so after all heads once the garbage is room:
-// the C/8 and the L/64 pay for what carrying adds over all of them, up to 1/64 of it. So leases are
-// refused for a while at most, acks only if more of them come than cleaning can follow, and nothing
-// is refused for good.
+// When leases have only C/16 left to take, heads are cleaned however much of them is alive, if
+// there is garbage G: what is used of a segment past what is live in it, summed.
 //
-// The reserve grows with L so that a small log stays within its bound of 4 L + 3 segments, spares
-// counted: one file below about C/2, two from there, and one more for each 64 C.
+// Theorem: what is not taken by other programs, or by records that W does not cover, can always be
+// drained. Proof. Let P = room - E. (1) T = P + G is the size of the disk less L: appends that are
+// garbage at once (leases, acks) turn P into G, an ack adds its message to G or P, and only what
+// grows lowers T; it leaves P >= C/4 + L/64 more than frees leave. (2) Carrying a head with h live
+// bytes takes c <= h of the room and gives C back. E falls by max(0, h - C) with the head, and
+// rises by h - c at most where c bytes now stand for h. So P rises by
+//   C - c + max(0, h - C) - (h - c) = max(0, C - h),
+// the head's part of G, less marks and lost ends: cleaning turns G into P and never uses P up,
+// except within one head, for which frees leave min(L, C). (3) When leases stop, P was used for
+// garbage, so G >= C/8 + L/64; after all heads once it is P, less 1/64 of what was carried for
+// marks. So leases are refused for a while at most, acks only if more of them come than cleaning
+// can follow, and nothing is refused for good.
+//
+// E is not made ahead: sends leave it free on the disk, for as long as no other program takes it.
+// The rest of the reserve is, and it grows with L so that a small log stays within its bound of 4 L
+// + 3 segments, spares counted: one file below about C/2, two from there, and one more for each 64
+// C.
 #include <algorithm>
 
 #include "storage/log.h"
@@ -33,6 +47,21 @@ uint64_t Log::room() const {
 
 uint64_t Log::end_lost() const {
   return std::min(largest_record_, data_bytes() / 4);
+}
+
+uint64_t Log::excess_of(const Segment& segment) const {
+  return segment.live > data_bytes() ? segment.live - data_bytes() : 0;
+}
+
+uint64_t Log::excess() const {
+  // What the active segment has not used yet counts as room.
+  const uint64_t used = written_ - active_->data_begin() + batch_.size();
+  return excess_ - excess_of(*active_) + (active_->live > used ? active_->live - used : 0);
+}
+
+void Log::note_free_space() {
+  const Result<uint64_t> bytes = disk_.free_bytes();
+  creatable_ = bytes ? *bytes / options_.logs_on_disk / segment_bytes_ * data_bytes() : 0;
 }
 
 uint64_t Log::cleaning_room() const {
@@ -58,13 +87,24 @@ uint64_t Log::room_to_leave(Space space, uint64_t bytes) const {
   return pool_->disk_full() ? least + live / 64 : least;
 }
 
+bool Log::leaves_enough(Space space, uint64_t taken, uint64_t leave) const {
+  const bool waited_for = space != Space::grows || pool_->disk_full();
+  const uint64_t of_the_disk = excess() + (waited_for ? 0 : (live_ + taken) / 64);
+  return room() + creatable_ >= taken + leave + of_the_disk;
+}
+
 uint64_t Log::reserve_files() const {
   const uint64_t bytes = std::min(live_, data_bytes()) + end_lost() + data_bytes() / 2 + live_ / 64;
   return (bytes + data_bytes() - 1) / data_bytes();
 }
 
+bool Log::disk_full() const {
+  return pool_->disk_full() || !leaves_enough(Space::grows, 0, room_to_leave(Space::grows, 0));
+}
+
 bool Log::has_room(Space space) const {
-  return !pool_->disk_full() || room() >= room_to_leave(space, 0) + data_bytes() / 32;
+  const uint64_t wanted = room_to_leave(space, 0) + data_bytes() / 32;
+  return !disk_full() || (room() >= wanted && leaves_enough(space, 0, wanted));
 }
 
 bool Log::may_grow(uint64_t files) const {
@@ -77,7 +117,7 @@ bool Log::may_create(Space space) const {
   return space == Space::leases && pool_->files() < pool_->reserve();
 }
 
-Status Log::make_room(uint64_t bytes, Space space) {
+Status Log::make_room(uint64_t bytes, Space space, uint64_t spread) {
   const uint64_t used = written_ - active_->start + batch_.size();
   // Without a spare the last mark's place is kept for the one that gives a freed file back.
   const uint64_t marks = pool_->spares() == 0 ? 2 * kMarkRecordBytes : kMarkRecordBytes;
@@ -90,12 +130,18 @@ Status Log::make_room(uint64_t bytes, Space space) {
     pool_->note_disk_full();
     return fail(Errc::disk_full);
   }
+  if (space != Space::cleans && !leaves_enough(space, taken + spread, leave)) {
+    pool_->note_disk_full();
+    return fail(Errc::disk_full);
+  }
   while ((!fits && pool_->spares() == 0) || room() < taken + leave) {
     if (!may_create(space)) {
       pool_->note_disk_full();
       return fail(Errc::disk_full);
     }
-    if (const Status made = pool_->create(now_); !made) return made;
+    const Status made = pool_->create(now_);
+    note_free_space();
+    if (!made) return made;
   }
   if (fits) return {};
   return rotate();
@@ -104,6 +150,7 @@ Status Log::make_room(uint64_t bytes, Space space) {
 Status Log::rotate() {
   if (batch_.size() > 0)
     if (const Status status = write_gathered(now_, 0); !status) return status;
+  note_free_space();
   return begin_segment(pool_->take(), now_);
 }
 
@@ -137,12 +184,14 @@ bool Log::needs_cleaning() const {
   // What is spare beyond need will be removed; cleaning does not help there.
   const uint64_t segments = segments_.count() + std::min(pool_->files(), pool_->reserve() + 1);
   if (over_bound(segments)) return true;
-  if (pool_->disk_full()) {
+  if (disk_full()) {
     if (head.live < segment_bytes_ / 2) return true;
     const uint64_t taken =
         segments_.count() * data_bytes() - (segment_bytes_ - (written_ - active_->start));
-    const bool garbage = taken > live_ + live_ / 64 + data_bytes() / 8;
-    if (garbage && room() < cleaning_room() + data_bytes() / 16 * 3) return true;
+    const bool garbage = taken > live_ - excess() + live_ / 64 + data_bytes() / 8;
+    const uint64_t leases_leave = cleaning_room() + data_bytes() / 8;
+    const uint64_t least = leases_leave + data_bytes() / 16;
+    if (garbage && (room() < least || !leaves_enough(Space::leases, 0, least))) return true;
   }
   // The next segment would break the bound. Until this one is half full there is time for the head
   // to become empty by itself, which costs no writing.
