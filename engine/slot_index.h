@@ -141,7 +141,7 @@ class SlotIndex {
   // Checkpoints: about 1.1 bytes a message of even size, 2.1 with a receive count. Timers are not
   // in it: the caller stores the deadlines and sets the timers again. `v` is a varint (LEB128),
   // `z` a zigzag varint, B a page's slots in a bitmap of 128 bytes.
-  //   "slotidx1"  v end  v live slots  v pages, then for each page with a live slot, rising:
+  //   "slotidx2"  v end  v live slots  v pages, then for each page with a live slot, rising:
   //   v page number - 1 - the previous one's   u8 flags: 1 every slot live, 2 each live slot ready,
   //   4 receive counts   [B live]   [B ready]   z position / 8 - the previous one's, for each live
   //   slot (the first page starts from 0)   [v receive count, for each live slot]

@@ -197,7 +197,7 @@ TEST(SlotIndexCheckpoint, RefusesWhatContradictsItself) {
       {"no end of a varint", std::vector<uint8_t>(100, 255)},
   };
   const auto load = [](const std::vector<uint8_t>& after_magic) {
-    const std::string_view magic = "slotidx1";
+    const std::string_view magic = "slotidx2";
     std::vector<uint8_t> bytes(magic.begin(), magic.end());
     bytes.insert(bytes.end(), after_magic.begin(), after_magic.end());
     SlotIndex index;
