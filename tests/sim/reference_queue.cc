@@ -64,7 +64,7 @@ std::string ReferenceQueue::delivered(const Delivered& d, TimeMs now) {
   m.ack_lost = false;
   if (!newest) return {};
   m.receive_count = d.receive_count;
-  m.hidden_until = d.asked_at + d.visibility_ms;
+  m.hidden_until = d.asked_at + (d.receive_count == m.extended_ahead ? 0 : d.visibility_ms);
   return {};
 }
 
@@ -103,6 +103,7 @@ void ReferenceQueue::extend_answered(Key key, bool ok, uint32_t generation, uint
                                      TimeMs asked_at) {
   ReferenceMessage& m = messages_.at(key);
   --m.extends_pending;
+  if (ok && generation > m.receive_count) m.extended_ahead = generation;
   if (m.extends_pending > 0) return;
   // Of two that were open at once either may have come last: the lower bound stays where it is.
   const bool in_doubt = std::exchange(m.extends_overlap, false);
@@ -136,6 +137,7 @@ void ReferenceQueue::crashed(bool power, bool answers_hold) {
     if (m.purged == Known::pending) m.purged = Known::unknown;
     m.extends_pending = 0;
     m.extends_overlap = false;
+    m.extended_ahead = 0;
     m.acks_pending = 0;
     if (power) {
       // a6: a lost lease ends early; the count may be low, never high.

@@ -45,6 +45,10 @@ struct ReferenceMessage {
   TimeMs hidden_until{};                   // no delivery before this
   uint32_t extends_pending = 0;
   bool extends_overlap = false;
+  // An extend by the receipt of a lease that a power loss took back, and that the broker had given
+  // anew under the same count before we heard of it (docs/wire-protocol.md, when two leases have
+  // one receipt): how long that lease lasts is not known here.
+  uint32_t extended_ahead = 0;
   uint32_t acks_pending = 0;
   uint64_t acked_event = 0;  // when the answer came: a receive asked for later must not bring it
   uint64_t purged_event = 0;
