@@ -1,19 +1,19 @@
 #include "engine/broker.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cstring>
 
 #include <fmt/format.h>
 
+#include "base/log_line.h"
 #include "base/server_clock.h"
+#include "engine/data_directory.h"
 #include "engine/limits.h"
 #include "engine/os_environment.h"
 
 namespace millrace::engine {
 namespace {
 
-constexpr std::string_view kShardDirectory = "shard-";
 // Turns in which mail between shards may settle before the logs are closed.
 constexpr int kTurnsToSettle = 64;
 
@@ -60,35 +60,6 @@ ReceiptKey make_key(Environment& environment) {
 
 }  // namespace
 
-Result<uint16_t> BrokerOnDisk::decide_shard_count(storage::Disk& disk, const BrokerOptions& options,
-                                                  uint16_t remembered, std::string* message) {
-  // A directory is synced before its log's first record is acknowledged; the catalog's number may
-  // be older or, by then, newer.
-  uint64_t found = 0;
-  const auto entries = disk.list("");
-  if (!entries) {
-    *message = "the data directory can't be listed";
-    return fail(entries.error());
-  }
-  for (const storage::DirectoryEntry& entry : *entries) {
-    if (!entry.name.starts_with(kShardDirectory)) continue;
-    uint32_t shard = 0;
-    const char* end = entry.name.data() + entry.name.size();
-    const auto parsed = std::from_chars(entry.name.data() + kShardDirectory.size(), end, shard);
-    if (parsed.ec == std::errc{} && parsed.ptr == end && shard < kShardsMax)
-      found |= uint64_t{1} << shard;
-  }
-  for (uint16_t shard = 0; shard < remembered; ++shard)
-    if ((found >> shard & 1) == 0) {
-      *message = fmt::format("shard-{} is missing from the data directory", shard);
-      return fail(Errc::damaged);
-    }
-  uint16_t count = std::max(options.shards, remembered);
-  while (count < kShardsMax && (found >> count) != 0)
-    ++count;
-  return count;
-}
-
 Result<std::unique_ptr<BrokerOnDisk>> BrokerOnDisk::open_directory(const BrokerOptions& options,
                                                                    Environment& environment,
                                                                    std::string* message) {
@@ -116,21 +87,29 @@ Result<std::unique_ptr<BrokerOnDisk>> BrokerOnDisk::open_directory(const BrokerO
     return fail(locked.error());
   }
   storage::Disk& root = **catalog_disk;
+  if (const auto foreign = foreign_files(root); foreign && !foreign->empty())
+    base::log_line(base::LogLevel::warn, "engine",
+                   "not ours, left alone, in the data directory: {}", fmt::join(*foreign, ", "));
 
   const TimeMs wall{environment.wall_ms()};
   storage::LogOptions log_options;
-  log_options.directory = "catalog";
+  log_options.directory = kCatalogDirectory;
   log_options.log_id = kCatalogLogId;
   log_options.segment_bytes = kCatalogSegmentBytes;
   log_options.entropy = environment.random();
-  auto keeper = CatalogKeeper::open(std::move(*catalog_disk), log_options, make_key(environment),
-                                    wall, message);
-  if (!keeper) return fail(keeper.error());
-  CatalogKeeper& catalog = **keeper;
-  broker->report_.push_back(report_line("catalog", catalog.recovery()));
+  auto catalog_log = storage::Log::open(root, log_options, message);
+  if (!catalog_log) return fail(catalog_log.error());
 
-  const auto count = broker->decide_shard_count(root, options, catalog.shard_count(), message);
-  if (!count) return fail(count.error());
+  // A shard's directory is synced before its log's first record is acknowledged; the number in the
+  // catalog may be older or, by then, newer.
+  const auto found = found_shards(root);
+  if (!found) {
+    *message = "the data directory can't be listed";
+    return fail(found.error());
+  }
+  uint16_t count = options.shards;
+  while (count < kShardsMax && (*found >> count) != 0)
+    ++count;
   uint64_t disk_bytes_max = options.disk_bytes_max;
   if (disk_bytes_max == 0) {
     const auto free_bytes = root.free_bytes();
@@ -140,41 +119,70 @@ Result<std::unique_ptr<BrokerOnDisk>> BrokerOnDisk::open_directory(const BrokerO
     }
     disk_bytes_max = *free_bytes / 10 * 9;
   }
-  broker->room_ = std::make_unique<Mailroom>(*count);
-  wakers->store(broker->room_.get(), std::memory_order_release);
 
+  // All logs are opened, which only reads, before the first is recovered, which writes: a start
+  // that is refused has changed nothing.
   log_options.segment_bytes = options.segment_bytes;
-  log_options.disk_bytes_max = disk_bytes_max / *count;
-  log_options.logs_on_disk = *count;
+  log_options.disk_bytes_max = disk_bytes_max / count;
+  log_options.logs_on_disk = count;
   log_options.durability = options.durability;
   log_options.interval_ms = options.interval_ms;
-  TimeMs newest = catalog.recovery().last_server_time;
-  for (uint16_t i = 0; i < *count; ++i) {
+  struct Opened {
+    std::unique_ptr<storage::Disk> disk;
+    std::unique_ptr<storage::Log> log;
+  };
+  std::vector<Opened> opened(count);
+  const auto open_shard = [&](uint16_t i) -> Status {
     auto disk = environment.make_disk(options.data_directory, wake(i));
     if (!disk) {
       *message = fmt::format("the data directory {} can't be opened: {}", options.data_directory,
                              errc_text(disk.error()));
       return fail(disk.error());
     }
-    log_options.directory = fmt::format("{}{}", kShardDirectory, i);
+    log_options.directory = shard_directory(i);
     log_options.log_id = i;
     log_options.entropy = environment.random();
     auto log = storage::Log::open(**disk, log_options, message);
     if (!log) return fail(log.error());
-    auto shard = std::make_unique<Shard>(ShardId{i}, *broker->room_, environment, std::move(*disk),
-                                         std::move(*log), catalog.receipt_key(), options.durability,
-                                         options.interval_ms, wall);
+    opened[i] = {std::move(*disk), std::move(*log)};
+    return {};
+  };
+  for (uint16_t i = 0; i < count; ++i)
+    if ((*found >> i & 1) != 0)
+      if (const Status status = open_shard(i); !status) return fail(status.error());
+
+  auto keeper = CatalogKeeper::open(std::move(*catalog_disk), std::move(*catalog_log),
+                                    make_key(environment), wall, message);
+  if (!keeper) return fail(keeper.error());
+  CatalogKeeper& catalog = **keeper;
+  broker->report_.push_back(report_line(std::string(kCatalogDirectory), catalog.recovery()));
+  for (uint16_t shard = 0; shard < catalog.shard_count(); ++shard)
+    if ((*found >> shard & 1) == 0) {
+      *message = fmt::format("{} is missing from the data directory", shard_directory(shard));
+      return fail(Errc::damaged);
+    }
+  broker->room_ = std::make_unique<Mailroom>(count);
+  wakers->store(broker->room_.get(), std::memory_order_release);
+
+  TimeMs newest = catalog.recovery().last_server_time;
+  for (uint16_t i = 0; i < count; ++i) {
+    if (opened[i].log == nullptr)
+      if (const Status status = open_shard(i); !status) return fail(status.error());
+    auto shard =
+        std::make_unique<Shard>(ShardId{i}, *broker->room_, environment, std::move(opened[i].disk),
+                                std::move(opened[i].log), catalog.receipt_key(), options.durability,
+                                options.interval_ms, wall);
     const auto report = shard->recover(catalog.catalog(), wall);
     if (!report) {
-      *message = fmt::format("{} could not be recovered: {}", log_options.directory,
+      *message = fmt::format("{} could not be recovered: {}", shard_directory(i),
                              errc_text(report.error()));
       return fail(report.error());
     }
     newest = std::max(newest, report->last_server_time);
-    broker->report_.push_back(report_line(log_options.directory, *report));
+    broker->report_.push_back(report_line(shard_directory(i), *report));
     broker->shards_.push_back(std::move(shard));
   }
-  catalog.set_shard_count(*count);
+  catalog.set_shard_count(count);
   broker->shards_[0]->keep_catalog(std::move(*keeper));
 
   // Both clocks at one moment: had the wall been read before the recovery, server time would lag by

@@ -41,8 +41,6 @@ class BrokerOnDisk final : public Broker {
 
  private:
   BrokerOnDisk() = default;
-  Result<uint16_t> decide_shard_count(storage::Disk& disk, const BrokerOptions& options,
-                                      uint16_t remembered, std::string* message);
   Status close(bool answer);
 
   std::unique_ptr<Environment> environment_;  // when it is our own

@@ -21,13 +21,11 @@ uint64_t record_bytes(uint64_t body_bytes) {
 }  // namespace
 
 Result<std::unique_ptr<CatalogKeeper>> CatalogKeeper::open(std::unique_ptr<storage::Disk> disk,
-                                                           const storage::LogOptions& options,
+                                                           std::unique_ptr<storage::Log> log,
                                                            const ReceiptKey& fresh_key, TimeMs now,
                                                            std::string* message) {
   std::unique_ptr<CatalogKeeper> keeper(new CatalogKeeper(std::move(disk)));
-  auto log = storage::Log::open(*keeper->disk_, options, message);
-  if (!log) return fail(log.error());
-  keeper->log_ = std::move(*log);
+  keeper->log_ = std::move(log);
   const auto report = keeper->log_->recover(keeper->log_->head(), *keeper, now);
   if (!report) {
     *message = fmt::format("the catalog could not be recovered: {}", errc_text(report.error()));

@@ -26,10 +26,10 @@ namespace millrace::engine {
 
 class CatalogKeeper final : public storage::ReplaySink {
  public:
-  // Opens and recovers the catalog's log on `disk`; makes a receipt key from `fresh_key` if there
-  // is none yet. Errors: Log's.
+  // Recovers the catalog's log, which is open on `disk`; makes a receipt key from `fresh_key` if
+  // there is none yet. Errors: Log's.
   static Result<std::unique_ptr<CatalogKeeper>> open(std::unique_ptr<storage::Disk> disk,
-                                                     const storage::LogOptions& options,
+                                                     std::unique_ptr<storage::Log> log,
                                                      const ReceiptKey& fresh_key, TimeMs now,
                                                      std::string* message);
   ~CatalogKeeper() override;
