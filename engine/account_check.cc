@@ -23,6 +23,8 @@ bool Partition::count_live(const storage::Log& log, std::map<uint64_t, uint64_t>
     own[log.segment_of(position)] += live_cost(message->header);
   });
   if (!readable) return false;
+  dedup_.for_each(
+      [&](const DedupWindow::Entry& entry) { own[entry.segment] += DedupWindow::kLiveBytes; });
   MR_ASSERT(own.size() == bytes_.entries().size());
   for (const SegmentBytes::Entry& entry : bytes_.entries())
     MR_ASSERT(own[entry.segment] == entry.bytes);

@@ -42,15 +42,24 @@ void Catalog::remove(QueueId id) {
 
 std::vector<std::byte> encode_queue(const QueueInfo& queue) {
   const QueueAttributes& a = queue.attributes;
-  const QueueDefinition head{raw(queue.id),
-                             static_cast<uint32_t>(queue.name.size()),
-                             queue.created_at_ms,
-                             a.visibility_timeout_ms,
-                             a.delay_ms,
-                             a.message_bytes_max,
-                             a.receive_wait_ms,
-                             static_cast<uint8_t>(a.durability),
-                             {}};
+  const auto flag = [](bool set, uint8_t bit) { return set ? bit : uint8_t{0}; };
+  const bool by_group = a.deduplication_scope == DeduplicationScope::group;
+  const bool limit_by_group = a.throughput_limit == ThroughputLimit::group;
+  const QueueDefinition head{
+      raw(queue.id),
+      static_cast<uint32_t>(queue.name.size()),
+      queue.created_at_ms,
+      a.visibility_timeout_ms,
+      a.delay_ms,
+      a.message_bytes_max,
+      a.receive_wait_ms,
+      static_cast<uint8_t>(a.durability),
+      static_cast<uint8_t>(
+          flag(a.fifo, kQueueFifo) | flag(a.content_deduplication, kQueueContentDedup) |
+          flag(by_group, kQueueDedupByGroup) | flag(limit_by_group, kQueueLimitByGroup)),
+      a.partitions,
+      raw(queue.first_shard),
+      0};
   std::vector<std::byte> body(sizeof head + queue.name.size());
   std::memcpy(body.data(), &head, sizeof head);
   std::memcpy(body.data() + sizeof head, queue.name.data(), queue.name.size());
@@ -66,8 +75,18 @@ std::optional<QueueInfo> decode_queue(Bytes body) {
   queue.id = QueueId{head->queue_id};
   queue.name = as_text(body.subspan(sizeof *head, head->name_bytes));
   queue.created_at_ms = head->created_at_ms;
-  queue.attributes = {head->visibility_timeout_ms, head->delay_ms, head->message_bytes_max,
-                      head->receive_wait_ms, static_cast<Durability>(head->durability)};
+  queue.first_shard = ShardId{head->first_shard};
+  QueueAttributes& a = queue.attributes;
+  a.visibility_timeout_ms = head->visibility_timeout_ms;
+  a.delay_ms = head->delay_ms;
+  a.message_bytes_max = head->message_bytes_max;
+  a.receive_wait_ms = head->receive_wait_ms;
+  a.durability = static_cast<Durability>(head->durability);
+  a.fifo = (head->flags & kQueueFifo) != 0;
+  a.content_deduplication = (head->flags & kQueueContentDedup) != 0;
+  if ((head->flags & kQueueDedupByGroup) != 0) a.deduplication_scope = DeduplicationScope::group;
+  if ((head->flags & kQueueLimitByGroup) != 0) a.throughput_limit = ThroughputLimit::group;
+  a.partitions = head->partitions;
   return queue;
 }
 

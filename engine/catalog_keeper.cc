@@ -105,6 +105,17 @@ Status CatalogKeeper::append_put(const QueueInfo& queue, storage::Space space) {
   return {};
 }
 
+// Where a FIFO queue lives, for good: on one shard, or spread by group on as many as asked for.
+void CatalogKeeper::place(QueueInfo& queue) const {
+  QueueAttributes& attributes = queue.attributes;
+  if (!attributes.fifo) return;
+  const bool spread = attributes.deduplication_scope == DeduplicationScope::group &&
+                      attributes.throughput_limit == ThroughputLimit::group;
+  const uint16_t most = spread ? shard_count_ : uint16_t{1};
+  attributes.partitions = attributes.partitions == 0 ? most : std::min(attributes.partitions, most);
+  queue.first_shard = ShardId{static_cast<uint16_t>(raw(queue.id) % shard_count_)};
+}
+
 Status CatalogKeeper::append_meta() {
   CatalogMeta meta{next_queue_id_, shard_count_, 0, {}};
   std::copy(key_.begin(), key_.end(), std::begin(meta.receipt_key));
@@ -123,13 +134,16 @@ void CatalogKeeper::on_admin(MailPtr mail, TimeMs now, Mailbox& mailbox) {
   if (mail->admin == AdminKind::create) {
     QueueInfo& wanted = mail->queues.front();
     if (const QueueInfo* known = catalog_.find(wanted.name)) {
-      if (known->attributes == wanted.attributes) return accept(*mail, known->id, known);
+      QueueAttributes same = wanted.attributes;
+      if (same.partitions == 0) same.partitions = known->attributes.partitions;
+      if (known->attributes == same) return accept(*mail, known->id, known);
       return refuse(*mail, Errc::queue_exists, "it exists with other attributes", mailbox);
     }
     if (catalog_.size() >= kQueuesMax || next_queue_id_ > kQueueIdMax)
       return refuse(*mail, Errc::over_limit, "there are as many queues as there may be", mailbox);
     wanted.id = QueueId{next_queue_id_};
     wanted.created_at_ms = now.value;
+    place(wanted);
     if (const auto put = append_put(wanted, storage::Space::grows); !put)
       return refuse(*mail, put.error(), {}, mailbox);
     return accept(*mail, wanted.id, catalog_.find(wanted.id));
@@ -139,6 +153,16 @@ void CatalogKeeper::on_admin(MailPtr mail, TimeMs now, Mailbox& mailbox) {
   if (mail->admin == AdminKind::set) {
     QueueInfo wanted = *known;
     wanted.attributes = mail->queues.front().attributes;
+    if (wanted.attributes.partitions == 0)
+      wanted.attributes.partitions = known->attributes.partitions;
+    if (wanted.attributes.fifo != known->attributes.fifo ||
+        wanted.attributes.partitions != known->attributes.partitions ||
+        wanted.attributes.deduplication_scope != known->attributes.deduplication_scope ||
+        wanted.attributes.throughput_limit != known->attributes.throughput_limit)
+      return refuse(*mail, Errc::invalid_argument,
+                    "type, partitions, deduplication scope and throughput limit are fixed when a "
+                    "queue is created",
+                    mailbox);
     if (!(wanted.attributes == known->attributes))
       if (const auto put = append_put(wanted, storage::Space::grows); !put)
         return refuse(*mail, put.error(), {}, mailbox);

@@ -4,6 +4,7 @@
 
 #include "base/assert.h"
 #include "engine/limits.h"
+#include "engine/message_names.h"
 #include "storage/format.h"
 
 namespace millrace::engine {
@@ -25,6 +26,11 @@ bool Cleaner::step() {
     }
     // Records without messages cost only the walk.
     const auto kind = static_cast<RecordKind>(record->kind);
+    if (kind == RecordKind::dedup) {
+      if (tell_dedup(*record)) continue;
+      unfinished_ = record;
+      return false;
+    }
     if (kind != RecordKind::enqueue && kind != RecordKind::carry) continue;
     ++records;
     const auto carried = carry_alive(*record);
@@ -53,14 +59,44 @@ Result<uint64_t> Cleaner::carry_alive(const storage::Record& record) {
     offset += message_stride(read_at<MessageHeader>(record.body, offset));
   uint64_t bytes = 0;
   size_t offset = head_bytes;
+  marks_.clear();
   for (uint32_t i = 0; i < count;) {
     const auto carried = state_.carry(*partition, Slot{first_slot + i}, body + offset, count - i);
     if (!carried) return fail(carried.error());
     bytes += carried->bytes;
+    if (carried->messages == 0) keep_id(*partition, record.body.data() + offset);
     for (const uint32_t next = i + std::max(carried->messages, 1u); i < next; ++i)
       offset += message_stride(read_at<MessageHeader>(record.body, offset));
   }
-  return bytes;
+  if (const Status status = state_.tell_dedup(*partition, marks_); !status)
+    return fail(status.error());
+  return bytes + marks_.size() * sizeof(DedupMark);
+}
+
+// A message that is gone, or lies elsewhere by now: if this segment is where its deduplication id
+// is told, that is told again.
+void Cleaner::keep_id(Partition& partition, const std::byte* message) {
+  if (partition.dedup().size() == 0) return;
+  const auto id =
+      dedup_key(state_.names(), properties_of(message), partition.kind().dedup_by_group);
+  if (id) keep_id(partition, *id);
+}
+
+void Cleaner::keep_id(Partition& partition, const base::Hash128& id) {
+  const DedupWindow::Entry* entry = partition.dedup().find(id);
+  if (entry == nullptr || entry->segment != state_.log().segment_of(state_.log().head())) return;
+  marks_.push_back({id.low, id.high, raw(entry->slot), entry->at.value});
+}
+
+Status Cleaner::tell_dedup(const storage::Record& record) {
+  const auto head = read_head<DedupHead>(record.body);
+  if (!head) return {};
+  Partition* partition = state_.find(QueueId{head->queue_id});
+  if (partition == nullptr) return {};
+  marks_.clear();
+  for (const DedupMark& mark : items_after<DedupMark, DedupHead>(record.body, head->count))
+    keep_id(*partition, {mark.id_low, mark.id_high});
+  return state_.tell_dedup(*partition, marks_);
 }
 
 void Cleaner::free_head() {

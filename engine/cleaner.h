@@ -28,12 +28,16 @@ class Cleaner {
 
  private:
   Result<uint64_t> carry_alive(const storage::Record& record);
+  void keep_id(Partition& partition, const std::byte* message);
+  void keep_id(Partition& partition, const base::Hash128& id);
+  Status tell_dedup(const storage::Record& record);
 
   ShardState& state_;
   std::optional<storage::Record> unfinished_;  // for want of space: gone on with
   bool walking_ = false;                       // part of the head segment is walked
   bool walked_ = false;                        // all of it
   uint64_t carried_bytes_ = 0;
+  std::vector<DedupMark> marks_;  // reused
 };
 
 }  // namespace millrace::engine

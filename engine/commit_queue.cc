@@ -9,6 +9,8 @@ namespace millrace::engine {
 namespace {
 
 // A mail outlives the turn and crosses to another thread: it takes the messages along.
+}  // namespace
+
 void copy_deliveries(std::span<const Delivery> deliveries, Mail& mail) {
   size_t bytes = 0;
   for (const Delivery& delivery : deliveries)
@@ -22,8 +24,6 @@ void copy_deliveries(std::span<const Delivery> deliveries, Mail& mail) {
     mail.deliveries.back().message = Bytes{mail.bytes.data() + offset, delivery.message.size()};
   }
 }
-
-}  // namespace
 
 std::span<const Errc> all_ok(size_t count) {
   static constexpr std::array<Errc, kBatchMessagesMax> kOk{};
@@ -44,6 +44,7 @@ void CommitQueue::deliver(Parked& parked, Errc error, std::span<const Delivery> 
   switch (parked.kind) {
     case Parked::Kind::send: {
       SendReply reply = parked.send;
+      if (parked.shard_slots != nullptr) reply.shard_slots = *parked.shard_slots;
       if (error != Errc::ok) reply = SendReply{.error = error};
       parked.to.sink->on_send(parked.to.token, reply);
       break;
@@ -61,7 +62,7 @@ void CommitQueue::deliver(Parked& parked, Errc error, std::span<const Delivery> 
     case Parked::Kind::mail:
       if (error != Errc::ok)
         parked.mail->error = error;
-      else
+      else if (!deliveries.empty())
         copy_deliveries(deliveries, *parked.mail);
       mailbox.post(parked.mail_to, std::move(parked.mail));
       break;
@@ -73,7 +74,7 @@ void CommitQueue::fail_all(Errc error, Mailbox& mailbox) {
   for (const Level level : {Level::written, Level::durable})
     while (!queue(level).empty()) {
       Parked next = queue(level).pop();
-      if (!gone(level, next)) deliver(next, error, {}, mailbox);
+      if (!gone(level, next) && !next.pushed) deliver(next, error, {}, mailbox);
     }
   canceled_.clear();
 }

@@ -11,7 +11,9 @@
 // A sink that is gone is remembered together with the ends of the queues at that moment, and what
 // it had parked is dropped when it is popped: cancelling costs the same however much is parked.
 //
-// Threads: shard-local.  Memory: 152 bytes an answer at the largest number that ever waited.
+// A receive that waits for a sync may be answered when its messages were moved: it holds a copy.
+//
+// Threads: shard-local.  Memory: 160 bytes an answer at the largest number that ever waited.
 #pragma once
 
 #include <array>
@@ -30,7 +32,7 @@ namespace millrace::engine {
 struct Parked {
   enum class Kind : uint8_t {
     send,     // `send` to `to`
-    receive,  // deliveries [first, first + count) to `to`
+    receive,  // deliveries [first, first + count) to `to`; with `mail`, those it holds
     results,  // `count` results to `to`: `results`, or all ok if null
     mail,     // `mail` to shard `mail_to`; a receive_answer takes along its deliveries
   };
@@ -40,8 +42,10 @@ struct Parked {
   uint32_t count = 0;
   ShardId mail_to{};
   ReplyTo to{};
+  bool pushed = false;  // receive: of a subscription, whose end is told by its waiter
   SendReply send{};
   std::unique_ptr<std::vector<Errc>> results{};
+  std::unique_ptr<std::vector<uint64_t>> shard_slots{};  // send
   MailPtr mail{};
 };
 
@@ -101,6 +105,9 @@ class CommitQueue {
   size_t sweep_canceled_at_ = kCanceledKept;
 };
 
+// Appends the deliveries to the mail, and their messages to its bytes.
+void copy_deliveries(std::span<const Delivery> deliveries, Mail& mail);
+
 // `count` times ok, for results that went well.
 std::span<const Errc> all_ok(size_t count);
 
@@ -119,7 +126,10 @@ void CommitQueue::answer(Position written, Position durable, Mailbox& mailbox,
       const auto deliveries = next.kind == Parked::Kind::receive || next.kind == Parked::Kind::mail
                                   ? std::span<const Delivery>(showing_)
                                   : std::span<const Delivery>();
-      const auto own = deliveries.empty() ? deliveries : deliveries.subspan(next.first, next.count);
+      const auto own = next.kind == Parked::Kind::receive && next.mail != nullptr
+                           ? std::span<const Delivery>(next.mail->deliveries)
+                       : deliveries.empty() ? deliveries
+                                            : deliveries.subspan(next.first, next.count);
       if (gone(level, next))
         give_back(own);
       else

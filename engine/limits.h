@@ -11,6 +11,8 @@ inline constexpr uint32_t kShardsMax = 64;
 inline constexpr uint32_t kQueuesMax = 10'000;
 // Leased and delayed messages of one shard: each has a timer of 32 bytes.
 inline constexpr uint64_t kTimersPerShardMax = 20'000'000;
+// Deduplication ids in force in one FIFO partition: at 60 to 110 bytes each about 2 GB.
+inline constexpr uint64_t kDedupIdsPerPartitionMax = 20'000'000;
 // Waiting receives and subscriptions of one shard.
 inline constexpr uint32_t kWaitersPerShardMax = 100'000;
 // Requests of one shard that wait for other shards.
@@ -22,6 +24,9 @@ inline constexpr uint32_t kListQueuesMax = 1'000;
 
 // Work of one tick, so that a tick stays short.
 inline constexpr uint32_t kTimersPerTickMax = 10'000;
+inline constexpr uint32_t kDedupIdsEndedPerTickMax = 4'096;  // of each queue
+inline constexpr int64_t kDedupStepMs = 1'000;
+inline constexpr size_t kDedupMarksPerRecordMax = 1'000;
 inline constexpr uint32_t kServePassesPerTickMax = 4;
 inline constexpr uint32_t kServedPerLineMax =
     1'024;  // leases given to one queue's waiters in a pass

@@ -22,6 +22,8 @@
 namespace millrace::engine {
 
 enum class MailKind : uint8_t {
+  send,             // bytes: a run of messages_max messages for a FIFO queue
+  sent,             // its answer: position, shard_slots
   receive,          // lease for a waiter of the sender; its interest is noted if nothing is ready
   receive_answer,   // deliveries, perhaps none
   give_back,        // entries: leases nobody waits for any more become ready again
@@ -60,6 +62,8 @@ struct Mail {
   std::vector<Delivery> deliveries;   // messages lie in `bytes`
   std::vector<PeekedMessage> peeked;  // likewise
   std::vector<std::byte> bytes;
+  Position position{};
+  std::vector<uint64_t> shard_slots;
   std::vector<QueueId> queue_ids;
   std::vector<QueueCounters> counters;
   std::vector<QueueInfo> queues;  // admin: the definition asked for; catalog_change: what is now

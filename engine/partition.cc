@@ -41,6 +41,8 @@ class Removal {
   uint64_t sum_ = 0;
 };
 
+}  // namespace
+
 void push_run(std::vector<SlotRun>* runs, size_t first_run, Slot slot, uint32_t count) {
   if (runs->size() > first_run && runs->back().first_slot + runs->back().count == raw(slot)) {
     runs->back().count += count;
@@ -48,8 +50,6 @@ void push_run(std::vector<SlotRun>* runs, size_t first_run, Slot slot, uint32_t 
   }
   runs->push_back({raw(slot), count, 0});
 }
-
-}  // namespace
 
 uint64_t live_cost(const MessageHeader& header) {
   return message_stride(header) + kCarriedAloneBytes;
@@ -83,6 +83,7 @@ Partition::Status Partition::status(Slot slot, const TimerWheel& timers) const {
 
 uint32_t Partition::choose(const storage::Log& log, uint32_t messages_max, uint32_t bytes_max,
                            std::vector<SlotRun>* runs) const {
+  if (kind_.fifo) return choose_from_groups(log, messages_max, bytes_max, runs);
   const size_t first_run = runs->size();
   uint32_t chosen = 0;
   uint64_t bytes = 0;
@@ -110,8 +111,15 @@ uint32_t Partition::choose(const storage::Log& log, uint32_t messages_max, uint3
   return chosen;
 }
 
-Partition::Verdict Partition::judge_ack(Slot slot, uint32_t generation) const {
+Partition::Verdict Partition::judge_ack(Slot slot, uint32_t generation,
+                                        const TimerWheel& timers) const {
   if (!shown(slot)) return Verdict::nothing;
+  if (kind_.fifo) {
+    const TimerId timer = index_->timer(slot);
+    const bool leased = timer != kNoTimer && timers.target(timer).kind == TimerKind::lease;
+    return leased && generation == index_->receive_count(slot) ? Verdict::act
+                                                               : Verdict::receipt_expired;
+  }
   return generation < index_->receive_count(slot) ? Verdict::receipt_expired : Verdict::act;
 }
 
@@ -189,7 +197,16 @@ void Partition::apply_enqueue(const PartitionContext& context, const EnqueueHead
   for (const uint32_t i : delayed)
     start_timer(context, first + i, TimerKind::delay,
                 TimeMs{head.sent_at_ms} + header_of(i).delay_ms);
-  (void)index_->set_ready_run(first, count);
+  if (!kind_.fifo || groups_ == nullptr) (void)index_->set_ready_run(first, count);
+  if (kind_.fifo) {
+    const TimeMs now{head.sent_at_ms};
+    (void)expire_dedup(context.log, now, 2 * count);
+    for (uint32_t i = 0; i < count; ++i) {
+      const std::byte* message = run.data() + offsets[i];
+      join_group(context, first + i, message);
+      remember(context, first + i, now, message, run_position);
+    }
+  }
   if (cost == 0) return;
   context.log.add_live(run_position, cost);
   bytes_.add(context.log.segment_of(run_position), cost);
@@ -214,7 +231,7 @@ void Partition::apply_extend(const PartitionContext& context, const ExtendHead& 
     if (!index_->live(slot)) continue;
     if (mark.visibility_ms == 0) {
       stop_timer(context, slot);
-      index_->set_ready(slot, true);
+      make_ready(slot);
       continue;
     }
     const TimeMs due = TimeMs{head.at_ms} + mark.visibility_ms;
@@ -233,8 +250,7 @@ void Partition::apply_ack(const PartitionContext& context, std::span<const SlotR
       const Slot slot{run.first_slot + i};
       if (!index_->live(slot)) continue;
       removal.add(index_->position(slot));
-      stop_timer(context, slot);
-      index_->erase(slot);
+      erase(context, slot);
     }
 }
 
@@ -243,24 +259,26 @@ void Partition::apply_carry(const PartitionContext& context, const CarryHead& he
   Slot slot{head.slot};
   for (size_t offset = 0; run.size() - offset >= sizeof(MessageHeader); slot = slot + 1) {
     const auto header = read_at<MessageHeader>(run, offset);
-    apply_carry(context, head, slot, header, run_position + offset);
+    apply_carry(context, head, slot, header, run.data() + offset, run_position + offset);
     offset += message_stride(header);
   }
 }
 
 void Partition::apply_carry(const PartitionContext& context, const CarryHead& head, Slot slot,
-                            const MessageHeader& header, Position position) {
+                            const MessageHeader& header, const std::byte* message,
+                            Position position) {
   if (index_->live(slot)) {
     Removal(context.log, bytes_).add(index_->position(slot));
     stop_timer(context, slot);
   }
   place(slot, position);
+  if (kind_.fifo) remember_again(context, slot, TimeMs{head.sent_at_ms}, message, position);
   const uint64_t cost = live_cost(header);
   context.log.add_live(position, cost);
   bytes_.add(context.log.segment_of(position), cost);
   index_->set_receive_count(slot, head.receive_count);
   if (head.state == static_cast<uint8_t>(MessageState::ready)) {
-    index_->set_ready(slot, true);
+    make_ready(slot);
   } else {
     const bool leased = head.state == static_cast<uint8_t>(MessageState::leased);
     start_timer(context, slot, leased ? TimerKind::lease : TimerKind::delay, TimeMs{head.due_ms});
@@ -272,8 +290,7 @@ void Partition::forget_live_before(const PartitionContext& context, Slot end) {
   for (auto slot = index_->next_live(Slot{0}); slot && *slot < end;
        slot = index_->next_live(*slot + 1)) {
     removal.add(index_->position(*slot));
-    stop_timer(context, *slot);
-    index_->erase(*slot);
+    erase(context, *slot);
   }
 }
 
@@ -298,12 +315,13 @@ void Partition::apply_slot_end(Slot slot_end) {
 
 void Partition::apply_due(Slot slot, TimerKind kind) {
   index_->set_timer(slot, kNoTimer);
-  index_->set_ready(slot, true);
+  make_ready(slot);
   --(kind == TimerKind::lease ? leased_ : delayed_);
 }
 
 void Partition::forget_timers(TimerWheel& timers) {
   index_->clear_to(index_->end(), [&](TimerId timer) { timers.stop(timer); });
+  if (groups_ != nullptr) groups_->clear();
   leased_ = delayed_ = 0;
 }
 
@@ -312,6 +330,7 @@ void Partition::release(const PartitionContext& context) {
   for (const SegmentBytes::Entry& entry : bytes_.entries())
     context.log.remove_live(Position{entry.segment * context.log.segment_bytes()}, entry.bytes);
   bytes_.clear();
+  dedup_.clear([](uint64_t, int64_t) {});  // settled with the messages
 }
 
 void Partition::forget_slot_end(const PartitionContext& context) {
@@ -333,10 +352,12 @@ void Partition::forget_slot_end(const PartitionContext& context) {
 
 QueueCounters Partition::counters(const storage::Log& log) const {
   QueueCounters c;
-  c.ready = index_->ready_count();
+  // On FIFO those of a blocked group too: they are not leased.
+  c.ready = index_->live_count() - leased_ - delayed_;
   c.leased = leased_;
   c.delayed = delayed_;
-  c.bytes = bytes_.total() - index_->live_count() * kCarriedAloneBytes;
+  c.bytes = bytes_.total() - index_->live_count() * kCarriedAloneBytes -
+            dedup_.size() * DedupWindow::kLiveBytes;
   c.sent = tally.sent;
   c.received = tally.received;
   c.acked = tally.acked;

@@ -8,7 +8,13 @@
 // A live message is delayed (timer of kind delay), leased (timer of kind lease) or ready (no
 // timer). Ready messages below visible_end() may be delivered; the rest waits for the log.
 //
-// Threads: shard-local.  Memory: SlotIndex's, 32 bytes a timer, 16 bytes a segment.
+// In a partition of a FIFO queue only the first message of a group may be marked ready in the
+// index, and is when it is neither leased nor delayed. So the next message to deliver is found in
+// the same way, whatever the depth and however many groups are blocked; the others of its group
+// follow by the group index. Which message is in which group is read from the messages: once all is
+// replayed, and from then on as they come.
+//
+// Threads: shard-local.  Memory: SlotIndex's, 32 bytes a timer, 16 bytes a segment; GroupIndex's.
 #pragma once
 
 #include <cstdint>
@@ -17,6 +23,9 @@
 #include <span>
 #include <vector>
 
+#include "base/keyed_hash.h"
+#include "engine/dedup_window.h"
+#include "engine/group_index.h"
 #include "engine/records.h"
 #include "engine/segment_bytes.h"
 #include "engine/slot_index.h"
@@ -37,6 +46,7 @@ struct PartitionContext {
   TimerWheel& timers;
   storage::Log& log;
   RunScratch& scratch;
+  const base::KeyedHash& names;
 };
 
 // Bytes a message holds in its segment's account: what it would take in a carry of its own, which
@@ -57,12 +67,22 @@ struct StoredMessage {
 // failed write-back left of them, before any sync tells of it. Nothing outside the segment is ever
 // touched; whether they are the bytes that were written only the record's checksum can tell.
 std::optional<StoredMessage> message_at(const storage::Log& log, Position position);
+// Adds slots to the end of `runs`, to the last run from `first_run` on if they continue it.
+void push_run(std::vector<SlotRun>* runs, size_t first_run, Slot slot, uint32_t count);
 
 class Partition {
  public:
-  explicit Partition(QueueId queue) : queue_(queue) {}
+  // What its queue was created as.
+  struct Kind {
+    bool fifo = false;
+    bool dedup_by_group = false;
+  };
+  Partition(QueueId queue, Kind kind) : queue_(queue), kind_(kind) {}
 
   QueueId queue() const { return queue_; }
+  Kind kind() const { return kind_; }
+  const DedupWindow& dedup() const { return dedup_; }
+  uint64_t groups() const { return groups_ == nullptr ? 0 : groups_->groups(); }
   const SlotIndex& index() const { return *index_; }
   Slot slot_end() const { return index_->end(); }
   Slot visible_end() const { return visible_end_; }
@@ -82,9 +102,10 @@ class Partition {
                   std::vector<SlotRun>* runs) const;
 
   enum class Verdict : uint8_t { act, nothing, receipt_expired, not_leased, gone };
-  // nothing: gone already, which is success. A generation above the count comes from a lease that
-  // a power cut made the log forget: the work was done, so the ack counts.
-  Verdict judge_ack(Slot slot, uint32_t generation) const;
+  // nothing: gone already, which is success. On FIFO only the lease in force counts. A generation
+  // above the count comes from a lease that a power cut made the log forget: the work was done, so
+  // the ack counts.
+  Verdict judge_ack(Slot slot, uint32_t generation, const TimerWheel& timers) const;
   Verdict judge_extend(Slot slot, uint32_t generation, const TimerWheel& timers) const;
 
   // `run_position` is where the first message of `run` lies, or will lie once written.
@@ -100,6 +121,12 @@ class Partition {
                    Position run_position);
   void apply_purge(const PartitionContext& context, Slot slot_end);
   void apply_slot_end(Slot slot_end);
+  // All that a FIFO queue holds is known: from here on groups are kept. Once, before any choose().
+  void find_groups(const PartitionContext& context);
+  void apply_dedup(const PartitionContext& context, std::span<const DedupMark> marks,
+                   Position told_at);
+  // Forgets up to `max` deduplication ids that are over. True if there may be more.
+  bool expire_dedup(storage::Log& log, TimeMs now, uint32_t max);
   // A timer of this partition fired; its entry is gone already.
   void apply_due(Slot slot, TimerKind kind);
   // The queue is deleted: timers stopped, accounts settled.
@@ -117,10 +144,12 @@ class Partition {
   QueueCounters counters(const storage::Log& log) const;
   // Hash of all that a receiver could ever notice, at server time `now`, bodies included.
   uint64_t digest(const PartitionContext& context, TimeMs now) const;
-  uint64_t memory_bytes() const { return index_->memory_bytes(); }
   // Adds what is alive here, by segment; asserts that it is what the partition's own account says.
   // False if some of it can't be read any more.
   bool count_live(const storage::Log& log, std::map<uint64_t, uint64_t>& sums) const;
+  uint64_t memory_bytes() const {
+    return index_->memory_bytes() + (groups_ == nullptr ? 0 : groups_->memory_bytes());
+  }
 
   // Since the broker opened; counted by whoever decides, not by apply.
   struct Tally {
@@ -137,16 +166,30 @@ class Partition {
 
  private:
   void apply_carry(const PartitionContext& context, const CarryHead& head, Slot slot,
-                   const MessageHeader& header, Position position);
+                   const MessageHeader& header, const std::byte* message, Position position);
   // Alive, and written: a receipt of what never was delivered is not about this message, whose
   // bytes may not be there yet.
   bool shown(Slot slot) const { return slot < visible_end_ && index_->live(slot); }
+  uint32_t choose_from_groups(const storage::Log& log, uint32_t messages_max, uint32_t bytes_max,
+                              std::vector<SlotRun>* runs) const;
   void place(Slot slot, Position position);
+  void make_ready(Slot slot);  // if it may be; no timer
+  void erase(const PartitionContext& context, Slot slot);
+  void join_group(const PartitionContext& context, Slot slot, const std::byte* message);
+  void remember(const PartitionContext& context, const DedupMark& mark, Position told_at);
+  void remember(const PartitionContext& context, Slot slot, TimeMs at, const std::byte* message,
+                Position told_at);
+  void remember_again(const PartitionContext& context, Slot slot, TimeMs at,
+                      const std::byte* message, Position told_at);
+  void account_dedup(storage::Log& log, uint64_t segment, int64_t bytes);
   void stop_timer(const PartitionContext& context, Slot slot);
   void start_timer(const PartitionContext& context, Slot slot, TimerKind kind, TimeMs due);
   void forget_live_before(const PartitionContext& context, Slot end);
 
   QueueId queue_;
+  Kind kind_;
+  std::unique_ptr<GroupIndex> groups_;  // FIFO, from find_groups() on
+  DedupWindow dedup_;                   // FIFO
   std::unique_ptr<SlotIndex> index_ = std::make_unique<SlotIndex>();
   Slot visible_end_{};
   SegmentBytes bytes_;

@@ -30,7 +30,11 @@ constexpr Bound kBounds[] = {
 
 }  // namespace
 
-Status check_queue_name(std::string_view name) {
+Status check_queue_name(std::string_view name, bool fifo) {
+  constexpr std::string_view kSuffix = ".fifo";
+  if (name.size() > kQueueNameBytesMax || name.ends_with(kSuffix) != fifo)
+    return fail(Errc::invalid_queue_name);
+  if (fifo) name.remove_suffix(kSuffix.size());
   if (name.empty() || name.size() > kQueueNameBytesMax ||
       !std::all_of(name.begin(), name.end(), name_character))
     return fail(Errc::invalid_queue_name);
@@ -42,6 +46,19 @@ Status check_queue_attributes(const QueueAttributes& attributes, std::string* de
     const uint32_t value = attributes.*bound.value;
     if (value >= bound.min && value <= bound.max) continue;
     *detail = fmt::format("{} is {}; it may be {} to {}", bound.name, value, bound.min, bound.max);
+    return fail(Errc::invalid_argument);
+  }
+  const QueueAttributes standard;
+  if (!attributes.fifo &&
+      (attributes.content_deduplication != standard.content_deduplication ||
+       attributes.deduplication_scope != standard.deduplication_scope ||
+       attributes.throughput_limit != standard.throughput_limit || attributes.partitions != 0)) {
+    *detail = "deduplication, throughput limit and partitions are for FIFO queues";
+    return fail(Errc::invalid_argument);
+  }
+  if (attributes.throughput_limit == ThroughputLimit::group &&
+      attributes.deduplication_scope != DeduplicationScope::group) {
+    *detail = "a throughput limit per group needs a deduplication scope per group";
     return fail(Errc::invalid_argument);
   }
   if (attributes.durability > Durability::commit) {

@@ -9,8 +9,9 @@
 
 namespace millrace::engine {
 
-// 1..kQueueNameBytesMax of [A-Za-z0-9_-]. Error: invalid_queue_name.
-Status check_queue_name(std::string_view name);
+// 1..kQueueNameBytesMax of [A-Za-z0-9_-]; of a FIFO queue, and only of one, the last five are
+// ".fifo". Error: invalid_queue_name.
+Status check_queue_name(std::string_view name, bool fifo);
 
 // Error: invalid_argument; `detail` then says which value and what it may be.
 Status check_queue_attributes(const QueueAttributes& attributes, std::string* detail);

@@ -39,11 +39,12 @@ void Receives::receive(const ReceiveRequest& request, ReplyTo to) {
     if (!leased) return to.sink->on_receive(to.token, {leased.error(), {}});
     if (*leased) {
       const auto count = static_cast<uint32_t>(deliveries.size()) - first;
-      return parts_.commits.park(CommitQueue::Level::written, {.end = **leased,
-                                                               .kind = Parked::Kind::receive,
-                                                               .first = first,
-                                                               .count = count,
-                                                               .to = to});
+      return park({.end = **leased,
+                   .kind = Parked::Kind::receive,
+                   .first = first,
+                   .count = count,
+                   .to = to},
+                  *partition);
     }
     if (plan->wait_ms == 0 && parts_.other_shards() == 0) {
       ++partition->tally.empty_receives;
@@ -59,6 +60,20 @@ void Receives::receive(const ReceiveRequest& request, ReplyTo to) {
   const auto added = waiters_.add(waiter, parts_.now + plan->wait_ms);
   if (!added) return to.sink->on_receive(to.token, {added.error(), {}});
   mark_dirty(request.queue, *line);
+}
+
+// Leases are shown when their record is written; on FIFO when it is as durable as the queue's
+// sends. There a lease that a power loss takes back would let another message of the group
+// overtake.
+void Receives::park(Parked parked, const Partition& partition) {
+  if (!partition.kind().fifo || !parts_.waits_durable(partition.queue()))
+    return parts_.commits.park(CommitQueue::Level::written, std::move(parked));
+  auto& gathered = parts_.commits.deliveries();
+  if (parked.mail == nullptr) parked.mail = std::make_unique<Mail>();
+  copy_deliveries(std::span<const Delivery>(gathered).subspan(parked.first), *parked.mail);
+  gathered.resize(parked.first);
+  parked.first = parked.count = 0;
+  parts_.commits.park(CommitQueue::Level::durable, std::move(parked));
 }
 
 Status Receives::subscribe(const ReceiveRequest& request, uint64_t credit, ReplyTo to) {
@@ -223,11 +238,13 @@ bool Receives::serve_line(QueueId queue) {
         ++served;
         const auto count = static_cast<uint32_t>(deliveries.size()) - first;
         served_bytes_ += delivered_bytes(std::span(deliveries).subspan(first));
-        parts_.commits.park(CommitQueue::Level::written, {.end = **leased,
-                                                          .kind = Parked::Kind::receive,
-                                                          .first = first,
-                                                          .count = count,
-                                                          .to = waiter.to});
+        park({.end = **leased,
+              .kind = Parked::Kind::receive,
+              .first = first,
+              .count = count,
+              .to = waiter.to,
+              .pushed = waiter.standing},
+             *partition);
         if (waiter.standing) {
           waiter.credit -= count;
           waiters_.move_to_back(id);
@@ -315,12 +332,13 @@ void Receives::on_receive(Mail& mail) {
                                          mail.visibility_ms, parts_.now, &deliveries);
   if (leased && *leased) {
     const auto count = static_cast<uint32_t>(deliveries.size()) - first;
-    return parts_.commits.park(CommitQueue::Level::written, {.end = **leased,
-                                                             .kind = Parked::Kind::mail,
-                                                             .first = first,
-                                                             .count = count,
-                                                             .mail_to = mail.from,
-                                                             .mail = std::move(answer)});
+    return park({.end = **leased,
+                 .kind = Parked::Kind::mail,
+                 .first = first,
+                 .count = count,
+                 .mail_to = mail.from,
+                 .mail = std::move(answer)},
+                *partition);
   }
   answer->error = leased.error();
   if (!leased) starve(mail.queue);

@@ -63,6 +63,7 @@ class Receives {
   size_t waiting() const { return waiters_.size(); }
 
  private:
+  void park(Parked parked, const Partition& partition);
   void mark_dirty(QueueId queue, WaiterLine& line);
   bool serve_line(QueueId queue);
   bool ask_another(WaiterLine& line, Waiter& waiter);

@@ -40,6 +40,7 @@ enum class RecordKind : uint16_t {
   carry = 6,
   purge = 7,
   slot_end = 8,
+  dedup = 9,
   queue_put = 16,
   queue_delete = 17,
   meta = 18,
@@ -112,6 +113,20 @@ struct SlotEnd {
 };
 static_assert(sizeof(SlotEnd) == 16);
 
+struct DedupHead {
+  uint32_t queue_id;  // 0
+  uint32_t count;     // 4  DedupMarks that follow
+};
+static_assert(sizeof(DedupHead) == 8);
+
+struct DedupMark {
+  uint64_t id_low;   //  0  identity of the deduplication id (base/keyed_hash.h)
+  uint64_t id_high;  //  8
+  uint64_t slot;     // 16  of the message that brought it first
+  int64_t at_ms;     // 24  when it was accepted
+};
+static_assert(sizeof(DedupMark) == 32);
+
 struct QueueDefinition {
   uint32_t queue_id;               //  0
   uint32_t name_bytes;             //  4  the name follows
@@ -121,9 +136,17 @@ struct QueueDefinition {
   uint32_t message_bytes_max;      // 24
   uint32_t receive_wait_ms;        // 28
   uint8_t durability;              // 32
-  uint8_t reserved[7];             // 33  0
+  uint8_t flags;                   // 33  kQueue...
+  uint16_t partitions;             // 34  FIFO: shards it lives on, 0: standard, on all
+  uint16_t first_shard;            // 36  FIFO: the first of them
+  uint16_t reserved;               // 38  0
 };
 static_assert(sizeof(QueueDefinition) == 40);
+
+inline constexpr uint8_t kQueueFifo = 1;
+inline constexpr uint8_t kQueueContentDedup = 2;
+inline constexpr uint8_t kQueueDedupByGroup = 4;
+inline constexpr uint8_t kQueueLimitByGroup = 8;
 
 struct QueueGone {
   uint32_t queue_id;  // 0
@@ -144,6 +167,8 @@ static_assert(std::has_unique_object_representations_v<EnqueueHead> &&
               std::has_unique_object_representations_v<LeaseHead> &&
               std::has_unique_object_representations_v<ExtendHead> &&
               std::has_unique_object_representations_v<AckHead> &&
+              std::has_unique_object_representations_v<DedupHead> &&
+              std::has_unique_object_representations_v<DedupMark> &&
               std::has_unique_object_representations_v<SlotEnd> &&
               std::has_unique_object_representations_v<QueueDefinition> &&
               std::has_unique_object_representations_v<CatalogMeta>);

@@ -1,22 +1,32 @@
 #include "engine/request_check.h"
 
+#include "engine/properties_check.h"
 #include "engine/records.h"
 
 namespace millrace::engine {
 
-RunFault check_run(Bytes run, uint32_t count, uint32_t message_bytes_max) {
+RunFault check_run(Bytes run, uint32_t count, const QueueAttributes& queue) {
   if (count == 0) return {Errc::batch_empty, 0};
   if (count > kBatchMessagesMax || run.size() > kBatchBytesMax) return {Errc::batch_too_large, 0};
   size_t offset = 0;
   for (uint32_t i = 0; i < count; ++i) {
     if (run.size() - offset < sizeof(MessageHeader)) return {Errc::malformed, i};
     const auto header = read_at<MessageHeader>(run, offset);
-    const uint64_t content = uint64_t{header.properties_bytes} + header.body_bytes;
-    if (content > message_bytes_max) return {Errc::message_too_large, i};
+    if (header.body_bytes > queue.message_bytes_max ||
+        header.properties_bytes > kMessageBytesMax + kPropertyOverheadMax)
+      return {Errc::message_too_large, i};
     if (header.delay_ms > kDelayMsMax && header.delay_ms != kDelayQueueDefault)
+      return {Errc::invalid_argument, i};
+    // On FIFO only the queue's delay exists.
+    if (queue.fifo && header.delay_ms != kDelayQueueDefault && header.delay_ms != 0)
       return {Errc::invalid_argument, i};
     const uint64_t stride = message_stride(header);
     if (run.size() - offset < stride) return {Errc::malformed, i};
+    if (header.properties_bytes > 0 || queue.fifo) {
+      const Bytes properties = run.subspan(offset + sizeof header, header.properties_bytes);
+      if (const auto good = check_properties(properties, header.body_bytes, queue); !good)
+        return {good.error(), i};
+    }
     offset += stride;
   }
   if (offset != run.size()) return {Errc::malformed, count - 1};

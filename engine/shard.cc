@@ -9,6 +9,14 @@
 
 namespace millrace::engine {
 
+namespace {
+
+Partition::Kind kind_of(const QueueAttributes& queue) {
+  return {queue.fifo, queue.deduplication_scope == DeduplicationScope::group};
+}
+
+}  // namespace
+
 Shard::Shard(ShardId id, Mailroom& room, Environment& environment,
              std::unique_ptr<storage::Disk> disk, std::unique_ptr<storage::Log> log,
              const ReceiptKey& key, Durability durability, uint32_t interval_ms, TimeMs wheel_start)
@@ -22,6 +30,7 @@ Shard::Shard(ShardId id, Mailroom& room, Environment& environment,
       mailbox_(room, id),
       receives_(parts(), wheel_start),
       gathers_(parts(), receives_),
+      sends_(parts(), slots_safe_at_),
       cleaner_(state_),
       interval_ms_(interval_ms) {}
 
@@ -30,7 +39,7 @@ Shard::~Shard() = default;
 Result<storage::RecoveryReport> Shard::recover(const Catalog& catalog, TimeMs now) {
   catalog.for_each([&](const QueueInfo& queue) {
     catalog_.put(queue);
-    state_.add_queue(queue.id);
+    state_.add_queue(queue.id, kind_of(queue.attributes));
     receives_.queue_created(*state_.find(queue.id));
   });
   note_interval_queues();
@@ -62,28 +71,7 @@ void Shard::keep_catalog(std::unique_ptr<CatalogKeeper> keeper) {
 // --- messages ---
 
 void Shard::send(const SendRequest& request, ReplyTo reply) {
-  const auto refuse = [&](Errc error, uint32_t bad_index = 0) {
-    reply.sink->on_send(reply.token, {.error = error, .bad_index = bad_index, .shard = id_});
-  };
-  const QueueInfo* info = catalog_.find(request.queue);
-  Partition* partition = state_.find(request.queue);
-  if (info == nullptr || partition == nullptr) return refuse(Errc::queue_not_found);
-  const RunFault fault =
-      check_run(request.messages, request.count, info->attributes.message_bytes_max);
-  if (fault.error != Errc::ok) return refuse(fault.error, fault.bad_index);
-  if (fenced_) return refuse(Errc::shard_fenced);
-  const Durability level = std::max(durability_, info->attributes.durability);
-  const bool durable = level == Durability::commit || log_->durable() < slots_safe_at_;
-  const auto enqueued = state_.enqueue(*partition, request.messages, request.count,
-                                       info->attributes.delay_ms, durable, now_);
-  if (!enqueued) return refuse(enqueued.error());
-  commits_.park(park_level(durable), {.end = enqueued->end,
-                                      .kind = Parked::Kind::send,
-                                      .to = reply,
-                                      .send = {.durability = level,
-                                               .shard = id_,
-                                               .position = enqueued->end,
-                                               .first_slot = enqueued->first_slot}});
+  sends_.send(request, reply);
 }
 
 // Puts a result for each receipt into results_. True if all are ours and of this shard.
@@ -182,6 +170,7 @@ void Shard::cancel_all(ReplySink* sink) {
   receives_.cancel_all(sink);
   commits_.cancel(sink);
   gathers_.cancel_all(sink);
+  sends_.cancel_all(sink);
   for (auto& [job, to] : admin_)
     if (to.sink == sink) to.sink = nullptr;
 }
@@ -190,7 +179,7 @@ void Shard::cancel_all(ReplySink* sink) {
 
 void Shard::create_queue(std::string_view name, const QueueAttributes& attributes, ReplyTo reply) {
   std::string detail;
-  Status valid = check_queue_name(name);
+  Status valid = check_queue_name(name, attributes.fifo);
   if (valid) valid = check_queue_attributes(attributes, &detail);
   if (!valid) return reply.sink->on_queues(reply.token, {valid.error(), detail, {}});
   if (const QueueInfo* known = catalog_.find(name);
@@ -291,7 +280,7 @@ void Shard::apply_catalog_change(const Mail& mail) {
     const bool fresh = catalog_.find(queue.id) == nullptr;
     catalog_.put(queue);
     if (fresh) {
-      state_.add_queue(queue.id);
+      state_.add_queue(queue.id, kind_of(queue.attributes));
       receives_.queue_created(*state_.find(queue.id));
     }
   } else {
@@ -358,6 +347,10 @@ bool Shard::drain_mail() {
 
 void Shard::handle(MailPtr mail) {
   switch (mail->kind) {
+    case MailKind::send:
+      return sends_.on_send(*mail);
+    case MailKind::sent:
+      return sends_.on_sent(*mail);
     case MailKind::receive:
       return receives_.on_receive(*mail);
     case MailKind::receive_answer:
@@ -395,6 +388,7 @@ bool Shard::expire_timers() {
   if (fenced_) return false;
   const uint32_t ended = state_.expire(
       now_, kTimersPerTickMax, [&](Partition& partition) { receives_.something_ready(partition); });
+  state_.expire_dedup(now_);
   const bool more = receives_.expire();
   return more || ended == kTimersPerTickMax;
 }
@@ -452,7 +446,9 @@ void Shard::fence_if_failed() {
 
 TimeMs Shard::next_deadline() const {
   TimeMs next = std::min(receives_.next_deadline(), log_->next_deadline());
-  if (!fenced_) next = std::min({next, state_.timers().next_deadline(), interval_sync_due_});
+  if (!fenced_)
+    next =
+        std::min({next, state_.timers().next_deadline(), interval_sync_due_, state_.dedup_due()});
   if (keeper_ != nullptr) next = std::min(next, keeper_->next_deadline());
   return next;
 }
@@ -462,9 +458,10 @@ void Shard::set_waker(std::function<void()> wake) {
 }
 
 bool Shard::idle() const {
-  return commits_.empty() && gathers_.under_way() == 0 && admin_.empty() && mailbox_.empty() &&
-         receives_.asks_under_way() == 0 && !receives_.has_work() &&
-         (fenced_ || log_->end() == log_->written()) && (keeper_ == nullptr || keeper_->idle());
+  return commits_.empty() && gathers_.under_way() == 0 && sends_.under_way() == 0 &&
+         admin_.empty() && mailbox_.empty() && receives_.asks_under_way() == 0 &&
+         !receives_.has_work() && (fenced_ || log_->end() == log_->written()) &&
+         (keeper_ == nullptr || keeper_->idle());
 }
 
 }  // namespace millrace::engine

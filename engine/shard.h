@@ -17,6 +17,7 @@
 #include "engine/environment.h"
 #include "engine/gathers.h"
 #include "engine/receives.h"
+#include "engine/sends.h"
 #include "engine/shard_parts.h"
 #include "millrace/engine.h"
 
@@ -106,6 +107,7 @@ class Shard final : public ShardPort {
   Mailbox mailbox_;
   Receives receives_;
   Gathers gathers_;
+  Sends sends_;
   Cleaner cleaner_;
   std::unique_ptr<CatalogKeeper> keeper_;        // shard 0 only
   std::unordered_map<uint64_t, ReplyTo> admin_;  // changes asked of the keeper

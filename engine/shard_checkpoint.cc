@@ -5,6 +5,7 @@
 //   each: u32 queue id   u32 timers   u64 slot_end_told   u32 segments   u32 0
 //         segments x { u64 segment, u64 live bytes }   timers x { u64 slot << 1 | delay, i64 due }
 //         SlotIndex::save()
+#include <algorithm>
 #include <array>
 #include <cstring>
 
@@ -94,6 +95,11 @@ void Partition::account(storage::Log& log) const {
   if (slot_end_told != Position{}) log.add_live(slot_end_told, sizeof(SlotEnd));
 }
 
+bool ShardState::fits_checkpoint() const {
+  return std::none_of(partitions_.begin(), partitions_.end(),
+                      [](const auto& entry) { return entry.second->dedup().size() > 0; });
+}
+
 std::vector<std::byte> ShardState::save() const {
   std::vector<std::byte> out;
   put(out, StateHead{log_.head().value, static_cast<uint32_t>(partitions_.size()), 0});
@@ -113,7 +119,9 @@ Status ShardState::load(Bytes bytes) {
       break;
     }
     const QueueId queue{read_at<PartitionHead>(bytes).queue_id};
-    auto partition = std::make_unique<Partition>(queue);
+    const Partition* known = find(queue);
+    auto partition =
+        std::make_unique<Partition>(queue, known != nullptr ? known->kind() : Partition::Kind{});
     status = partition->load(timers_, bytes);
     loaded[queue] = std::move(partition);
   }

@@ -33,6 +33,7 @@ storage::Space space_of(RecordKind kind) {
       return storage::Space::frees;
     case RecordKind::carry:
     case RecordKind::slot_end:
+    case RecordKind::dedup:
       return storage::Space::cleans;
     case RecordKind::enqueue:
     case RecordKind::queue_put:
@@ -63,11 +64,12 @@ void merge_runs(std::vector<uint64_t>& slots, std::vector<SlotRun>& runs) {
 }  // namespace
 
 ShardState::ShardState(ShardId shard, storage::Log& log, const ReceiptKey& key, TimeMs wheel_start)
-    : shard_(shard), log_(log), sealer_(key), timers_(wheel_start) {}
+    : shard_(shard), log_(log), sealer_(key), timers_(wheel_start), names_(key) {}
 
-void ShardState::add_queue(QueueId queue) {
+void ShardState::add_queue(QueueId queue, Partition::Kind kind) {
   auto& partition = partitions_[queue];
-  if (partition == nullptr) partition = std::make_unique<Partition>(queue);
+  if (partition == nullptr) partition = std::make_unique<Partition>(queue, kind);
+  if (recovered_) partition->find_groups(context());
 }
 
 Partition* ShardState::find(QueueId queue) {
@@ -142,6 +144,11 @@ void ShardState::on_record(const storage::Record& record) {
         told(*partition, record.position);
       }
       break;
+    case RecordKind::dedup:
+      if (const auto head = read_head<DedupHead>(body))
+        partition->apply_dedup(context(), items_after<DedupMark, DedupHead>(body, head->count),
+                               record.position);
+      break;
     case RecordKind::slot_end:  // above: it is about many partitions
     case RecordKind::queue_put:
     case RecordKind::queue_delete:
@@ -154,8 +161,10 @@ void ShardState::finish_recovery() {
   account_checkpoint();
   for (auto& [id, partition] : partitions_) {
     if (base::planted(base::Bug::sequence_reused)) partition->forget_slot_end(context());
+    partition->find_groups(context());
     partition->set_visible_end(partition->slot_end());
   }
+  recovered_ = true;
 }
 
 Result<Position> ShardState::skip_lost_slots() {
@@ -254,9 +263,11 @@ Result<ShardState::Enqueued> ShardState::enqueue(Partition& partition, Bytes run
   static_assert(sizeof(CarryHead) >= sizeof(EnqueueHead));
   if (sizeof(CarryHead) + run.size() > log_.body_bytes_max()) return fail(Errc::batch_too_large);
   std::byte* body = nullptr;
+  // On FIFO the messages may go and their ids have to be told on.
+  const uint64_t alone = kCarriedAloneBytes + (partition.kind().fifo ? DedupWindow::kLiveBytes : 0);
   const auto position =
       log_.begin_record(raw(RecordKind::enqueue), body_bytes, space_of(RecordKind::enqueue), &body,
-                        count * kCarriedAloneBytes - kRecordHeaderBytes - sizeof head);
+                        count * alone - kRecordHeaderBytes - sizeof head);
   if (!position) return fail(position.error());
   std::memcpy(body, &head, sizeof head);
   std::memcpy(body + sizeof head, run.data(), run.size());
@@ -274,6 +285,24 @@ Result<ShardState::Enqueued> ShardState::enqueue(Partition& partition, Bytes run
   last_end_ = end_of(*position, body_bytes);
   become_visible(partition, last_end_, wait_durable);
   return Enqueued{last_end_, Slot{head.first_slot}};
+}
+
+Result<ShardState::Enqueued> ShardState::enqueue_fifo(Partition& partition, Bytes run,
+                                                      uint32_t count, const QueueAttributes& queue,
+                                                      bool wait_durable, TimeMs now) {
+  if (partition.dedup().size() + count > kDedupIdsPerPartitionMax) return fail(Errc::over_limit);
+  intake_.read(partition, names_, queue.content_deduplication, run, count, now);
+  // All are known: the answer waits for what is appended so far, which holds the first ones.
+  Enqueued enqueued{last_end_, partition.slot_end(), {}};
+  if (intake_.stored_count() > 0) {
+    const auto stored = enqueue(partition, intake_.stored(), intake_.stored_count(), queue.delay_ms,
+                                wait_durable, now);
+    if (!stored) return stored;
+    enqueued = *stored;
+  }
+  dedup_due_ = std::min(dedup_due_, now + DedupWindow::kWindowMs);
+  if (intake_.has_duplicates()) enqueued.slots = intake_.slots(enqueued.first_slot);
+  return enqueued;
 }
 
 Result<std::optional<Position>> ShardState::lease(Partition& partition, uint32_t messages_max,
@@ -411,6 +440,27 @@ Result<ShardState::Carried> ShardState::carry(Partition& partition, Slot first, 
   partition.apply_carry(context(), head, carried_run_, body_position(*position) + sizeof head);
   carried.bytes = sizeof head + carried_run_.size();
   return carried;
+}
+
+Status ShardState::tell_dedup(Partition& partition, std::span<const DedupMark> marks) {
+  if (marks.empty()) return {};
+  const DedupHead head{raw(partition.queue()), static_cast<uint32_t>(marks.size())};
+  const auto position = append(RecordKind::dedup, bytes_of(head), bytes_of(marks));
+  if (!position) return fail(position.error());
+  partition.apply_dedup(context(), marks, *position);
+  return {};
+}
+
+void ShardState::expire_dedup(TimeMs now) {
+  if (now < dedup_due_) return;
+  dedup_due_ = kNever;
+  for (auto& [id, partition] : partitions_) {
+    if (partition->dedup().size() == 0) continue;
+    const bool more = partition->expire_dedup(log_, now, kDedupIdsEndedPerTickMax);
+    // Exact to a second: until an entry is forgotten it only keeps its segment.
+    const TimeMs next = more ? now : std::max(partition->dedup().next_end(), now + kDedupStepMs);
+    dedup_due_ = std::min(dedup_due_, next);
+  }
 }
 
 uint64_t ShardState::index_bytes() const {

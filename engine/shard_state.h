@@ -19,6 +19,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "engine/fifo_intake.h"
 #include "engine/limits.h"
 #include "engine/partition.h"
 #include "engine/receipt.h"
@@ -34,7 +35,8 @@ class ShardState final : public storage::ReplaySink {
   ShardState(ShardId shard, storage::Log& log, const ReceiptKey& key, TimeMs wheel_start);
 
   // --- recovery ---
-  void add_queue(QueueId queue);  // before replay: records of unknown queues are dead bytes
+  void add_queue(QueueId queue,
+                 Partition::Kind kind);  // before replay: records of unknown queues are dead bytes
   void on_record(const storage::Record& record) override;
   // All that was replayed is visible now.
   void finish_recovery();
@@ -53,15 +55,21 @@ class ShardState final : public storage::ReplaySink {
     for (auto& [id, partition] : partitions_)
       f(*partition);
   }
-  PartitionContext context() { return {timers_, log_, scratch_}; }
+  PartitionContext context() { return {timers_, log_, scratch_, names_}; }
 
   // --- operations: decide, append, apply ---
   struct Enqueued {
     Position end;
     Slot first_slot;
+    // Of each message, if they are not consecutive: FIFO, until the next call.
+    std::span<const Slot> slots{};
   };
   // `run` was checked (request_check.h). Errors: disk_full, over_limit, shard_fenced,
   // batch_too_large (the segment can't hold it).
+  // As enqueue, for a FIFO partition: duplicates are not stored. Error also: over_limit (the
+  // deduplication window is full).
+  Result<Enqueued> enqueue_fifo(Partition& partition, Bytes run, uint32_t count,
+                                const QueueAttributes& queue, bool wait_durable, TimeMs now);
   Result<Enqueued> enqueue(Partition& partition, Bytes run, uint32_t count, uint32_t delay_ms,
                            bool wait_durable, TimeMs now);
   // Leases what Partition::choose() chooses and appends it to `deliveries`; returns the end of the
@@ -106,9 +114,17 @@ class ShardState final : public storage::ReplaySink {
   void advance_visibility(F&& visible);
 
   const TimerWheel& timers() const { return timers_; }
+  const base::KeyedHash& names() const { return names_; }
   storage::Log& log() { return log_; }
   ShardId shard() const { return shard_; }
   ReceiptSealer& sealer() { return sealer_; }
+  // The ids of messages that are gone, whose segment is to be freed, are told again.
+  Status tell_dedup(Partition& partition, std::span<const DedupMark> marks);
+  // Nothing is known that save() would leave out.
+  bool fits_checkpoint() const;
+  // Forgets ids that are over, if it is time to, a bounded number for each queue.
+  void expire_dedup(TimeMs now);
+  TimeMs dedup_due() const { return dedup_due_; }
   uint64_t index_bytes() const;
   uint64_t live_messages() const;
   // Whether the log's live bytes are what counting them again gives; for MR_CHECK_DEEP.
@@ -150,6 +166,10 @@ class ShardState final : public storage::ReplaySink {
   ReceiptSealer sealer_;
   TimerWheel timers_;
   RunScratch scratch_;
+  FifoIntake intake_;
+  base::KeyedHash names_;
+  bool recovered_ = false;
+  TimeMs dedup_due_{};
   std::unordered_map<QueueId, std::unique_ptr<Partition>> partitions_;
   Partition* last_found_ = nullptr;
   bool unaccounted_ = false;  // a checkpoint was loaded, the log's live bytes do not know yet
@@ -187,7 +207,7 @@ Result<ShardState::Wait> ShardState::ack(std::span<const Receipt> receipts, std:
         continue;
       }
       const Slot slot = slot_of(receipts[i].shard_slot);
-      const auto verdict = partition->judge_ack(slot, receipts[i].generation);
+      const auto verdict = partition->judge_ack(slot, receipts[i].generation, timers_);
       if (verdict == Partition::Verdict::act) slots_.push_back(raw(slot));
       if (verdict == Partition::Verdict::nothing) {
         // Acked or purged before, maybe only just: this answer too waits for that record.

@@ -23,6 +23,7 @@ Status Shard::stop(bool answer_waiting) {
 
 void Shard::answer_rest() {
   gathers_.fail_all(Errc::shutting_down);
+  sends_.fail_all(Errc::shutting_down);
   // One at a time out of the map: a sink may cancel others from inside its callback.
   std::vector<uint64_t> jobs;
   for (const auto& [job, to] : admin_)
@@ -36,9 +37,11 @@ void Shard::answer_rest() {
   }
 }
 
-// A cache: without it the next start replays the log. Only a clean stop makes one, since it is good
+// A cache: without it the next start replays the log, as it does while deduplication ids are in
+// force, which a checkpoint does not hold. Only a clean stop makes one, since it is good
 // only until the log's head moves on, and the log's length is bounded by what is alive anyway.
 void Shard::save_checkpoint() {
+  if (!state_.fits_checkpoint()) return;
   log_->save_checkpoint(log_->durable(), state_.save());
   // The job runs elsewhere and there is no clock to wait by here: each look costs a system call.
   for (int look = 0; look < kLooksForCheckpointMax && log_->checkpoint_in_flight(); ++look) {

@@ -120,9 +120,11 @@ QueueInfo to_queue_info(const wire::QueueItem& item, std::string_view name) {
   QueueInfo info;
   info.id = QueueId{item.queue_id};
   info.name = std::string(name);
-  info.attributes = {item.attributes.visibility_timeout_ms, item.attributes.delay_ms,
-                     item.attributes.message_bytes_max, item.attributes.receive_wait_ms,
-                     static_cast<Durability>(item.attributes.durability)};
+  info.attributes.visibility_timeout_ms = item.attributes.visibility_timeout_ms;
+  info.attributes.delay_ms = item.attributes.delay_ms;
+  info.attributes.message_bytes_max = item.attributes.message_bytes_max;
+  info.attributes.receive_wait_ms = item.attributes.receive_wait_ms;
+  info.attributes.durability = static_cast<Durability>(item.attributes.durability);
   info.created_at_ms = item.created_at_ms;
   info.counters = {item.ready,          item.leased,           item.delayed, item.bytes,
                    item.sent,           item.received,         item.acked,   item.expired,

@@ -81,6 +81,9 @@ struct SendReply {
   ShardId shard{};
   Position position{};  // end of the record in the shard's log
   Slot first_slot{};    // messages have consecutive slots; MessageId is made of queue, shard, slot
+  // Unless this says where each lies: shard << 48 | slot. On FIFO queues, where a duplicate is
+  // answered with the slot of the message that it repeats.
+  std::span<const uint64_t> shard_slots{};
 };
 
 // One delivered message. `message` starts with its MessageHeader and spans its stride, in the log's
@@ -127,6 +130,7 @@ struct QueueInfo {
   QueueId id{};
   std::string name;
   QueueAttributes attributes;
+  ShardId first_shard{};  // FIFO: the first of the `partitions` shards it lives on
   int64_t created_at_ms = 0;
   QueueCounters counters;  // filled by stats and show; zero in a list
 };

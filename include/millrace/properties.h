@@ -39,6 +39,8 @@ inline constexpr uint32_t kPropertyNameBytesMax = 256;
 inline constexpr uint32_t kPropertyTypeBytesMax = 256;
 inline constexpr uint32_t kGroupIdBytesMax = 128;
 inline constexpr size_t kPropertyHeadBytes = 8;
+// Heads, ids and the like, which do not count as part of a message's size.
+inline constexpr uint32_t kPropertyOverheadMax = 8192;
 
 // Where a dead-lettered message comes from. Its id stays what it was.
 struct MovedFrom {

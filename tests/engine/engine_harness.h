@@ -2,6 +2,7 @@
 // that keeps all it is told, and short ways to say what a test does.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstring>
 #include <map>
@@ -18,6 +19,7 @@
 #include "engine/environment.h"
 #include "engine/os_environment.h"
 #include "millrace/engine.h"
+#include "millrace/properties.h"
 #include "tests/support/temporary_directory.h"
 
 namespace millrace::engine {
@@ -48,11 +50,24 @@ class ManualEnvironment final : public Environment {
 class Batch {
  public:
   Batch& add(std::string_view body, uint32_t delay_ms = kDelayQueueDefault) {
-    const MessageHeader header{static_cast<uint32_t>(body.size()), 0, delay_ms, 0};
+    return add_with({}, body, delay_ms);
+  }
+  // For a FIFO queue; no `id`: the queue deduplicates by content.
+  Batch& add_fifo(std::string_view group, std::string_view id, std::string_view body) {
+    std::string properties;
+    append_property(properties, PropertyTag::group, as_bytes(group));
+    if (!id.empty()) append_property(properties, PropertyTag::deduplication_id, as_bytes(id));
+    return add_with(properties, body, kDelayQueueDefault);
+  }
+  Batch& add_with(std::string_view properties, std::string_view body, uint32_t delay_ms) {
+    const MessageHeader header{static_cast<uint32_t>(body.size()),
+                               static_cast<uint32_t>(properties.size()), delay_ms, 0};
     const size_t at = bytes_.size();
     bytes_.resize(at + message_stride(header));
-    std::memcpy(bytes_.data() + at, &header, sizeof header);
-    std::memcpy(bytes_.data() + at + sizeof header, body.data(), body.size());
+    std::byte* to = bytes_.data() + at;
+    std::memcpy(to, &header, sizeof header);
+    std::copy_n(as_bytes(properties).begin(), properties.size(), to + sizeof header);
+    std::copy_n(as_bytes(body).begin(), body.size(), to + sizeof header + properties.size());
     ++count_;
     return *this;
   }
@@ -86,7 +101,11 @@ class RecordingSink final : public ReplySink {
     std::string body;
   };
 
-  void on_send(uint64_t token, const SendReply& reply) override { sends[token] = reply; }
+  void on_send(uint64_t token, const SendReply& reply) override {
+    sends[token] = reply;
+    sent_at[token].assign(reply.shard_slots.begin(), reply.shard_slots.end());
+    sends[token].shard_slots = sent_at[token];
+  }
   void on_receive(uint64_t token, const ReceiveReply& reply) override {
     Receive got{reply.error, {}};
     for (const Delivery& delivery : reply.deliveries)
@@ -113,6 +132,7 @@ class RecordingSink final : public ReplySink {
   }
 
   std::map<uint64_t, SendReply> sends;
+  std::map<uint64_t, std::vector<uint64_t>> sent_at;  // what shard_slots view
   std::map<uint64_t, std::vector<Receive>> receives;
   std::map<uint64_t, Errc> result_errors;
   std::map<uint64_t, std::vector<Errc>> results;

@@ -38,6 +38,8 @@ std::string kind_name(uint16_t kind) {
       return "purge";
     case RecordKind::slot_end:
       return "slot_end";
+    case RecordKind::dedup:
+      return "dedup";
     case RecordKind::queue_put:
       return "queue_put";
     case RecordKind::queue_delete:

@@ -1,0 +1,30 @@
+// The names in a message's properties that the engine goes by: its group, its deduplication id.
+//
+// Threads: any; no state.
+#pragma once
+
+#include <array>
+#include <optional>
+#include <string_view>
+
+#include "base/keyed_hash.h"
+#include "millrace/message.h"
+#include "millrace/properties.h"
+
+namespace millrace::engine {
+
+// The properties of the message that begins with its MessageHeader at `message`.
+Bytes properties_of(const std::byte* message);
+
+// SHA-256 of a body, and its text of 64 hex digits, which is its deduplication id by content.
+using ContentHash = std::array<unsigned char, 32>;
+ContentHash content_hash(Bytes body);
+std::array<char, 64> hex_text(const ContentHash& hash);
+
+base::Hash128 group_key(const base::KeyedHash& names, Bytes properties);
+// Of the deduplication id, given or by content; within its group if `by_group`. Nothing if the
+// message has none.
+std::optional<base::Hash128> dedup_key(const base::KeyedHash& names, Bytes properties,
+                                       bool by_group);
+
+}  // namespace millrace::engine

@@ -1,0 +1,114 @@
+// The half of Partition that only FIFO queues use: groups and deduplication.
+#include "engine/message_names.h"
+#include "engine/partition.h"
+
+namespace millrace::engine {
+
+// --- groups ---
+
+// As many as may be of the group whose first message is the oldest, then of the next. A group ends
+// at its first message that is hidden or not visible yet.
+uint32_t Partition::choose_from_groups(const storage::Log& log, uint32_t messages_max,
+                                       uint32_t bytes_max, std::vector<SlotRun>* runs) const {
+  const size_t first_run = runs->size();
+  uint32_t chosen = 0;
+  uint64_t bytes = 0;
+  for (auto head = index_->next_ready(Slot{0}, visible_end_); head && chosen < messages_max;
+       head = index_->next_ready(*head + 1, visible_end_)) {
+    for (auto slot = head; slot && *slot < visible_end_ && chosen < messages_max;
+         slot = groups_->next(*slot)) {
+      if (index_->timer(*slot) != kNoTimer) break;
+      // What can't be read is chosen: whoever leases it finds out.
+      const auto message = message_at(log, index_->position(*slot));
+      if (message) bytes += message_stride(message->header);
+      if (bytes > bytes_max && chosen > 0) return chosen;
+      push_run(runs, first_run, *slot, 1);
+      ++chosen;
+    }
+  }
+  return chosen;
+}
+
+void Partition::make_ready(Slot slot) {
+  if (groups_ != nullptr && !groups_->is_head(slot)) return;
+  index_->set_ready(slot, true);
+}
+
+void Partition::erase(const PartitionContext& context, Slot slot) {
+  stop_timer(context, slot);
+  index_->erase(slot);
+  if (groups_ == nullptr) return;
+  const auto head = groups_->remove(slot);
+  if (head && index_->timer(*head) == kNoTimer) index_->set_ready(*head, true);
+}
+
+void Partition::find_groups(const PartitionContext& context) {
+  if (!kind_.fifo || groups_ != nullptr) return;
+  groups_ = std::make_unique<GroupIndex>();
+  for (auto slot = index_->next_live(Slot{0}); slot; slot = index_->next_live(*slot + 1)) {
+    // Replay has just verified them; what changed since is fenced when it is leased.
+    const auto message = message_at(context.log, index_->position(*slot));
+    const Bytes properties =
+        message ? message->content().first(message->header.properties_bytes) : Bytes{};
+    const bool head = groups_->append(*slot, group_key(context.names, properties));
+    index_->set_ready(*slot, head && index_->timer(*slot) == kNoTimer);
+  }
+}
+
+void Partition::join_group(const PartitionContext& context, Slot slot, const std::byte* message) {
+  if (groups_ == nullptr) return;  // find_groups() will
+  const bool head = groups_->append(slot, group_key(context.names, properties_of(message)));
+  if (head && index_->timer(slot) == kNoTimer) index_->set_ready(slot, true);
+}
+
+// --- deduplication ---
+
+void Partition::account_dedup(storage::Log& log, uint64_t segment, int64_t bytes) {
+  const Position position{segment * log.segment_bytes()};
+  const auto count = static_cast<uint64_t>(bytes < 0 ? -bytes : bytes);
+  if (bytes > 0) {
+    log.add_live(position, count);
+    bytes_.add(segment, count);
+  } else {
+    // As with messages: less than was added means that the bytes below changed.
+    if (bytes_.remove(segment, count))
+      log.remove_live(position, count);
+    else
+      log.fence_corrupt(position);
+  }
+}
+
+void Partition::remember(const PartitionContext& context, const DedupMark& mark, Position told_at) {
+  storage::Log& log = context.log;
+  dedup_.put({mark.id_low, mark.id_high},
+             {Slot{mark.slot}, TimeMs{mark.at_ms}, log.segment_of(told_at)},
+             [&](uint64_t segment, int64_t bytes) { account_dedup(log, segment, bytes); });
+}
+
+void Partition::remember(const PartitionContext& context, Slot slot, TimeMs at,
+                         const std::byte* message, Position told_at) {
+  const auto id = dedup_key(context.names, properties_of(message), kind_.dedup_by_group);
+  if (id) remember(context, {id->low, id->high, raw(slot), at.value}, told_at);
+}
+
+// Of a carried message. While it runs, an id that is forgotten is over, and stays so; in replay the
+// carry may be the first that is heard of it.
+void Partition::remember_again(const PartitionContext& context, Slot slot, TimeMs at,
+                               const std::byte* message, Position told_at) {
+  const auto id = dedup_key(context.names, properties_of(message), kind_.dedup_by_group);
+  if (!id || (groups_ != nullptr && dedup_.find(*id) == nullptr)) return;
+  remember(context, {id->low, id->high, raw(slot), at.value}, told_at);
+}
+
+void Partition::apply_dedup(const PartitionContext& context, std::span<const DedupMark> marks,
+                            Position told_at) {
+  for (const DedupMark& mark : marks)
+    remember(context, mark, told_at);
+}
+
+bool Partition::expire_dedup(storage::Log& log, TimeMs now, uint32_t max) {
+  return dedup_.expire(
+      now, max, [&](uint64_t segment, int64_t bytes) { account_dedup(log, segment, bytes); });
+}
+
+}  // namespace millrace::engine
