@@ -7,19 +7,15 @@
 
 namespace millrace::engine {
 
-// Appends a message to the copy, with a content hash unless `hash` is empty.
-void FifoIntake::copy_message(const std::byte* message, Bytes hash) {
+// Appends a message to the copy, with these properties in place of its own.
+void FifoIntake::copy_message(const std::byte* message, Bytes properties) {
   MessageHeader header;
   std::memcpy(&header, message, sizeof header);
-  const Bytes properties{message + sizeof header, header.properties_bytes};
-  const Bytes body{properties.data() + properties.size(), header.body_bytes};
-  std::string added;
-  if (!hash.empty()) append_property(added, PropertyTag::content_hash, hash);
-  header.properties_bytes += static_cast<uint32_t>(added.size());
+  const Bytes body{message + sizeof header + header.properties_bytes, header.body_bytes};
+  header.properties_bytes = static_cast<uint32_t>(properties.size());
   const auto add = [this](Bytes bytes) { copy_.insert(copy_.end(), bytes.begin(), bytes.end()); };
   add(std::as_bytes(std::span(&header, 1)));
   add(properties);
-  add(as_bytes(added));
   add(body);
   copy_.resize(padded8(copy_.size()));
 }
@@ -40,13 +36,14 @@ void FifoIntake::read(const Partition& partition, const base::KeyedHash& names, 
     std::memcpy(&header, message, sizeof header);
     Bytes properties{message + sizeof header, header.properties_bytes};
     auto id = dedup_key(names, properties, by_group);
-    ContentHash hash;
     std::string with_hash;
     if (!id && by_content) {
-      hash = content_hash({properties.data() + properties.size(), header.body_bytes});
+      const ContentHash hash =
+          content_hash({properties.data() + properties.size(), header.body_bytes});
       with_hash = as_text(properties);
       append_property(with_hash, PropertyTag::content_hash, std::as_bytes(std::span(hash)));
-      id = dedup_key(names, as_bytes(with_hash), by_group);
+      properties = as_bytes(with_hash);
+      id = dedup_key(names, properties, by_group);
     }
     const DedupWindow::Entry* known = id ? partition.dedup().find(*id, now) : nullptr;
     Outcome outcome{known != nullptr, known != nullptr ? raw(known->slot) : stored_count_};
@@ -63,8 +60,7 @@ void FifoIntake::read(const Partition& partition, const base::KeyedHash& names, 
     }
     if (stored) {
       ++stored_count_;
-      if (copied_)
-        copy_message(message, with_hash.empty() ? Bytes{} : std::as_bytes(std::span(hash)));
+      if (copied_) copy_message(message, properties);
     }
     offset += message_stride(header);
   }

@@ -35,7 +35,7 @@ class FifoIntake {
     bool known = false;  // `slot` is an older message's
     uint64_t slot = 0;   // else: number within what is stored
   };
-  void copy_message(const std::byte* message, Bytes hash);
+  void copy_message(const std::byte* message, Bytes properties);
 
   Bytes run_;
   bool copied_ = false;

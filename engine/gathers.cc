@@ -4,6 +4,7 @@
 
 #include "base/assert.h"
 #include "engine/limits.h"
+#include "engine/take_each.h"
 
 namespace millrace::engine {
 namespace {
@@ -119,18 +120,10 @@ void Gathers::cancel_all(const ReplySink* sink) {
 }
 
 void Gathers::fail_all(Errc error) {
-  // One at a time out of the map: a sink may ask or cancel from inside its callback.
-  std::vector<uint64_t> jobs;
-  for (const auto& [job, gather] : gathers_)
-    jobs.push_back(job);
-  for (const uint64_t job : jobs) {
-    const auto found = gathers_.find(job);
-    if (found == gathers_.end()) continue;
-    Gather gather = std::move(found->second);
-    gathers_.erase(found);
+  take_each(gathers_, [&](Gather& gather) {
     gather.error = error;
     finish(gather);
-  }
+  });
 }
 
 // --- a part asked of this shard ---

@@ -6,6 +6,7 @@
 #include "engine/limits.h"
 #include "engine/message_names.h"
 #include "engine/request_check.h"
+#include "engine/take_each.h"
 
 namespace millrace::engine {
 
@@ -67,22 +68,28 @@ void Sends::store_and_answer(const QueueInfo& queue, const SendRequest& request,
 
 void Sends::forward(const QueueInfo& queue, const SendRequest& request, ReplyTo to) {
   const uint16_t shards = parts_.mailbox.shards();
+  const ShardId own = parts_.mailbox.own();
   const base::KeyedHash& names = parts_.state.names();
+  homes_.clear();
+  for (size_t offset = 0; homes_.size() < request.count;) {
+    const std::byte* message = request.messages.data() + offset;
+    homes_.push_back(home_of(queue, names, properties_of(message), shards));
+    offset += message_stride(*reinterpret_cast<const MessageHeader*>(message));
+  }
+  if (std::all_of(homes_.begin(), homes_.end(), [own](ShardId home) { return home == own; }))
+    return store_and_answer(queue, request, to);
   std::vector<Part> parts(shards);
   uint16_t used = 0;
-  ShardId home{};
   size_t offset = 0;
   for (uint32_t i = 0; i < request.count; ++i) {
     const std::byte* message = request.messages.data() + offset;
     const uint64_t stride = message_stride(*reinterpret_cast<const MessageHeader*>(message));
-    home = home_of(queue, names, properties_of(message), shards);
-    Part& part = parts[raw(home)];
+    Part& part = parts[raw(homes_[i])];
     used += part.order.empty();
     part.run.insert(part.run.end(), message, message + stride);
     part.order.push_back(i);
     offset += stride;
   }
-  if (used == 1 && home == parts_.mailbox.own()) return store_and_answer(queue, request, to);
   if (forwarded_.size() >= kGathersPerShardMax)
     return to.sink->on_send(to.token, {.error = Errc::over_limit, .shard = parts_.mailbox.own()});
   const uint64_t job = next_job_++;
@@ -101,7 +108,12 @@ void Sends::forward(const QueueInfo& queue, const SendRequest& request, ReplyTo 
     mail->messages_max = static_cast<uint32_t>(parts[shard].order.size());
     mail->bytes = std::move(parts[shard].run);
     under_way.order[shard] = std::move(parts[shard].order);
-    parts_.mailbox.post(ShardId{shard}, std::move(mail));
+    // What is ours is stored now, as a run that is all ours would be: none overtakes another.
+    mail->from = own;
+    if (ShardId{shard} == own)
+      on_send(*mail);
+    else
+      parts_.mailbox.post(ShardId{shard}, std::move(mail));
   }
 }
 
@@ -158,13 +170,9 @@ void Sends::cancel_all(const ReplySink* sink) {
 }
 
 void Sends::fail_all(Errc error) {
-  // Out of the map first: a sink may ask or cancel from inside its callback.
-  std::vector<ReplyTo> waiting;
-  for (const auto& [job, sent] : forwarded_)
-    waiting.push_back(sent.to);
-  forwarded_.clear();
-  for (const ReplyTo& to : waiting)
-    if (to.sink != nullptr) to.sink->on_send(to.token, {.error = error});
+  take_each(forwarded_, [&](const Forwarded& sent) {
+    if (sent.to.sink != nullptr) sent.to.sink->on_send(sent.to.token, {.error = error});
+  });
 }
 
 }  // namespace millrace::engine

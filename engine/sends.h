@@ -56,6 +56,7 @@ class Sends {
   const Position& safe_at_;
   std::unordered_map<uint64_t, Forwarded> forwarded_;
   uint64_t next_job_ = 1;
+  std::vector<ShardId> homes_;  // reused: of each message of a run
 };
 
 // The shard that a FIFO queue's messages with these properties live on.

@@ -1,6 +1,7 @@
 // Stopping a shard: the logs are closed, and whoever still waits is told.
 #include "engine/limits.h"
 #include "engine/shard.h"
+#include "engine/take_each.h"
 
 namespace millrace::engine {
 
@@ -24,17 +25,9 @@ Status Shard::stop(bool answer_waiting) {
 void Shard::answer_rest() {
   gathers_.fail_all(Errc::shutting_down);
   sends_.fail_all(Errc::shutting_down);
-  // One at a time out of the map: a sink may cancel others from inside its callback.
-  std::vector<uint64_t> jobs;
-  for (const auto& [job, to] : admin_)
-    jobs.push_back(job);
-  for (const uint64_t job : jobs) {
-    const auto found = admin_.find(job);
-    if (found == admin_.end()) continue;
-    const ReplyTo to = found->second;
-    admin_.erase(found);
+  take_each(admin_, [](const ReplyTo& to) {
     if (to.sink != nullptr) to.sink->on_queues(to.token, {Errc::shutting_down, {}, {}});
-  }
+  });
 }
 
 // A cache: without it the next start replays the log, as it does while deduplication ids are in

@@ -239,6 +239,31 @@ TEST_F(Fifo, SpreadByGroupKeepsTheOrderOfEachGroup) {
   }
 }
 
+// One run goes to several shards, the next to this one alone: it may not pass the first one's part.
+TEST_F(Fifo, ARunThatStaysDoesNotOvertakeOneThatIsSplit) {
+  options_.shards = 3;
+  open();
+  QueueAttributes attributes = fifo();
+  attributes.deduplication_scope = DeduplicationScope::group;
+  attributes.throughput_limit = ThroughputLimit::group;
+  const QueueId queue = create("q.fifo", attributes);
+  Batch mixed;
+  for (int g = 0; g < 20; ++g)
+    mixed.add_fifo(fmt::format("g{}", g), "first", "1");
+  const ReplyTo split = reply();
+  shard().send(mixed.to(queue), split);
+  for (int g = 0; g < 20; ++g)
+    shard().send(Batch().add_fifo(fmt::format("g{}", g), "second", "2").to(queue), reply());
+  settle();
+  ASSERT_EQ(sink_.sends.at(split.token).error, Errc::ok);
+  for (uint16_t at = 0; at < 3; ++at) {
+    ASSERT_GT(shard(at).state().find(queue)->groups(), 0u);
+    for (const Got& one : receive(queue, 1, kDelayQueueDefault, at))
+      EXPECT_EQ(one.body, "1");
+  }
+  EXPECT_EQ(counters(queue).ready + counters(queue).leased, 40u);
+}
+
 TEST_F(Fifo, WhatASendMayNotBeIsRefused) {
   open();
   const QueueId queue = create("q.fifo", fifo());
