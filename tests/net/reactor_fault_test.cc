@@ -15,7 +15,7 @@
 
 #include <gtest/gtest.h>
 
-#include "net/reactor.h"
+#include "tests/net/reactor_fixture.h"
 
 namespace {
 
@@ -47,73 +47,24 @@ namespace millrace::net::test {
 namespace {
 
 constexpr int64_t kMs = 1'000'000;
-constexpr int kTurnsMax = 500;
 
-class Starving : public testing::Test {
+class Starving : public ReactorFixture {
  protected:
+  Starving() { turns_max_ = 500; }
   void TearDown() override {
     g_epoll_error = g_enter_error = 0;
-    reactor_.reset();
-    for (const int fd : to_close_)
-      ::close(fd);
+    ReactorFixture::TearDown();
   }
-  void make(ReactorKind kind) {
-    std::string reason;
-    auto made = make_reactor({.kind = kind}, &reason);
-    if (!made && kind == ReactorKind::uring) GTEST_SKIP() << reason;
-    ASSERT_TRUE(made) << reason;
-    reactor_ = std::move(made).value();
-  }
-  struct Pair {
-    uint32_t id;
-    int peer;
-  };
-  Pair adopt_one() {
-    int fds[2];
-    EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
-    to_close_.push_back(fds[1]);
-    return {reactor_->adopt(fds[0]), fds[1]};
-  }
-  int listen_on_loopback() {
-    const int listener = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    to_close_.push_back(listener);
-    address_.sin_family = AF_INET;
-    address_.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    EXPECT_EQ(::bind(listener, reinterpret_cast<sockaddr*>(&address_), sizeof address_), 0);
-    EXPECT_EQ(::listen(listener, 16), 0);
-    socklen_t length = sizeof address_;
-    ::getsockname(listener, reinterpret_cast<sockaddr*>(&address_), &length);
-    return listener;
-  }
-  void connect_one() {
-    const int socket = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    to_close_.push_back(socket);
-    EXPECT_EQ(::connect(socket, reinterpret_cast<sockaddr*>(&address_), sizeof address_), 0);
-  }
-  void turn() {
+  using ReactorFixture::make;
+  void make(ReactorKind kind) { make(ReactorOptions{.kind = kind}); }
+  void turn() { turn_once(); }
+  void turn_once() override {
     for (const Event& event : reactor_->run_turn(10 * kMs)) {
       if (event.kind == EventKind::data) bytes_ += event.data.size();
       events_.push_back(event);
     }
   }
-  template <class Done>
-  [[nodiscard]] bool turn_until(Done done) {
-    for (int i = 0; i < kTurnsMax && !done(); ++i)
-      turn();
-    return done();
-  }
-  size_t count(EventKind kind) const {
-    size_t n = 0;
-    for (const Event& event : events_)
-      n += event.kind == kind ? 1 : 0;
-    return n;
-  }
-
-  std::unique_ptr<Reactor> reactor_;
-  std::vector<Event> events_;
   size_t bytes_ = 0;
-  sockaddr_in address_{};
-  std::vector<int> to_close_;
 };
 
 TEST_F(Starving, AConnectionThatEpollDoesNotTakeBreaksAndTheOthersGoOn) {

@@ -1,6 +1,4 @@
 // Both reactors with real sockets, through the same cases.
-#include "net/reactor.h"
-
 #include <atomic>
 #include <cerrno>
 #include <cstring>
@@ -16,59 +14,17 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/net/reactor_fixture.h"
+
 namespace millrace::net::test {
 namespace {
 
 constexpr int64_t kMs = 1'000'000;
-constexpr int kTurnsMax = 2000;  // of at most 20 ms
 
 // A reactor and what it told, gathered until a test has seen enough.
-class ReactorTest : public testing::TestWithParam<ReactorKind> {
+class ReactorTest : public ReactorFixture, public testing::WithParamInterface<ReactorKind> {
  protected:
   void SetUp() override { make({.kind = GetParam()}); }
-  void TearDown() override {
-    reactor_.reset();
-    for (const int fd : to_close_)
-      ::close(fd);
-  }
-
-  void make(const ReactorOptions& options) {
-    std::string reason;
-    auto made = make_reactor(options, &reason);
-    if (!made && GetParam() == ReactorKind::uring) GTEST_SKIP() << reason;
-    ASSERT_TRUE(made) << reason;
-    reactor_ = std::move(made).value();
-  }
-
-  struct Pair {
-    uint32_t id;
-    int peer;
-  };
-  // A connected pair of sockets, one of them the reactor's.
-  Pair adopt_one() {
-    int fds[2];
-    EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
-    to_close_.push_back(fds[1]);
-    return {reactor_->adopt(fds[0]), fds[1]};
-  }
-  int listen_on_loopback() {
-    const int listener = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    to_close_.push_back(listener);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    EXPECT_EQ(::bind(listener, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
-    EXPECT_EQ(::listen(listener, 2048), 0);
-    socklen_t length = sizeof address_;
-    ::getsockname(listener, reinterpret_cast<sockaddr*>(&address_), &length);
-    return listener;
-  }
-  int connect_one() {
-    const int socket = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    to_close_.push_back(socket);
-    EXPECT_EQ(::connect(socket, reinterpret_cast<sockaddr*>(&address_), sizeof address_), 0);
-    return socket;
-  }
   static void set_reset_on_close(int socket) {
     const linger now{.l_onoff = 1, .l_linger = 0};
     ::setsockopt(socket, SOL_SOCKET, SO_LINGER, &now, sizeof now);
@@ -89,18 +45,7 @@ class ReactorTest : public testing::TestWithParam<ReactorKind> {
       }
     }
   }
-  template <class Done>
-  [[nodiscard]] bool turn_until(Done done) {
-    for (int i = 0; i < kTurnsMax && !done(); ++i)
-      turn();
-    return done();
-  }
-  size_t count(EventKind kind) const {
-    size_t n = 0;
-    for (const Event& event : events_)
-      n += event.kind == kind ? 1 : 0;
-    return n;
-  }
+  void turn_once() override { turn(); }
   const Event* last(EventKind kind) const {
     for (auto it = events_.rbegin(); it != events_.rend(); ++it) {
       if (it->kind == kind) return &*it;
@@ -109,13 +54,9 @@ class ReactorTest : public testing::TestWithParam<ReactorKind> {
   }
   void send(uint32_t id, std::string_view text) { sent_[id] += reactor_->send(id, as_bytes(text)); }
 
-  std::unique_ptr<Reactor> reactor_;
-  std::vector<Event> events_;
   std::map<uint32_t, std::string> received_;
   std::map<uint32_t, size_t> sent_;
   size_t pieces_ = 0;
-  sockaddr_in address_{};
-  std::vector<int> to_close_;
 };
 
 void write_all(int fd, std::string_view text) {
