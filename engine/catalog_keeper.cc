@@ -106,7 +106,7 @@ Status CatalogKeeper::append_put(const QueueInfo& queue, storage::Space space) {
 }
 
 // Where a FIFO queue lives, for good: on one shard, or spread by group on as many as asked for.
-void CatalogKeeper::place(QueueInfo& queue) const {
+void CatalogKeeper::choose_home(QueueInfo& queue) const {
   QueueAttributes& attributes = queue.attributes;
   if (!attributes.fifo) return;
   const bool spread = attributes.deduplication_scope == DeduplicationScope::group &&
@@ -143,7 +143,7 @@ void CatalogKeeper::on_admin(MailPtr mail, TimeMs now, Mailbox& mailbox) {
       return refuse(*mail, Errc::over_limit, "there are as many queues as there may be", mailbox);
     wanted.id = QueueId{next_queue_id_};
     wanted.created_at_ms = now.value;
-    place(wanted);
+    choose_home(wanted);
     if (const auto put = append_put(wanted, storage::Space::grows); !put)
       return refuse(*mail, put.error(), {}, mailbox);
     return accept(*mail, wanted.id, catalog_.find(wanted.id));

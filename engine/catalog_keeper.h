@@ -68,7 +68,7 @@ class CatalogKeeper final : public storage::ReplaySink {
   void place(QueueId queue, Position position, uint64_t body_bytes);
   void unplace(QueueId queue);
   Status append_put(const QueueInfo& queue, storage::Space space);
-  void place(QueueInfo& queue) const;
+  void choose_home(QueueInfo& queue) const;
   Status append_meta();
   void refuse(const Mail& mail, Errc error, std::string detail, Mailbox& mailbox);
   void accept(const Mail& mail, QueueId queue, const QueueInfo* now_is);
