@@ -1,5 +1,12 @@
 #include "engine/catalog.h"
 
+#include <charconv>
+
+#include <fmt/format.h>
+
+#include "base/printable.h"
+#include "engine/queue_attributes.h"
+
 namespace millrace::engine {
 
 const QueueInfo* Catalog::find(std::string_view name) const {
@@ -40,8 +47,89 @@ void Catalog::remove(QueueId id) {
   by_name_.erase(name);
 }
 
+namespace {
+
+void append(std::vector<std::byte>* body, Bytes bytes) {
+  body->insert(body->end(), bytes.begin(), bytes.end());
+}
+
+struct TextWriter {
+  std::vector<std::byte> bytes{};
+  uint16_t count = 0;
+
+  void add(DefinitionTextKind kind, std::string_view name, std::string_view value) {
+    const DefinitionText head{static_cast<uint8_t>(kind), 0, static_cast<uint16_t>(name.size()),
+                              static_cast<uint32_t>(value.size())};
+    append(&bytes, bytes_of(head));
+    append(&bytes, as_bytes(name));
+    append(&bytes, as_bytes(value));
+    ++count;
+  }
+};
+
+TextWriter texts_of(const QueueInfo& queue) {
+  TextWriter texts;
+  const QueueAttributes fresh;
+  for (const AttributeRow& row : attribute_table()) {
+    if (row.in_definition) continue;
+    const auto value = row.write(queue.attributes);
+    if (value && value != row.write(fresh))
+      texts.add(DefinitionTextKind::attribute, row.name, *value);
+  }
+  for (const NamedText& tag : queue.attributes.tags)
+    texts.add(DefinitionTextKind::tag, tag.name, tag.value);
+  if (queue.modified_at_ms != queue.created_at_ms)
+    texts.add(DefinitionTextKind::modified, {}, std::to_string(queue.modified_at_ms));
+  return texts;
+}
+
+// "" or what this version can't make of it.
+std::string take_text(DefinitionTextKind kind, std::string_view name, std::string_view value,
+                      QueueInfo* queue) {
+  switch (kind) {
+    case DefinitionTextKind::attribute: {
+      const AttributeRow* row = find_attribute(name);
+      if (row == nullptr)
+        return fmt::format("has an attribute '{}', which this version does not know",
+                           base::printable(name));
+      const std::string wrong = row->read(value, &queue->attributes);
+      if (wrong.empty()) return {};
+      return fmt::format("has '{}' for its {}; to this version {}", base::printable(value), name,
+                         wrong);
+    }
+    case DefinitionTextKind::tag:
+      queue->attributes.tags.push_back({std::string(name), std::string(value)});
+      return {};
+    case DefinitionTextKind::modified:
+      std::from_chars(value.data(), value.data() + value.size(), queue->modified_at_ms);
+      return {};
+  }
+  return fmt::format("is defined by a text of kind {}, which this version does not know",
+                     static_cast<int>(kind));
+}
+
+// Reads `count` texts. "" or what is wrong.
+std::string take_texts(Bytes rest, uint16_t count, QueueInfo* queue) {
+  for (uint16_t i = 0; i < count; ++i) {
+    const auto head = read_head<DefinitionText>(rest);
+    if (!head) return "has a definition that is cut short";
+    rest = rest.subspan(sizeof *head);
+    if (rest.size() < uint64_t{head->name_bytes} + head->value_bytes)
+      return "has a definition that is cut short";
+    const std::string_view name = as_text(rest.first(head->name_bytes));
+    const std::string_view value = as_text(rest.subspan(head->name_bytes, head->value_bytes));
+    rest = rest.subspan(name.size() + value.size());
+    std::string wrong = take_text(DefinitionTextKind{head->kind}, name, value, queue);
+    if (!wrong.empty()) return wrong;
+  }
+  return {};
+}
+
+}  // namespace
+
 std::vector<std::byte> encode_queue(const QueueInfo& queue) {
   const QueueAttributes& a = queue.attributes;
+  const TextWriter texts = texts_of(queue);
   const auto flag = [](bool set, uint8_t bit) { return set ? bit : uint8_t{0}; };
   const bool by_group = a.deduplication_scope == DeduplicationScope::group;
   const bool limit_by_group = a.throughput_limit == ThroughputLimit::group;
@@ -59,18 +147,22 @@ std::vector<std::byte> encode_queue(const QueueInfo& queue) {
           flag(by_group, kQueueDedupByGroup) | flag(limit_by_group, kQueueLimitByGroup)),
       a.partitions,
       raw(queue.first_shard),
-      0};
-  std::vector<std::byte> body(sizeof head + queue.name.size());
-  std::memcpy(body.data(), &head, sizeof head);
-  std::memcpy(body.data() + sizeof head, queue.name.data(), queue.name.size());
+      texts.count};
+  std::vector<std::byte> body;
+  body.reserve(sizeof head + queue.name.size() + texts.bytes.size());
+  append(&body, bytes_of(head));
+  append(&body, as_bytes(queue.name));
+  append(&body, texts.bytes);
   return body;
 }
 
-std::optional<QueueInfo> decode_queue(Bytes body) {
+std::optional<QueueInfo> decode_queue(Bytes body, std::string* why) {
   const auto head = read_head<QueueDefinition>(body);
   if (!head || body.size() - sizeof *head < head->name_bytes ||
-      head->durability > static_cast<uint8_t>(Durability::commit))
+      head->durability > static_cast<uint8_t>(Durability::commit)) {
+    if (why->empty()) *why = "the catalog has a definition of a queue that can't be read";
     return std::nullopt;
+  }
   QueueInfo queue;
   queue.id = QueueId{head->queue_id};
   queue.name = as_text(body.subspan(sizeof *head, head->name_bytes));
@@ -87,6 +179,12 @@ std::optional<QueueInfo> decode_queue(Bytes body) {
   if ((head->flags & kQueueDedupByGroup) != 0) a.deduplication_scope = DeduplicationScope::group;
   if ((head->flags & kQueueLimitByGroup) != 0) a.throughput_limit = ThroughputLimit::group;
   a.partitions = head->partitions;
+  queue.modified_at_ms = queue.created_at_ms;
+  const Bytes texts = body.subspan(sizeof *head + head->name_bytes);
+  if (const std::string wrong = take_texts(texts, head->texts, &queue); !wrong.empty()) {
+    if (why->empty()) *why = fmt::format("the queue '{}' {}", base::printable(queue.name), wrong);
+    return std::nullopt;
+  }
   return queue;
 }
 

@@ -42,8 +42,9 @@ class Catalog {
   std::unordered_map<QueueId, QueueInfo*> by_id_;
 };
 
-// The body of a queue_put record, and back; nothing if it does not hold what it claims.
+// The body of a queue_put record, and back. Nothing if it does not hold what it claims, or if there
+// is more of the queue than this version knows: `why` then gets a line, unless it has one.
 std::vector<std::byte> encode_queue(const QueueInfo& queue);
-std::optional<QueueInfo> decode_queue(Bytes body);
+std::optional<QueueInfo> decode_queue(Bytes body, std::string* why);
 
 }  // namespace millrace::engine

@@ -7,6 +7,8 @@
 
 #include "base/assert.h"
 #include "engine/limits.h"
+#include "engine/queue_attributes.h"
+#include "engine/redrive_policy.h"
 #include "storage/format.h"
 
 namespace millrace::engine {
@@ -32,6 +34,10 @@ Result<std::unique_ptr<CatalogKeeper>> CatalogKeeper::open(std::unique_ptr<stora
     return fail(report.error());
   }
   keeper->report_ = *report;
+  if (!keeper->unreadable_.empty()) {
+    *message = keeper->unreadable_;
+    return fail(Errc::format_too_new);
+  }
   if (!keeper->has_key_) {
     keeper->key_ = fresh_key;
     keeper->has_key_ = true;
@@ -51,7 +57,7 @@ void CatalogKeeper::set_shard_count(uint16_t shards) {
 void CatalogKeeper::on_record(const storage::Record& record) {
   switch (static_cast<RecordKind>(record.kind)) {
     case RecordKind::queue_put:
-      if (const auto queue = decode_queue(record.body)) {
+      if (const auto queue = decode_queue(record.body, &unreadable_)) {
         catalog_.put(*queue);
         place(queue->id, record.position, record.body.size());
         next_queue_id_ = std::max(next_queue_id_, raw(queue->id) + 1);
@@ -106,14 +112,42 @@ Status CatalogKeeper::append_put(const QueueInfo& queue, storage::Space space) {
 }
 
 // Where a FIFO queue lives, for good: on one shard, or spread by group on as many as asked for.
-void CatalogKeeper::choose_home(QueueInfo& queue) const {
+Status CatalogKeeper::choose_home(QueueInfo& queue, std::string* detail) const {
   QueueAttributes& attributes = queue.attributes;
-  if (!attributes.fifo) return;
+  if (!attributes.fifo) return {};
   const bool spread = attributes.deduplication_scope == DeduplicationScope::group &&
                       attributes.throughput_limit == ThroughputLimit::group;
   const uint16_t most = spread ? shard_count_ : uint16_t{1};
-  attributes.partitions = attributes.partitions == 0 ? most : std::min(attributes.partitions, most);
+  if (attributes.partitions > most) {
+    *detail = spread ? fmt::format("Partitions is {}; it may be 1 to {}, the shards there are",
+                                   attributes.partitions, most)
+                     : fmt::format(
+                           "Partitions is {}; it may be more than 1 only when "
+                           "FifoThroughputLimit is perMessageGroupId",
+                           attributes.partitions);
+    return fail(Errc::invalid_argument);
+  }
+  if (attributes.partitions == 0) attributes.partitions = most;
   queue.first_shard = ShardId{static_cast<uint16_t>(raw(queue.id) % shard_count_)};
+  return {};
+}
+
+// Of a redrive policy that is set now. A target may go later: then nothing is moved.
+Status CatalogKeeper::check_dead_letter_queue(const QueueInfo& queue, std::string* detail) const {
+  const std::string& name = queue.attributes.dead_letter_queue;
+  if (name.empty() || name == queue.name) return {};
+  const QueueInfo* target = catalog_.find(name);
+  if (target == nullptr)
+    *detail = fmt::format("RedrivePolicy names '{}'; there is no such queue", name);
+  else if (target->attributes.fifo != queue.attributes.fifo)
+    *detail = fmt::format("RedrivePolicy names '{}'; it may name a {} queue", name,
+                          queue.attributes.fifo ? "FIFO" : "standard");
+  else if (!allows_dead_letters(target->attributes, queue.name))
+    *detail = fmt::format("RedrivePolicy names '{}'; its RedriveAllowPolicy does not allow '{}'",
+                          name, queue.name);
+  else
+    return {};
+  return fail(Errc::invalid_argument);
 }
 
 Status CatalogKeeper::append_meta() {
@@ -131,43 +165,10 @@ Status CatalogKeeper::append_meta() {
 
 void CatalogKeeper::on_admin(MailPtr mail, TimeMs now, Mailbox& mailbox) {
   if (log_->fenced()) return refuse(*mail, Errc::shard_fenced, {}, mailbox);
-  if (mail->admin == AdminKind::create) {
-    QueueInfo& wanted = mail->queues.front();
-    if (const QueueInfo* known = catalog_.find(wanted.name)) {
-      QueueAttributes same = wanted.attributes;
-      if (same.partitions == 0) same.partitions = known->attributes.partitions;
-      if (known->attributes == same) return accept(*mail, known->id, known);
-      return refuse(*mail, Errc::queue_exists, "it exists with other attributes", mailbox);
-    }
-    if (catalog_.size() >= kQueuesMax || next_queue_id_ > kQueueIdMax)
-      return refuse(*mail, Errc::over_limit, "there are as many queues as there may be", mailbox);
-    wanted.id = QueueId{next_queue_id_};
-    wanted.created_at_ms = now.value;
-    choose_home(wanted);
-    if (const auto put = append_put(wanted, storage::Space::grows); !put)
-      return refuse(*mail, put.error(), {}, mailbox);
-    return accept(*mail, wanted.id, catalog_.find(wanted.id));
-  }
+  if (mail->admin == AdminKind::create) return create(*mail, now, mailbox);
   const QueueInfo* known = catalog_.find(mail->queue);
   if (known == nullptr) return refuse(*mail, Errc::queue_not_found, {}, mailbox);
-  if (mail->admin == AdminKind::set) {
-    QueueInfo wanted = *known;
-    wanted.attributes = mail->queues.front().attributes;
-    if (wanted.attributes.partitions == 0)
-      wanted.attributes.partitions = known->attributes.partitions;
-    if (wanted.attributes.fifo != known->attributes.fifo ||
-        wanted.attributes.partitions != known->attributes.partitions ||
-        wanted.attributes.deduplication_scope != known->attributes.deduplication_scope ||
-        wanted.attributes.throughput_limit != known->attributes.throughput_limit)
-      return refuse(*mail, Errc::invalid_argument,
-                    "type, partitions, deduplication scope and throughput limit are fixed when a "
-                    "queue is created",
-                    mailbox);
-    if (!(wanted.attributes == known->attributes))
-      if (const auto put = append_put(wanted, storage::Space::grows); !put)
-        return refuse(*mail, put.error(), {}, mailbox);
-    return accept(*mail, mail->queue, catalog_.find(mail->queue));
-  }
+  if (mail->admin == AdminKind::set) return set(*mail, *known, now, mailbox);
   const QueueGone body{raw(mail->queue), 0};
   const std::array<Bytes, 1> parts{bytes_of(body)};
   const auto position = log_->append(raw(RecordKind::queue_delete), parts, storage::Space::frees);
@@ -175,6 +176,59 @@ void CatalogKeeper::on_admin(MailPtr mail, TimeMs now, Mailbox& mailbox) {
   last_end_ = *position + record_bytes(sizeof body);
   on_record({*position, raw(RecordKind::queue_delete), bytes_of(body)});
   accept(*mail, mail->queue, nullptr);
+}
+
+void CatalogKeeper::create(const Mail& mail, TimeMs now, Mailbox& mailbox) {
+  QueueInfo wanted;
+  std::string detail;
+  if (const QueueInfo* known = catalog_.find(mail.name)) {
+    wanted.attributes = known->attributes;
+    if (const auto valid = apply_settings({.attributes = mail.settings.attributes}, true,
+                                          &wanted.attributes, &detail);
+        !valid)
+      return refuse(mail, valid.error(), std::move(detail), mailbox);
+    if (wanted.attributes == known->attributes) return accept(mail, known->id, known);
+    return refuse(mail, Errc::queue_exists,
+                  fmt::format("the queue exists with another {}",
+                              first_difference(wanted.attributes, known->attributes)),
+                  mailbox);
+  }
+  if (const auto valid = apply_settings(mail.settings, true, &wanted.attributes, &detail); !valid)
+    return refuse(mail, valid.error(), std::move(detail), mailbox);
+  if (const auto valid = check_queue_name(mail.name, wanted.attributes.fifo); !valid)
+    return refuse(mail, valid.error(),
+                  wanted.attributes.fifo ? "of a FIFO queue it ends in .fifo" : std::string(),
+                  mailbox);
+  if (catalog_.size() >= kQueuesMax || next_queue_id_ > kQueueIdMax)
+    return refuse(mail, Errc::over_limit, "there are as many queues as there may be", mailbox);
+  wanted.id = QueueId{next_queue_id_};
+  wanted.name = mail.name;
+  wanted.created_at_ms = now.value;
+  wanted.modified_at_ms = now.value;
+  Status valid = choose_home(wanted, &detail);
+  if (valid) valid = check_dead_letter_queue(wanted, &detail);
+  if (!valid) return refuse(mail, valid.error(), std::move(detail), mailbox);
+  if (const auto put = append_put(wanted, storage::Space::grows); !put)
+    return refuse(mail, put.error(), {}, mailbox);
+  accept(mail, wanted.id, catalog_.find(wanted.id));
+}
+
+void CatalogKeeper::set(const Mail& mail, const QueueInfo& known, TimeMs now, Mailbox& mailbox) {
+  QueueInfo wanted = known;
+  std::string detail;
+  Status valid = apply_settings(mail.settings, false, &wanted.attributes, &detail);
+  const bool redrives =
+      std::any_of(mail.settings.attributes.begin(), mail.settings.attributes.end(),
+                  [](const NamedText& text) { return text.name == "RedrivePolicy"; });
+  if (valid && redrives) valid = check_dead_letter_queue(wanted, &detail);
+  if (!valid) return refuse(mail, valid.error(), std::move(detail), mailbox);
+  if (wanted.attributes != known.attributes) {
+    // A change of tags is none of the attributes.
+    if (!mail.settings.attributes.empty()) wanted.modified_at_ms = now.value;
+    if (const auto put = append_put(wanted, storage::Space::grows); !put)
+      return refuse(mail, put.error(), {}, mailbox);
+  }
+  accept(mail, mail.queue, catalog_.find(mail.queue));
 }
 
 void CatalogKeeper::refuse(const Mail& mail, Errc error, std::string detail, Mailbox& mailbox) {
@@ -255,7 +309,7 @@ void CatalogKeeper::clean() {
   while (const auto record = unfinished_ ? unfinished_ : log_->next_head_record()) {
     unfinished_.reset();
     if (static_cast<RecordKind>(record->kind) != RecordKind::queue_put) continue;
-    const auto queue = decode_queue(record->body);
+    const auto queue = decode_queue(record->body, &unreadable_);
     if (!queue) continue;
     const auto placed = placed_.find(queue->id);
     if (placed == placed_.end() || placed->second.position != record->position) continue;

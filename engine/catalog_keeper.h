@@ -27,7 +27,7 @@ namespace millrace::engine {
 class CatalogKeeper final : public storage::ReplaySink {
  public:
   // Recovers the catalog's log, which is open on `disk`; makes a receipt key from `fresh_key` if
-  // there is none yet. Errors: Log's.
+  // there is none yet. Errors: Log's; format_too_new if a queue was defined by a later version.
   static Result<std::unique_ptr<CatalogKeeper>> open(std::unique_ptr<storage::Disk> disk,
                                                      std::unique_ptr<storage::Log> log,
                                                      const ReceiptKey& fresh_key, TimeMs now,
@@ -68,7 +68,10 @@ class CatalogKeeper final : public storage::ReplaySink {
   void place(QueueId queue, Position position, uint64_t body_bytes);
   void unplace(QueueId queue);
   Status append_put(const QueueInfo& queue, storage::Space space);
-  void choose_home(QueueInfo& queue) const;
+  void create(const Mail& mail, TimeMs now, Mailbox& mailbox);
+  void set(const Mail& mail, const QueueInfo& known, TimeMs now, Mailbox& mailbox);
+  Status choose_home(QueueInfo& queue, std::string* detail) const;
+  Status check_dead_letter_queue(const QueueInfo& queue, std::string* detail) const;
   Status append_meta();
   void refuse(const Mail& mail, Errc error, std::string detail, Mailbox& mailbox);
   void accept(const Mail& mail, QueueId queue, const QueueInfo* now_is);
@@ -90,6 +93,7 @@ class CatalogKeeper final : public storage::ReplaySink {
   uint64_t next_change_ = 1;
   Position last_end_{};
   std::optional<storage::Record> unfinished_;  // a carry that found the disk full
+  std::string unreadable_;  // of the first definition that this version can't hold
   bool head_cleaned_ = false;
 };
 

@@ -5,6 +5,7 @@
 #include <mutex>
 
 #include "engine/broker.h"
+#include "engine/queue_attributes.h"
 #include "engine/records.h"
 
 namespace millrace {
@@ -91,7 +92,7 @@ Result<QueueInfo> LocalClient::create_queue(std::string_view name,
                                             const QueueAttributes& attributes) {
   Call call;
   const Status asked = call.run(broker_, next_shard(), [&](ShardPort& shard, ReplyTo reply) {
-    shard.create_queue(name, attributes, reply);
+    shard.create_queue(name, engine::settings_of(attributes), reply);
   });
   return first_queue(call, asked);
 }
@@ -105,10 +106,10 @@ Result<QueueInfo> LocalClient::find_queue(std::string_view name) {
   return first_queue(call, asked);
 }
 
-Status LocalClient::set_queue(QueueId queue, const QueueAttributes& attributes) {
+Status LocalClient::set_queue(QueueId queue, const QueueSettings& settings) {
   Call call;
   return call.run(broker_, next_shard(), [&](ShardPort& shard, ReplyTo reply) {
-    shard.set_queue(queue, attributes, reply);
+    shard.set_queue(queue, settings, reply);
   });
 }
 

@@ -66,7 +66,9 @@ struct Mail {
   std::vector<uint64_t> shard_slots;
   std::vector<QueueId> queue_ids;
   std::vector<QueueCounters> counters;
-  std::vector<QueueInfo> queues;  // admin: the definition asked for; catalog_change: what is now
+  std::string name;               // admin create
+  QueueSettings settings;         // admin create, set
+  std::vector<QueueInfo> queues;  // catalog_change, admin_answer: what is now
   std::string detail;
   ShardStats stats;
 };

@@ -15,7 +15,8 @@
 //                                          over (cleaning, starts)
 //
 // The catalog's log:
-//   queue_put     QueueDefinition + name   a queue exists with exactly these attributes
+//   queue_put     QueueDefinition + name + DefinitionTexts   a queue exists with exactly these
+//                                          attributes
 //   queue_delete  QueueGone
 //   meta          CatalogMeta              what belongs to the whole directory
 #pragma once
@@ -139,9 +140,24 @@ struct QueueDefinition {
   uint8_t flags;                   // 33  kQueue...
   uint16_t partitions;             // 34  FIFO: shards it lives on, 0: standard, on all
   uint16_t first_shard;            // 36  FIFO: the first of them
-  uint16_t reserved;               // 38  0
+  uint16_t texts;                  // 38  DefinitionTexts after the name
 };
 static_assert(sizeof(QueueDefinition) == 40);
+
+// What the fixed part has no field for, and is not the default. Names and values are those of
+// engine/queue_attributes.h. A reader refuses what it does not know.
+struct DefinitionText {
+  uint8_t kind;          // 0  DefinitionTextKind
+  uint8_t reserved;      // 1  0
+  uint16_t name_bytes;   // 2  name and value follow, unpadded
+  uint32_t value_bytes;  // 4
+};
+static_assert(sizeof(DefinitionText) == 8);
+enum class DefinitionTextKind : uint8_t {
+  attribute = 1,
+  tag = 2,
+  modified = 3,  // no name; the value is modified_at_ms in decimal digits
+};
 
 inline constexpr uint8_t kQueueFifo = 1;
 inline constexpr uint8_t kQueueContentDedup = 2;
@@ -171,6 +187,7 @@ static_assert(std::has_unique_object_representations_v<EnqueueHead> &&
               std::has_unique_object_representations_v<DedupMark> &&
               std::has_unique_object_representations_v<SlotEnd> &&
               std::has_unique_object_representations_v<QueueDefinition> &&
+              std::has_unique_object_representations_v<DefinitionText> &&
               std::has_unique_object_representations_v<CatalogMeta>);
 
 // A fixed part as bytes, for Log::append.

@@ -177,31 +177,26 @@ void Shard::cancel_all(ReplySink* sink) {
 
 // --- queues ---
 
-void Shard::create_queue(std::string_view name, const QueueAttributes& attributes, ReplyTo reply) {
-  std::string detail;
-  Status valid = check_queue_name(name, attributes.fifo);
-  if (valid) valid = check_queue_attributes(attributes, &detail);
-  if (!valid) return reply.sink->on_queues(reply.token, {valid.error(), detail, {}});
-  if (const QueueInfo* known = catalog_.find(name);
-      known != nullptr && known->attributes == attributes)
-    return reply.sink->on_queues(reply.token, {Errc::ok, {}, {known, 1}});
+void Shard::create_queue(std::string_view name, const QueueSettings& settings, ReplyTo reply) {
+  if (const QueueInfo* known = catalog_.find(name)) {
+    QueueAttributes same = known->attributes;
+    std::string detail;
+    if (apply_settings({.attributes = settings.attributes}, true, &same, &detail) &&
+        same == known->attributes)
+      return reply.sink->on_queues(reply.token, {Errc::ok, {}, {known, 1}});
+  }
   auto mail = std::make_unique<Mail>();
   mail->admin = AdminKind::create;
-  mail->queues.emplace_back();
-  mail->queues.back().name = name;
-  mail->queues.back().attributes = attributes;
+  mail->name = name;
+  mail->settings = settings;
   ask_keeper(std::move(mail), reply);
 }
 
-void Shard::set_queue(QueueId queue, const QueueAttributes& attributes, ReplyTo reply) {
-  std::string detail;
-  if (const auto valid = check_queue_attributes(attributes, &detail); !valid)
-    return reply.sink->on_queues(reply.token, {valid.error(), detail, {}});
+void Shard::set_queue(QueueId queue, const QueueSettings& settings, ReplyTo reply) {
   auto mail = std::make_unique<Mail>();
   mail->admin = AdminKind::set;
   mail->queue = queue;
-  mail->queues.emplace_back();
-  mail->queues.back().attributes = attributes;
+  mail->settings = settings;
   ask_keeper(std::move(mail), reply);
 }
 

@@ -50,9 +50,8 @@ class Shard final : public ShardPort {
   Status unsubscribe(ReplyTo subscription) override;
   void cancel_all(ReplySink* sink) override;
   void cancel(ReplyTo reply) override;
-  void create_queue(std::string_view name, const QueueAttributes& attributes,
-                    ReplyTo reply) override;
-  void set_queue(QueueId queue, const QueueAttributes& attributes, ReplyTo reply) override;
+  void create_queue(std::string_view name, const QueueSettings& settings, ReplyTo reply) override;
+  void set_queue(QueueId queue, const QueueSettings& settings, ReplyTo reply) override;
   void purge_queue(QueueId queue, ReplyTo reply) override;
   void delete_queue(QueueId queue, ReplyTo reply) override;
   void list_queues(std::string_view prefix, std::string_view after, uint32_t max,

@@ -132,7 +132,8 @@ struct QueueInfo {
   QueueAttributes attributes;
   ShardId first_shard{};  // FIFO: the first of the `partitions` shards it lives on
   int64_t created_at_ms = 0;
-  QueueCounters counters;  // filled by stats and show; zero in a list
+  int64_t modified_at_ms = 0;  // when its attributes were last set
+  QueueCounters counters;      // filled by stats and show; zero in a list
 };
 struct QueueReply {
   Errc error = Errc::ok;
@@ -200,11 +201,15 @@ class ShardPort {
   // Forgets one waiting receive.
   virtual void cancel(ReplyTo reply) = 0;
 
-  // Queue administration. Answered when durable and known to every shard. Names: 1..80 of
-  // [A-Za-z0-9_-].
-  virtual void create_queue(std::string_view name, const QueueAttributes& attributes,
-                            ReplyTo reply) = 0;  // equal: the existing one
-  virtual void set_queue(QueueId queue, const QueueAttributes& attributes, ReplyTo reply) = 0;
+  // Queue administration. Answered when durable and known to every shard. All or nothing: what was
+  // wrong is in the answer's detail. Names: 1..80 of [A-Za-z0-9_-], the last five of a FIFO queue,
+  // and only of one, ".fifo".
+  //
+  // Of a queue that exists: it is answered if every attribute named has that value, else
+  // queue_exists. Tags are then not looked at.
+  virtual void create_queue(std::string_view name, const QueueSettings& settings,
+                            ReplyTo reply) = 0;
+  virtual void set_queue(QueueId queue, const QueueSettings& settings, ReplyTo reply) = 0;
   virtual void purge_queue(QueueId queue, ReplyTo reply) = 0;
   virtual void delete_queue(QueueId queue, ReplyTo reply) = 0;
   virtual void list_queues(std::string_view prefix, std::string_view after, uint32_t max,

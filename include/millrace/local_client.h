@@ -57,9 +57,10 @@ class LocalClient {
   // `broker` was made by Broker::open() and runs its own threads.
   explicit LocalClient(Broker& broker);
 
+  // A queue that exists with exactly these attributes is answered.
   Result<QueueInfo> create_queue(std::string_view name, const QueueAttributes& attributes = {});
   Result<QueueInfo> find_queue(std::string_view name);
-  Status set_queue(QueueId queue, const QueueAttributes& attributes);
+  Status set_queue(QueueId queue, const QueueSettings& settings);
   Status purge_queue(QueueId queue);
   Status delete_queue(QueueId queue);
   Result<QueueCounters> counters(QueueId queue);

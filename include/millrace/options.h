@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "millrace/types.h"
 
@@ -22,13 +23,26 @@ struct BrokerOptions {
 
 enum class DeduplicationScope : uint8_t { queue = 0, group = 1 };
 enum class ThroughputLimit : uint8_t { queue = 0, group = 1 };
-// Attributes of a queue; defaults are SQS's.
+// Which queues may name this one as their dead-letter queue; unset: all.
+enum class RedrivePermission : uint8_t { unset = 0, allow_all = 1, deny_all = 2, by_queue = 3 };
+
+// A queue's attribute or tag as a text.
+struct NamedText {
+  std::string name;
+  std::string value;
+  friend bool operator==(const NamedText&, const NamedText&) = default;
+};
+
+// What can be set of a queue; defaults are SQS's. Handed on by reference: only administration
+// copies it.
 struct QueueAttributes {
   uint32_t visibility_timeout_ms = 30'000;  // 0..kVisibilityMsMax
   uint32_t delay_ms = 0;                    // 0..kDelayMsMax
   uint32_t message_bytes_max = 1u << 20;    // 1024..kMessageBytesMax
   uint32_t receive_wait_ms = 0;  // 0..20'000: a receive that says nothing waits this long
   Durability durability = Durability::none;  // at least this; the server's is used if it is more
+  uint32_t retention_ms = 345'600'000;       // kRetentionMsMin..kRetentionMsMax; 4 days
+  uint32_t in_flight_max = 120'000;          // leased at once: 1..kInFlightMax
 
   // Fixed at creation. A FIFO queue's name ends in ".fifo".
   bool fifo = false;
@@ -39,11 +53,36 @@ struct QueueAttributes {
   DeduplicationScope deduplication_scope = DeduplicationScope::queue;
   ThroughputLimit throughput_limit = ThroughputLimit::queue;
 
+  std::string dead_letter_queue{};  // its name; empty: none. It may be gone by now
+  uint32_t receives_max = 0;        // 1..1000 with a dead-letter queue: after so many, there
+  RedrivePermission redrive_permission = RedrivePermission::unset;
+  std::vector<std::string> redrive_sources{};  // with by_queue: 1..10 names
+
+  // Kept for SQS clients. The engine does not go by them.
+  std::string policy{};
+  bool managed_encryption = true;
+  std::string kms_key{};
+  uint32_t kms_reuse_s = 300;  // 60..86'400
+
+  std::vector<NamedText> tags{};  // sorted by name, at most kTagsMax
+
   friend bool operator==(const QueueAttributes&, const QueueAttributes&) = default;
 };
 
 inline constexpr uint32_t kVisibilityMsMax = 43'200'000;  // 12 h
 inline constexpr uint32_t kDelayMsMax = 900'000;          // 15 min
+inline constexpr uint32_t kRetentionMsMin = 60'000;
+inline constexpr uint32_t kRetentionMsMax = 1'209'600'000;  // 14 days
+inline constexpr uint32_t kInFlightMax = 1'000'000'000;     // memory is the bound: 32 bytes each
 inline constexpr uint32_t kQueueNameBytesMax = 80;
+inline constexpr uint32_t kTagsMax = 50;
+
+// A change of a queue, in texts. What is not named stays as it is, or has its default in a new
+// queue. Names, values and ranges of attributes: engine/queue_attributes.cc, docs/operations.md.
+struct QueueSettings {
+  std::vector<NamedText> attributes{};
+  std::vector<NamedText> tags{};        // put, in place of one with the same name
+  std::vector<std::string> untagged{};  // taken away before `tags` are put
+};
 
 }  // namespace millrace

@@ -1,4 +1,6 @@
 // QUEUE_CREATE, QUEUE_SET, QUEUE_PURGE, QUEUE_DELETE, QUEUE_LIST, QUEUE_STATS, SERVER_STATS.
+#include <array>
+
 #include <fmt/format.h>
 
 #include "net/binary/answers.h"
@@ -10,13 +12,15 @@ namespace {
 constexpr uint32_t kListMax = 1000;
 
 // False if the spec's durability is no level there is; the other values are the engine's to judge.
-bool to_attributes(const wire::QueueSpec& spec, QueueAttributes& attributes) {
-  if (spec.durability > static_cast<uint8_t>(Durability::commit)) return false;
-  attributes.visibility_timeout_ms = spec.visibility_timeout_ms;
-  attributes.delay_ms = spec.delay_ms;
-  attributes.message_bytes_max = spec.message_bytes_max;
-  attributes.receive_wait_ms = spec.receive_wait_ms;
-  attributes.durability = static_cast<Durability>(spec.durability);
+bool to_settings(const wire::QueueSpec& spec, QueueSettings& settings) {
+  constexpr std::array<const char*, 3> kLevels{"none", "interval", "commit"};
+  if (spec.durability >= kLevels.size()) return false;
+  const auto seconds = [](uint32_t ms) { return fmt::format("{}.{:03}", ms / 1000, ms % 1000); };
+  settings.attributes = {{"VisibilityTimeout", seconds(spec.visibility_timeout_ms)},
+                         {"DelaySeconds", seconds(spec.delay_ms)},
+                         {"MaximumMessageSize", std::to_string(spec.message_bytes_max)},
+                         {"ReceiveMessageWaitTimeSeconds", seconds(spec.receive_wait_ms)},
+                         {"Durability", kLevels[spec.durability]}};
   return true;
 }
 
@@ -36,26 +40,26 @@ void Handlers::queue_create(Session& session, const Frame& frame) {
                                      spec.name_bytes, rest.size()));
     return;
   }
-  QueueAttributes attributes;
-  if (!to_attributes(spec, attributes)) {
+  QueueSettings settings;
+  if (!to_settings(spec, settings)) {
     session.refuse(frame.header.correlation, Errc::invalid_argument,
                    durability_fault(spec.durability));
     return;
   }
-  session.port().create_queue(as_text(rest.first(spec.name_bytes)), attributes,
+  session.port().create_queue(as_text(rest.first(spec.name_bytes)), settings,
                               session.open_request(frame, 0, 1));
 }
 
 void Handlers::queue_set(Session& session, const Frame& frame) {
   const auto queue = take<wire::QueueRef>(frame.body.data());
   const auto spec = take<wire::QueueSpec>(frame.body.data() + sizeof queue);
-  QueueAttributes attributes;
-  if (!to_attributes(spec, attributes)) {
+  QueueSettings settings;
+  if (!to_settings(spec, settings)) {
     session.refuse(frame.header.correlation, Errc::invalid_argument,
                    durability_fault(spec.durability));
     return;
   }
-  session.port().set_queue(QueueId{queue.queue_id}, attributes,
+  session.port().set_queue(QueueId{queue.queue_id}, settings,
                            session.open_request(frame, queue.queue_id, 1));
 }
 

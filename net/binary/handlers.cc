@@ -5,8 +5,8 @@
 
 #include <fmt/format.h>
 
+#include "base/printable.h"
 #include "net/binary/answers.h"
-#include "net/binary/printable.h"
 #include "net/binary/tokens.h"
 
 namespace millrace::net {
@@ -111,7 +111,7 @@ void Handlers::resolve(Session& session, const Frame& frame) {
   const QueueInfo* queue = session.port().find_queue(name);
   if (queue == nullptr) {
     session.refuse(frame.header.correlation, Errc::queue_not_found,
-                   fmt::format("there is no queue '{}'", printable(name)));
+                   fmt::format("there is no queue '{}'", base::printable(name)));
     return;
   }
   answer_struct(session.output_, Opcode::resolve, frame.header.correlation,

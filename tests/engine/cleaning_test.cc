@@ -133,7 +133,7 @@ TEST_F(Cleaning, TheCatalogOutlivesItsFirstSegmentsAndIdsStillRise) {
     until([&] { return sink_.queue_errors.contains(made.token); });
     last = raw(sink_.queues[made.token].at(0).id);
     const ReplyTo changed = reply();
-    shard().set_queue(kept, {.delay_ms = static_cast<uint32_t>(i)}, changed);
+    shard().set_queue(kept, {.attributes = {{"DelaySeconds", std::to_string(i)}}}, changed);
     const ReplyTo gone = reply();
     shard().delete_queue(QueueId{last}, gone);
     until([&] { return sink_.queue_errors.contains(gone.token); });
@@ -141,7 +141,7 @@ TEST_F(Cleaning, TheCatalogOutlivesItsFirstSegmentsAndIdsStillRise) {
   crash_and_open();
   ASSERT_NE(shard().find_queue("kept"), nullptr);
   EXPECT_EQ(shard().find_queue("kept")->id, kept);
-  EXPECT_EQ(shard().find_queue("kept")->attributes.delay_ms, 399u);
+  EXPECT_EQ(shard().find_queue("kept")->attributes.delay_ms, 399'000u);
   EXPECT_GT(raw(create("next")), last);
 }
 

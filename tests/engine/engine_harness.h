@@ -18,6 +18,7 @@
 #include "engine/broker.h"
 #include "engine/environment.h"
 #include "engine/os_environment.h"
+#include "engine/queue_attributes.h"
 #include "millrace/engine.h"
 #include "millrace/properties.h"
 #include "tests/support/temporary_directory.h"
@@ -125,6 +126,7 @@ class RecordingSink final : public ReplySink {
   }
   void on_queues(uint64_t token, const QueueReply& reply) override {
     queue_errors[token] = reply.error;
+    queue_details[token] = reply.detail;
     queues[token].assign(reply.queues.begin(), reply.queues.end());
   }
   void on_stats(uint64_t token, const BrokerStatsReply& reply) override {
@@ -138,6 +140,7 @@ class RecordingSink final : public ReplySink {
   std::map<uint64_t, std::vector<Errc>> results;
   std::map<uint64_t, std::vector<Peeked>> peeks;
   std::map<uint64_t, Errc> queue_errors;
+  std::map<uint64_t, std::string> queue_details;
   std::map<uint64_t, std::vector<QueueInfo>> queues;
   std::map<uint64_t, std::vector<ShardStats>> stats;
 
@@ -201,7 +204,7 @@ class EngineTest : public testing::Test {
 
   QueueId create(std::string_view name, const QueueAttributes& attributes = {}) {
     const ReplyTo to = reply();
-    shard().create_queue(name, attributes, to);
+    shard().create_queue(name, settings_of(attributes), to);
     until([&] { return sink_.queue_errors.contains(to.token); });
     EXPECT_EQ(sink_.queue_errors[to.token], Errc::ok);
     return sink_.queues[to.token].empty() ? QueueId{} : sink_.queues[to.token][0].id;

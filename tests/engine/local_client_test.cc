@@ -38,7 +38,7 @@ TEST_F(LocalClientTest, EachCallGivesWhatTheShardAnswers) {
   const auto queue = client.create_queue("orders");
   ASSERT_TRUE(queue);
   EXPECT_EQ(client.find_queue("orders")->id, queue->id);
-  EXPECT_TRUE(client.set_queue(queue->id, {.visibility_timeout_ms = 60'000}));
+  EXPECT_TRUE(client.set_queue(queue->id, {.attributes = {{"VisibilityTimeout", "60"}}}));
   const LocalClient::OutMessage batch[] = {{"one"}, {"two"}};
   ASSERT_TRUE(client.send_batch(queue->id, batch));
   ASSERT_TRUE(client.send(queue->id, ""));

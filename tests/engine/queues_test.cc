@@ -16,15 +16,26 @@ class Queues : public EngineTest {
   struct Answer {
     Errc error;
     std::vector<QueueInfo> queues;
+    std::string detail;
   };
   Answer answer(ReplyTo to) {
     until([&] { return sink_.queue_errors.contains(to.token); });
-    return {sink_.queue_errors[to.token], sink_.queues[to.token]};
+    return {sink_.queue_errors[to.token], sink_.queues[to.token], sink_.queue_details[to.token]};
+  }
+  Answer ask_for(std::string_view name, const QueueSettings& settings, uint16_t at = 1) {
+    const ReplyTo to = reply();
+    shard(at).create_queue(name, settings, to);
+    return answer(to);
+  }
+  Answer set(QueueId queue, const QueueSettings& settings) {
+    const ReplyTo to = reply();
+    shard(1).set_queue(queue, settings, to);
+    return answer(to);
   }
   Answer try_create(std::string_view name, const QueueAttributes& attributes = {},
                     uint16_t at = 1) {
     const ReplyTo to = reply();
-    shard(at).create_queue(name, attributes, to);
+    shard(at).create_queue(name, settings_of(attributes), to);
     return answer(to);
   }
   Errc remove(QueueId queue, uint16_t at = 1) {
@@ -65,7 +76,7 @@ TEST_F(Queues, CreatingItAgainGivesTheSameUnlessAttributesDiffer) {
   const ReplyTo c = reply();
   shard(0).create_queue("new", {}, a);
   shard(1).create_queue("new", {}, b);
-  shard(1).create_queue("new", {.delay_ms = 1}, c);
+  shard(1).create_queue("new", {.attributes = {{"DelaySeconds", "1"}}}, c);
   const Answer at_a = answer(a);
   const Answer at_b = answer(b);
   ASSERT_EQ(at_a.error, Errc::ok);
@@ -92,7 +103,7 @@ TEST_F(Queues, NamesAndAttributesOutOfBoundsAreRefused) {
 TEST_F(Queues, NewAttributesHoldFromThenOnAndAfterARestart) {
   const QueueId queue = create("orders");
   const ReplyTo to = reply();
-  shard(1).set_queue(queue, {.visibility_timeout_ms = 1'000}, to);
+  shard(1).set_queue(queue, {.attributes = {{"VisibilityTimeout", "1"}}}, to);
   ASSERT_EQ(answer(to).error, Errc::ok);
   send(queue, "a");
   ASSERT_EQ(receive(queue).size(), 1u);
@@ -103,6 +114,112 @@ TEST_F(Queues, NewAttributesHoldFromThenOnAndAfterARestart) {
   const ReplyTo unknown = reply();
   shard(1).set_queue(QueueId{99}, {}, unknown);
   EXPECT_EQ(answer(unknown).error, Errc::queue_not_found);
+}
+
+TEST_F(Queues, OnlyTheAttributesGivenAreComparedWhenAQueueIsAskedForAgain) {
+  const Answer made =
+      ask_for("orders", {.attributes = {{"DelaySeconds", "7"}}, .tags = {{"team", "a"}}});
+  ASSERT_EQ(made.error, Errc::ok);
+  const QueueId queue = made.queues.at(0).id;
+  ASSERT_EQ(set(queue, {.attributes = {{"InFlightMax", "9"}}}).error, Errc::ok);
+  for (const QueueSettings& same :
+       {QueueSettings{}, QueueSettings{.attributes = {{"DelaySeconds", "7.0"}}},
+        QueueSettings{.attributes = {{"InFlightMax", "9"}}, .tags = {{"team", "b"}}}}) {
+    for (uint16_t at = 0; at < 2; ++at) {
+      const Answer again = ask_for("orders", same, at);
+      ASSERT_EQ(again.error, Errc::ok) << again.detail;
+      EXPECT_EQ(again.queues.at(0).id, queue);
+      EXPECT_EQ(again.queues.at(0).attributes.tags, (std::vector<NamedText>{{"team", "a"}}));
+    }
+  }
+  const Answer other =
+      ask_for("orders", {.attributes = {{"DelaySeconds", "7"}, {"InFlightMax", "10"}}});
+  EXPECT_EQ(other.error, Errc::queue_exists);
+  EXPECT_EQ(other.detail, "the queue exists with another InFlightMax");
+  const Answer bad = ask_for("orders", {.attributes = {{"InFlightMax", "0"}}});
+  EXPECT_EQ(bad.error, Errc::invalid_argument);
+  EXPECT_EQ(bad.detail, "InFlightMax is '0'; it may be 1 to 1000000000");
+}
+
+TEST_F(Queues, WhatIsNotSetStaysAndAllOfItSurvivesARestart) {
+  create("failed");
+  const QueueId queue = create("orders", {.delay_ms = 7, .tags = {{"cost", "1"}, {"team", "a"}}});
+  advance(10);
+  ASSERT_EQ(set(queue, {.attributes = {{"MessageRetentionPeriod", "60"},
+                                       {"RedrivePolicy", R"({"deadLetterTargetArn":"failed",)"
+                                                         R"("maxReceiveCount":3})"}}})
+                .error,
+            Errc::ok);
+  const int64_t modified = shard().now().value;
+  advance(10);
+  ASSERT_EQ(set(queue, {.tags = {{"team", "b"}}, .untagged = {"cost"}}).error, Errc::ok);
+  const Answer bad =
+      set(queue, {.attributes = {{"InFlightMax", "5"}, {"MaximumMessageSize", "1023"}}});
+  EXPECT_EQ(bad.error, Errc::invalid_argument);
+  EXPECT_EQ(bad.detail, "MaximumMessageSize is '1023'; it may be 1024 to 1048576");
+  crash_and_open();
+  const QueueInfo& found = *shard(1).find_queue(queue);
+  EXPECT_EQ(found.attributes, (QueueAttributes{.delay_ms = 7,
+                                               .retention_ms = 60'000,
+                                               .dead_letter_queue = "failed",
+                                               .receives_max = 3,
+                                               .tags = {{"team", "b"}}}));
+  EXPECT_EQ(found.modified_at_ms, modified);
+  EXPECT_EQ(found.created_at_ms, modified - 10);
+}
+
+TEST_F(Queues, ADeadLetterQueueExistsIsOfTheSameTypeAndAllowsIt) {
+  const auto policy = [](std::string_view name) {
+    return QueueSettings{
+        .attributes = {{"RedrivePolicy", R"({"deadLetterTargetArn":")" + std::string(name) +
+                                             R"(","maxReceiveCount":3})"}}};
+  };
+  const auto refused = [&](std::string_view target) {
+    const Answer made = ask_for("orders", policy(target));
+    EXPECT_EQ(made.error, Errc::invalid_argument);
+    return made.detail;
+  };
+  EXPECT_EQ(refused("nobody"), "RedrivePolicy names 'nobody'; there is no such queue");
+  create("ordered.fifo", {.fifo = true});
+  EXPECT_EQ(refused("ordered.fifo"),
+            "RedrivePolicy names 'ordered.fifo'; it may name a standard queue");
+  const QueueId failed = create("failed", {.redrive_permission = RedrivePermission::deny_all});
+  EXPECT_EQ(refused("failed"),
+            "RedrivePolicy names 'failed'; its RedriveAllowPolicy does not allow 'orders'");
+  const auto allow = [&](std::string_view source) {
+    return set(failed, {.attributes = {{"RedriveAllowPolicy",
+                                        R"({"redrivePermission":"byQueue","sourceQueueArns":[")" +
+                                            std::string(source) + R"("]})"}}})
+        .error;
+  };
+  ASSERT_EQ(allow("others"), Errc::ok);
+  EXPECT_EQ(refused("failed"),
+            "RedrivePolicy names 'failed'; its RedriveAllowPolicy does not allow 'orders'");
+  ASSERT_EQ(allow("orders"), Errc::ok);
+  const Answer made = ask_for("orders", policy("failed"));
+  ASSERT_EQ(made.error, Errc::ok) << made.detail;
+  // Looked at when it is set, not later; and a queue may name itself.
+  ASSERT_EQ(allow("others"), Errc::ok);
+  const QueueId orders = made.queues.at(0).id;
+  EXPECT_EQ(set(orders, {.attributes = {{"DelaySeconds", "1"}}}).error, Errc::ok);
+  EXPECT_EQ(set(orders, policy("failed")).error, Errc::invalid_argument);
+  EXPECT_EQ(set(orders, policy("orders")).error, Errc::ok);
+}
+
+TEST_F(Queues, PartitionsAreBoundedByWhatAQueueCanLiveOn) {
+  EXPECT_EQ(ask_for("a.fifo", {.attributes = {{"FifoQueue", "true"}, {"Partitions", "2"}}}).detail,
+            "Partitions is 2; it may be more than 1 only when FifoThroughputLimit is "
+            "perMessageGroupId");
+  QueueSettings spread{.attributes = {{"FifoQueue", "true"},
+                                      {"DeduplicationScope", "messageGroup"},
+                                      {"FifoThroughputLimit", "perMessageGroupId"},
+                                      {"Partitions", "3"}}};
+  EXPECT_EQ(ask_for("a.fifo", spread).detail,
+            "Partitions is 3; it may be 1 to 2, the shards there are");
+  spread.attributes.back().value = "1";
+  EXPECT_EQ(ask_for("a.fifo", spread).queues.at(0).attributes.partitions, 1);
+  spread.attributes.pop_back();
+  EXPECT_EQ(ask_for("b.fifo", spread).queues.at(0).attributes.partitions, 2);
 }
 
 TEST_F(Queues, ADeletedQueueIsGoneAndItsNameGetsANewId) {

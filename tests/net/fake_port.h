@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/queue_attributes.h"
 #include "millrace/engine.h"
 
 namespace millrace::net::test {
@@ -161,16 +162,23 @@ class FakePort final : public ShardPort {
     if (erase(waiting_, reply)) ++canceled;
   }
 
-  void create_queue(std::string_view name, const QueueAttributes& attributes,
-                    ReplyTo reply) override {
+  void create_queue(std::string_view name, const QueueSettings& settings, ReplyTo reply) override {
     QueueReply answer;
+    const QueueInfo* found = find_queue(name);
+    QueueAttributes attributes = found != nullptr ? found->attributes : QueueAttributes();
+    std::string detail;
+    if (const auto valid = engine::apply_settings(settings, true, &attributes, &detail); !valid) {
+      answer.error = valid.error();
+      answer.detail = detail;
+      reply.sink->on_queues(reply.token, answer);
+      return;
+    }
     if (name.empty() || name.size() > kQueueNameBytesMax) {
       answer.error = Errc::invalid_queue_name;
       answer.detail = "a name has 1 to 80 characters";
       reply.sink->on_queues(reply.token, answer);
       return;
     }
-    const QueueInfo* found = find_queue(name);
     if (found != nullptr && found->attributes != attributes) {
       answer.error = Errc::queue_exists;
       reply.sink->on_queues(reply.token, answer);
@@ -184,10 +192,13 @@ class FakePort final : public ShardPort {
     answer.queues = {found, 1};
     reply.sink->on_queues(reply.token, answer);
   }
-  void set_queue(QueueId queue, const QueueAttributes& attributes, ReplyTo reply) override {
+  void set_queue(QueueId queue, const QueueSettings& settings, ReplyTo reply) override {
     QueueReply answer;
+    std::string detail;
     if (Queue* found = find(queue)) {
-      found->info.attributes = attributes;
+      const auto set = engine::apply_settings(settings, false, &found->info.attributes, &detail);
+      if (!set) answer.error = set.error();
+      answer.detail = detail;
     } else {
       answer.error = Errc::queue_not_found;
     }

@@ -46,12 +46,11 @@ class SimConnection final : public ShardPort, private net::SessionHost {
 
   // Not asked over a connection here.
   void cancel_all(ReplySink* sink) override { port_.cancel_all(sink); }
-  void create_queue(std::string_view name, const QueueAttributes& attributes,
-                    ReplyTo reply) override {
-    port_.create_queue(name, attributes, reply);
+  void create_queue(std::string_view name, const QueueSettings& settings, ReplyTo reply) override {
+    port_.create_queue(name, settings, reply);
   }
-  void set_queue(QueueId queue, const QueueAttributes& attributes, ReplyTo reply) override {
-    port_.set_queue(queue, attributes, reply);
+  void set_queue(QueueId queue, const QueueSettings& settings, ReplyTo reply) override {
+    port_.set_queue(queue, settings, reply);
   }
   void delete_queue(QueueId queue, ReplyTo reply) override { port_.delete_queue(queue, reply); }
   void list_queues(std::string_view prefix, std::string_view after, uint32_t max,

@@ -12,6 +12,7 @@
 #include <fmt/format.h>
 
 #include "base/hash.h"
+#include "engine/queue_attributes.h"
 #include "millrace/engine.h"
 #include "tests/sim/reference_queue.h"
 #include "tests/sim/sim_client.h"
@@ -211,7 +212,7 @@ bool Run::create_queues() {
   world_.queues.clear();
   for (const std::string& name : queue_names_) {
     AdminSink sink;
-    broker_->shard(ShardId{0}).create_queue(name, attributes_, {&sink, 1});
+    broker_->shard(ShardId{0}).create_queue(name, engine::settings_of(attributes_), {&sink, 1});
     if (!wait_for_admin(sink)) return false;
     if (sink.error != Errc::ok || sink.queues.size() != 1) {
       world_.violation(fmt::format("creating a queue failed: {}", errc_name(sink.error)));

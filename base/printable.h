@@ -4,7 +4,7 @@
 #include <string>
 #include <string_view>
 
-namespace millrace::net {
+namespace millrace::base {
 
 // At most `length_max` characters; whatever is not printable ASCII becomes '?'.
 inline std::string printable(std::string_view text, size_t length_max = 100) {
@@ -16,4 +16,4 @@ inline std::string printable(std::string_view text, size_t length_max = 100) {
   return out;
 }
 
-}  // namespace millrace::net
+}  // namespace millrace::base
