@@ -8,6 +8,8 @@
 #include <sched.h>
 #include <thread>
 
+#include "base/os_thread.h"
+
 namespace millrace::engine {
 namespace {
 
@@ -75,6 +77,7 @@ Result<std::unique_ptr<ShardThreads>> ShardThreads::start(std::vector<ShardPort*
   for (size_t i = 0; i < threads->drivers_.size(); ++i) {
     Driver& driver = *threads->drivers_[i];
     const auto body = [](void* argument) -> void* {
+      base::ask_for_short_turns();
       static_cast<Driver*>(argument)->run();
       return nullptr;
     };

@@ -12,6 +12,7 @@
 #include <fmt/format.h>
 
 #include "base/log_line.h"
+#include "base/os_thread.h"
 #include "net/address.h"
 #include "net/admission.h"
 #include "net/listener.h"
@@ -155,6 +156,7 @@ Status ThreadedServer::begin(std::string* message) {
 
 void ThreadedServer::run_shard(uint16_t shard, int core) {
   ::pthread_setname_np(::pthread_self(), fmt::format("shard-{}", shard).c_str());
+  base::ask_for_short_turns();
   if (core >= 0) pin_to(core);
   std::string reason;
   auto reactor = make_reactor({.kind = options_.reactor}, &reason);

@@ -43,8 +43,9 @@ struct DirectoryEntry {
 enum class JobKind : uint8_t {
   sync,             // fdatasync `file`. Covers what was written before the job was submitted
   prepare_segment,  // create `path` exclusively, reserve `bytes`, write zeros once over all of it
-                    // unless `reserve_only` in steps of at most 2 MiB, sync file and directory;
-                    // completion.file is open read_write. On failure nothing is left behind
+                    // unless `reserve_only` in steps of at most 64 KiB, synced every 2 MiB, sync
+                    // file and directory; completion.file is open read_write. On failure nothing is
+                    // left behind
   replace_file,  // write `content` to a temporary name, sync, rename over `path`, sync directory
                  // (checkpoints)
   remove,        // unlink `path`, sync directory

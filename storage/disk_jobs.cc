@@ -10,10 +10,7 @@
 namespace millrace::storage {
 namespace {
 
-// The parts of one write may repeat the same memory: 2 MiB of zeros need one page.
-constexpr size_t kZeroPageBytes = 64u << 10;
-alignas(4096) constexpr std::byte kZeroPage[kZeroPageBytes] = {};
-static_assert(kPrepareStepBytes % kZeroPageBytes == 0);
+alignas(4096) constexpr std::byte kZeros[kPrepareStepBytes] = {};
 
 }  // namespace
 
@@ -80,7 +77,12 @@ bool JobRun::step() {
       const Status written = fill();
       if (!written) return fail_with(written.error());
       const uint64_t total = replacing ? job_.content.size() : job_.bytes;
-      if (filled_ == total) advance(Stage::sync_file);
+      if (filled_ == total) {
+        advance(Stage::sync_file);
+      } else if (filled_ % kSyncStepBytes == 0) {
+        const Status synced = disk_.sync(file_);
+        if (!synced) return fail_with(synced.error());
+      }
       return false;
     }
     case Stage::sync_file: {
@@ -128,12 +130,9 @@ Status JobRun::fill() {
     return disk_.write(file_, filled_ - bytes, {&part, 1});
   }
   const uint64_t bytes = std::min(kPrepareStepBytes, job_.bytes - filled_);
-  Bytes parts[kPrepareStepBytes / kZeroPageBytes];
-  size_t count = 0;
-  for (uint64_t left = bytes; left > 0; left -= parts[count - 1].size())
-    parts[count++] = Bytes(kZeroPage, std::min<uint64_t>(left, kZeroPageBytes));
+  const Bytes part = Bytes(kZeros).first(bytes);
   filled_ += bytes;
-  return disk_.write(file_, filled_ - bytes, {parts, count});
+  return disk_.write(file_, filled_ - bytes, {&part, 1});
 }
 
 void JobRun::abandon() {

@@ -20,9 +20,13 @@
 
 namespace millrace::storage {
 
-// Zeros are written in steps of this many bytes, so that an abandoned preparation ends soon and the
-// device's queue is never filled by one call.
-inline constexpr uint64_t kPrepareStepBytes = 2u << 20;
+// Zeros are written in steps of this many bytes. A kernel that is not preemptible keeps the core
+// for a whole call, and with fresh pages to be found for 2 MiB that was 10 ms of the shard's time.
+inline constexpr uint64_t kPrepareStepBytes = 64u << 10;
+// And synced as often as this: one sync of a whole segment would fill the device's queue, which the
+// commits share, and hold the core for as long as it takes to submit.
+inline constexpr uint64_t kSyncStepBytes = 2u << 20;
+static_assert(kSyncStepBytes % kPrepareStepBytes == 0);
 
 // Where replace_file gathers the new content. One left by a crash is overwritten by the next run.
 std::string replacement_name(std::string_view path);

@@ -7,6 +7,7 @@
 #include <unistd.h>
 #include <utility>
 
+#include "base/os_thread.h"
 #include "storage/disk_jobs.h"
 
 namespace millrace::storage {
@@ -22,7 +23,10 @@ RealDiskWorkers::RealDiskWorkers(Disk& disk, Hooks hooks) : disk_(disk), hooks_(
   sigset_t before;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
-  sync_worker_.thread = std::thread([this] { serve(sync_worker_); });
+  sync_worker_.thread = std::thread([this] {
+    base::ask_for_short_turns();  // commits wait for it
+    serve(sync_worker_);
+  });
   slow_worker_.thread = std::thread([this] {
     // What it does can wait; the shard that may share its core can not. Refused is no harm.
     (void)::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), kSlowWorkerNice);
