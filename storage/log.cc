@@ -100,6 +100,7 @@ Status Log::write_gathered(TimeMs now, uint32_t flags) {
   active_->end = written_;
   chain_ = chain;
   bytes_written_ += batch_.size();
+  rate_.add(batch_.size(), now);
   batch_.clear();
   batch_.begin_batch(active_->generation, active_->start, written_);
   last_mark_durable_ = durable_;
@@ -160,8 +161,6 @@ Status Log::begin_segment(const SegmentStorage& storage, TimeMs now) {
     }
     bytes_written_ += pages.size();
   }
-  if (active_ != nullptr) last_fill_ms_ = std::max<int64_t>(1, now - active_since_);
-  active_since_ = now;
   active_ = segments_.add(std::move(segment));
   written_ = active_->end;
   batch_.begin_batch(active_->generation, active_->start, written_);
@@ -234,7 +233,7 @@ void Log::set_durable(uint64_t position, TimeMs now) {
   MR_ASSERT(position >= durable_ && position <= written_);
   durable_ = position;
   idle_since_ = now;
-  pool_->on_durable(durable_);
+  pool_->on_durable(durable_, next_token(JobType::remove));
 }
 
 void Log::start_jobs(TimeMs now) {
@@ -247,6 +246,7 @@ void Log::start_jobs(TimeMs now) {
     return;
   if (batch_.size() == 0 && watermark_due() <= now_ && !write_gathered(now_, kMarkWatermarkOnly))
     return;
+  if (better_segment_waits() && !rotate()) return;
   if (sync_wanted(now_)) submit_sync();
   pool_->set_reserve(reserve_files());
   if (spare_wanted() && pool_->may_prepare(now_)) {
@@ -255,6 +255,15 @@ void Log::start_jobs(TimeMs now) {
   } else if (over_bound(total_segments())) {
     pool_->remove_surplus(next_token(JobType::remove));
   }
+}
+
+// The first segment of a new log was made on the spot: each small commit there costs the file
+// system a write of its own metadata, and a second trip to the device. One that was written ahead
+// waits.
+bool Log::better_segment_waits() {
+  return !active_->storage.written && pool_->has_written_spare() && batch_.size() == 0 &&
+         pool_->spares() > pool_->reserve() && !pool_->disk_full() && !filling_fast() &&
+         written_ - active_->start < segment_bytes_ / 2;
 }
 
 // A mark without records tells what the newest mark does not know: that all before it is durable,
@@ -270,11 +279,8 @@ TimeMs Log::watermark_due() const {
   return idle_since_ + kIdleMs;
 }
 
-bool Log::filling_fast() const {
-  const auto bytes = [](uint64_t since, uint64_t to) { return to > since ? to - since : 0; };
-  const auto elapsed = static_cast<uint64_t>(std::max<int64_t>(1, now_ - active_since_));
-  return bytes(active_->data_begin(), written_) / elapsed > kWriteAheadBytesPerMs ||
-         segment_bytes_ / static_cast<uint64_t>(last_fill_ms_) > kWriteAheadBytesPerMs;
+bool Log::filling_fast() {
+  return rate_.bytes_per_ms(now_) > kWriteAheadBytesPerMs;
 }
 
 TimeMs Log::next_deadline() const {

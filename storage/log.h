@@ -47,6 +47,7 @@
 #include "storage/record.h"
 #include "storage/segment.h"
 #include "storage/segment_pool.h"
+#include "storage/write_rate.h"
 
 namespace millrace::storage {
 
@@ -233,7 +234,8 @@ class Log {
   // log.cc
   uint64_t next_token(JobType type);
   uint64_t total_segments() const { return segments_.count() + pool_->files(); }
-  bool filling_fast() const;
+  bool filling_fast();
+  bool better_segment_waits();
   bool over_bound(uint64_t segments) const;
   bool may_grow(uint64_t files = 1) const;
   // log_space.cc
@@ -294,11 +296,10 @@ class Log {
 
   uint64_t last_mark_durable_ = 0;  // what the newest mark written says
   bool last_mark_had_records_ = false;
-  TimeMs now_{};                      // newest time told
-  TimeMs unsynced_since_{};           // first write not yet covered by a submitted sync
-  TimeMs idle_since_{};               // last write or sync
-  TimeMs active_since_{};             // when the active segment was begun
-  int64_t last_fill_ms_ = INT64_MAX;  // from then to the next one
+  TimeMs now_{};             // newest time told
+  TimeMs unsynced_since_{};  // first write not yet covered by a submitted sync
+  TimeMs idle_since_{};      // last write or sync
+  WriteRate rate_;
 
   uint64_t tokens_ = 0;
   uint64_t sync_token_ = 0;  // 0: none in flight

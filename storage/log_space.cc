@@ -150,6 +150,7 @@ Status Log::make_room(uint64_t bytes, Space space, uint64_t spread) {
 Status Log::rotate() {
   if (batch_.size() > 0)
     if (const Status status = write_gathered(now_, 0); !status) return status;
+  if (written_ - active_->start > segment_bytes_ / 4 * 3) active_->storage.written = true;
   note_free_space();
   return begin_segment(pool_->take(), now_);
 }

@@ -19,6 +19,9 @@ struct SegmentStorage {
   FileId file = kNoFile;
   uint32_t number = 0;
   Bytes map;
+  // All of it was written once, or is taken to be: a small commit there changes no metadata of the
+  // file system.
+  bool written = true;
 };
 
 struct Segment {

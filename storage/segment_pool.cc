@@ -1,5 +1,6 @@
 #include "storage/segment_pool.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/assert.h"
@@ -40,13 +41,16 @@ void SegmentPool::set_reserve(uint64_t files) {
 
 SegmentStorage SegmentPool::take() {
   MR_ASSERT(!spares_.empty());
-  const SegmentStorage storage = spares_.back();
-  spares_.pop_back();
+  auto best = std::ranges::find_if(spares_, &SegmentStorage::written);
+  if (best == spares_.end()) best = spares_.begin();
+  const SegmentStorage storage = *best;
+  spares_.erase(best);
   return storage;
 }
 
 Status SegmentPool::create(TimeMs now) {
   SegmentStorage storage;
+  storage.written = false;
   storage.number = next_number_++;
   const std::string name = path(storage.number);
   const Result<FileId> file = disk_.open(name, OpenMode::create_new);
@@ -85,21 +89,29 @@ void SegmentPool::on_mark(uint64_t mark_end, uint64_t durable) {
     if (released.named_at == 0 && durable >= released.end) released.named_at = mark_end;
 }
 
-void SegmentPool::on_durable(uint64_t durable) {
+void SegmentPool::on_durable(uint64_t durable, uint64_t token) {
   while (!released_.empty() && released_.front().named_at != 0 &&
          released_.front().named_at <= durable) {
     const SegmentStorage storage = released_.front().storage;
     released_.pop_front();
-    if (storage.map.size() >= bytes_) {
+    if (storage.map.size() >= bytes_ && (storage.written || spares_.size() < reserve_)) {
       add_spare(storage);
       continue;
     }
-    // Its file was cut short once, which recovery took for damage: what would be written to it now
-    // could not be read through its map.
-    if (!storage.map.empty()) disk_.unmap(storage.map);
-    disk_.close(storage.file);
-    (void)disk_.remove(path(storage.number));  // what is left is found by the next start
+    // Its file was cut short once, which recovery took for damage, and what would be written to it
+    // now could not be read through its map. Or it was left almost unused.
+    remove(storage, token);
   }
+}
+
+void SegmentPool::remove(const SegmentStorage& storage, uint64_t token) {
+  if (!storage.map.empty()) disk_.unmap(storage.map);
+  disk_.close(storage.file);
+  Job job{};
+  job.kind = JobKind::remove;  // what is left is found by the next start
+  job.token = token;
+  job.path = path(storage.number);
+  disk_.submit(std::move(job));
 }
 
 bool SegmentPool::wants_mark(uint64_t durable) const {
@@ -116,6 +128,7 @@ void SegmentPool::prepare(uint64_t token, bool write_ahead) {
   MR_ASSERT(!preparing_);
   preparing_ = true;
   preparing_number_ = next_number_++;
+  preparing_written_ = write_ahead;
   Job job{};
   job.kind = JobKind::prepare_segment;
   job.token = token;
@@ -131,7 +144,7 @@ void SegmentPool::on_prepared(const Completion& completion, TimeMs now) {
   if (error == Errc::ok) {
     const Result<Bytes> map = disk_.map(completion.file, bytes_);
     if (map) {
-      add_spare({completion.file, preparing_number_, *map});
+      add_spare({completion.file, preparing_number_, *map, preparing_written_});
       return;
     }
     error = map.error();
@@ -145,13 +158,7 @@ bool SegmentPool::remove_surplus(uint64_t token) {
   if (spares_.size() <= reserve_ + 1) return false;
   const SegmentStorage storage = spares_.back();
   spares_.pop_back();
-  disk_.unmap(storage.map);
-  disk_.close(storage.file);
-  Job job{};
-  job.kind = JobKind::remove;
-  job.token = token;
-  job.path = path(storage.number);
-  disk_.submit(std::move(job));
+  remove(storage, token);
   return true;
 }
 

@@ -10,11 +10,12 @@
 // A freed file becomes a spare once a commit mark is durable that (1) names a head behind it and
 // (2) knows all of it to be durable. Without (1) a recovery would need the segment, without (2) it
 // would take the overwritten bytes for a torn tail. A file shorter than a segment, as damage can
-// leave it, is removed instead.
+// leave it, is removed instead, and one that was made on the spot and left almost unused.
 //
 // Threads: shard-local.   Memory: 40 bytes a file.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <optional>
@@ -38,8 +39,9 @@ class SegmentPool {
   void set_next_number(uint32_t number) { next_number_ = number; }
 
   void add_spare(SegmentStorage storage);
-  // There must be one.
+  // There must be one. One that was written once, if there is.
   SegmentStorage take();
+  bool has_written_spare() const { return std::ranges::any_of(spares_, &SegmentStorage::written); }
   // Makes a spare on the spot. A failure loses nothing: there is no data in the file. Errors:
   // disk_full, and what making a file can fail with.
   Status create(TimeMs now);
@@ -51,7 +53,8 @@ class SegmentPool {
   // A commit mark that ends at `mark_end` names a head behind all released segments and says
   // `durable`.
   void on_mark(uint64_t mark_end, uint64_t durable);
-  void on_durable(uint64_t durable);
+  // `token` comes back for each file that is removed instead of kept.
+  void on_durable(uint64_t durable, uint64_t token);
   // Some released segment waits for a mark that could be written now.
   bool wants_mark(uint64_t durable) const;
 
@@ -83,6 +86,7 @@ class SegmentPool {
   };
 
   std::string path(uint32_t number) const;
+  void remove(const SegmentStorage& storage, uint64_t token);
 
   Disk& disk_;
   const std::string directory_;
@@ -93,6 +97,7 @@ class SegmentPool {
   std::deque<Released> released_;
   bool preparing_ = false;
   uint32_t preparing_number_ = 0;
+  bool preparing_written_ = false;
   bool disk_full_ = false;
   TimeMs retry_at_{};
 };

@@ -11,6 +11,7 @@ namespace {
 struct Fixture {
   explicit Fixture(uint64_t segments) {
     EXPECT_TRUE(h.open());
+    h.settle();  // the segment it begins in is left for one that was written ahead
     const uint64_t first = h.log->segment_of(h.log->end());
     for (size_t i = 0; h.log->segment_of(h.log->end()) < first + segments; ++i) {
       const std::string body = "record " + std::to_string(i) + std::string(100 + i % 7, 'x');
@@ -104,8 +105,11 @@ TEST(Damage, CutFileKeepsAllRecordsBeforeTheCut) {
     image->truncate(path, bytes);
     const auto report = f.open(std::move(image));
     ASSERT_TRUE(report) << bytes << ": " << f.h.message;
-    const auto kept = f.without(sequence * kTestSegmentBytes + bytes, UINT64_MAX);
-    ASSERT_GE(f.h.replayed.size(), kept.size()) << bytes;
+    const uint64_t cut = sequence * kTestSegmentBytes + bytes;
+    const auto kept = f.without(cut, UINT64_MAX);
+    // What lost its padding or its batch's mark can't be told from what was never whole.
+    const uint64_t needed = kMarkRecordBytes + kRecordAlignment;
+    ASSERT_GE(f.h.replayed.size(), f.without(cut - needed, UINT64_MAX).size()) << bytes;
     for (size_t i = 0; i < f.h.replayed.size(); ++i)
       ASSERT_EQ(f.h.replayed[i].body, f.written[i].body);
     ASSERT_LE(f.h.replayed.size(), kept.size());
