@@ -339,7 +339,7 @@ class PlainFifo {
 
 TEST_F(Fifo, AgreesWithAPlainQueueOverRandomRequestsAndCrashes) {
   options_.segment_bytes = 64u << 10;
-  for (const uint64_t seed : {1, 2, 3, 4}) {
+  for (uint64_t seed = 1; seed <= 4; ++seed) {
     base::Prng random(seed);
     options_.data_directory = fmt::format("{}/{}", directory_.path(), seed);
     environment_ = ManualEnvironment();

@@ -44,7 +44,7 @@ TEST(GroupIndex, RemovingTheHeadUncoversTheNext) {
 
 // Against lists kept plainly, with slots that now and then jump further than a link can say.
 TEST(GroupIndex, AgreesWithPlainListsOverRandomTraffic) {
-  for (const uint64_t seed : {1, 2, 3}) {
+  for (uint64_t seed = 1; seed <= 3; ++seed) {
     base::Prng random(seed);
     GroupIndex index;
     std::map<uint64_t, std::set<uint64_t>> lists;  // group: slots
