@@ -38,14 +38,17 @@ bool ShardState::accounts_hold() const {
   // What is only gathered can't be read; what a failed sync covered may have changed.
   if (log_.end() != log_.written() || log_.fenced()) return true;
   std::map<uint64_t, uint64_t> sums;
-  for (const auto& [id, partition] : partitions_)
+  uint64_t apart = 0;
+  for (const auto& [id, partition] : partitions_) {
     if (!partition->count_live(log_, sums)) return true;
+    apart += partition->apart_bytes();
+  }
   uint64_t total = 0;
   for (const auto& [segment, bytes] : sums) {
     if (log_.live_bytes(segment) != bytes) return false;
     total += bytes;
   }
-  return log_.live_bytes() == total;
+  return log_.live_bytes() + apart == total;
 }
 
 }  // namespace millrace::engine

@@ -29,6 +29,8 @@ class DedupWindow {
   static constexpr int64_t kWindowMs = 300'000;
   // What telling one id alone takes: a record and its head, and the mark.
   static constexpr uint64_t kLiveBytes = 56;
+  // Of it, what is nowhere as long as many are told together.
+  static constexpr uint64_t kLiveBytesApart = 24;
 
   // Ids are hashes already.
   struct Hash {

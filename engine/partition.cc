@@ -9,6 +9,22 @@
 namespace millrace::engine {
 namespace {
 
+// Sums what comes with one record before telling the accounts.
+struct Added {
+  uint64_t messages = 0;
+  uint64_t bytes = 0;
+
+  void add(const MessageHeader& header) {
+    ++messages;
+    bytes += live_cost(header);
+  }
+  void tell(storage::Log& log, SegmentBytes& segments, Position position) const {
+    log.add_live(position, bytes);
+    log.add_apart(messages * kCarriedAloneBytes);
+    segments.add(log.segment_of(position), bytes);
+  }
+};
+
 // Sums what leaves one segment before telling the log: runs of a record lie next to each other.
 class Removal {
  public:
@@ -23,22 +39,26 @@ class Removal {
     if (sum_ != 0 && log_.segment_of(position) != log_.segment_of(position_)) settle();
     position_ = position;
     sum_ += live_cost(message->header);
+    apart_ += kCarriedAloneBytes;
   }
 
  private:
   void settle() {
     if (sum_ == 0) return;
-    if (bytes_.remove(log_.segment_of(position_), sum_))
+    if (bytes_.remove(log_.segment_of(position_), sum_)) {
       log_.remove_live(position_, sum_);
-    else
+      log_.remove_apart(apart_);
+    } else {
       log_.fence_corrupt(position_);
-    sum_ = 0;
+    }
+    sum_ = apart_ = 0;
   }
 
   storage::Log& log_;
   SegmentBytes& bytes_;
   Position position_{};
   uint64_t sum_ = 0;
+  uint64_t apart_ = 0;
 };
 
 }  // namespace
@@ -169,13 +189,13 @@ void Partition::apply_enqueue(const PartitionContext& context, const EnqueueHead
   auto& [offsets, delayed] = context.scratch;
   offsets.clear();
   delayed.clear();
-  uint64_t cost = 0;
+  Added added;
   for (size_t offset = 0; offsets.size() < head.count;) {
     if (run.size() - offset < sizeof(MessageHeader)) break;
     const auto& header = *reinterpret_cast<const MessageHeader*>(run.data() + offset);
     if (header.delay_ms != 0) delayed.push_back(static_cast<uint32_t>(offsets.size()));
     offsets.push_back(static_cast<uint32_t>(offset));
-    cost += live_cost(header);
+    added.add(header);
     offset += message_stride(header);
   }
   if (offsets.empty()) return;
@@ -187,11 +207,11 @@ void Partition::apply_enqueue(const PartitionContext& context, const EnqueueHead
   if (first == index_->end()) {
     (void)index_->append_run(run_position, offsets);
   } else {
-    cost = 0;
+    added = {};
     for (uint32_t i = 0; i < count; ++i) {
       if (index_->live(first + i)) continue;  // only a planted bug gives a slot out twice
       place(first + i, run_position + offsets[i]);
-      cost += live_cost(header_of(i));
+      added.add(header_of(i));
     }
   }
   for (const uint32_t i : delayed)
@@ -207,9 +227,7 @@ void Partition::apply_enqueue(const PartitionContext& context, const EnqueueHead
       remember(context, first + i, now, message, run_position);
     }
   }
-  if (cost == 0) return;
-  context.log.add_live(run_position, cost);
-  bytes_.add(context.log.segment_of(run_position), cost);
+  if (added.messages > 0) added.tell(context.log, bytes_, run_position);
 }
 
 void Partition::apply_lease(const PartitionContext& context, const LeaseHead& head,
@@ -273,9 +291,9 @@ void Partition::apply_carry(const PartitionContext& context, const CarryHead& he
   }
   place(slot, position);
   if (kind_.fifo) remember_again(context, slot, TimeMs{head.sent_at_ms}, message, position);
-  const uint64_t cost = live_cost(header);
-  context.log.add_live(position, cost);
-  bytes_.add(context.log.segment_of(position), cost);
+  Added added;
+  added.add(header);
+  added.tell(context.log, bytes_, position);
   index_->set_receive_count(slot, head.receive_count);
   if (head.state == static_cast<uint8_t>(MessageState::ready)) {
     make_ready(slot);
@@ -326,6 +344,7 @@ void Partition::forget_timers(TimerWheel& timers) {
 }
 
 void Partition::release(const PartitionContext& context) {
+  context.log.remove_apart(apart_bytes());
   forget_timers(context.timers);
   for (const SegmentBytes::Entry& entry : bytes_.entries())
     context.log.remove_live(Position{entry.segment * context.log.segment_bytes()}, entry.bytes);

@@ -89,6 +89,10 @@ class Partition {
   void set_visible_end(Slot end) { visible_end_ = end; }
   bool has_visible_ready() const { return index_->next_ready(Slot{0}, visible_end_).has_value(); }
   uint64_t live_bytes() const { return bytes_.total(); }
+  // Of these, what storage::Log::add_apart() was told.
+  uint64_t apart_bytes() const {
+    return index_->live_count() * kCarriedAloneBytes + dedup_.size() * DedupWindow::kLiveBytesApart;
+  }
 
   struct Status {
     MessageState state;

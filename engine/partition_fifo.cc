@@ -63,18 +63,22 @@ void Partition::join_group(const PartitionContext& context, Slot slot, const std
 
 // --- deduplication ---
 
+// Of one entry.
 void Partition::account_dedup(storage::Log& log, uint64_t segment, int64_t bytes) {
   const Position position{segment * log.segment_bytes()};
   const auto count = static_cast<uint64_t>(bytes < 0 ? -bytes : bytes);
   if (bytes > 0) {
     log.add_live(position, count);
+    log.add_apart(DedupWindow::kLiveBytesApart);
     bytes_.add(segment, count);
   } else {
     // As with messages: less than was added means that the bytes below changed.
-    if (bytes_.remove(segment, count))
+    if (bytes_.remove(segment, count)) {
       log.remove_live(position, count);
-    else
+      log.remove_apart(DedupWindow::kLiveBytesApart);
+    } else {
       log.fence_corrupt(position);
+    }
   }
 }
 

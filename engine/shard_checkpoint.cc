@@ -92,6 +92,7 @@ millrace::Status Partition::load(TimerWheel& timers, Bytes& in) {
 void Partition::account(storage::Log& log) const {
   for (const SegmentBytes::Entry& entry : bytes_.entries())
     log.add_live(Position{entry.segment * log.segment_bytes()}, entry.bytes);
+  log.add_apart(apart_bytes());
   if (slot_end_told != Position{}) log.add_live(slot_end_told, sizeof(SlotEnd));
 }
 

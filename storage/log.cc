@@ -253,7 +253,7 @@ void Log::start_jobs(TimeMs now) {
     prepare_token_ = next_token(JobType::prepare);
     pool_->prepare(prepare_token_, !filling_fast());
   } else if (over_bound(total_segments())) {
-    pool_->remove_surplus(next_token(JobType::remove));
+    pool_->remove_surplus(next_token(JobType::remove), spares_to_keep());
   }
 }
 
@@ -392,6 +392,11 @@ void Log::remove_live(Position position, uint64_t bytes) {
   segment->live -= bytes;
   excess_ += excess_of(*segment);
   live_ -= bytes;
+}
+
+void Log::remove_apart(uint64_t bytes) {
+  MR_ASSERT(apart_ >= bytes);
+  apart_ -= bytes;
 }
 
 uint64_t Log::live_bytes(uint64_t segment_sequence) const {

@@ -31,6 +31,7 @@
 // table, 24 bytes a segment.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -179,16 +180,21 @@ class Log {
   void fence_corrupt(Position position);
 
   // --- live-byte accounts and cleaning ---
-  // What the owner counts for a record is as much as carrying it can ever take. That may sum up to
-  // more than its segment holds.
+  // What the owner counts here for a record is as much as carrying it can ever take. That may sum
+  // up to more than its segment holds.
   void add_live(Position position, uint64_t bytes);
   void remove_live(Position position, uint64_t bytes);
-  uint64_t live_bytes() const { return live_; }
   uint64_t live_bytes(uint64_t segment_sequence) const;
+  // How much of it is nowhere yet: what records of their own would add for things that share one.
+  // Cleaning needs room for it; the bound on the disk is on the others.
+  void add_apart(uint64_t bytes) { apart_ += bytes; }
+  void remove_apart(uint64_t bytes);
+  // The owner's own bytes that are alive. (Accounts that do not add up belong to a fenced log.)
+  uint64_t live_bytes() const { return live_ - std::min(live_, apart_); }
   uint64_t segment_of(Position position) const { return position.value >> segment_shift_; }
 
   // True when the head segment should be cleaned now: it has no live bytes, or the log is larger
-  // than its bound (4 x live + 3 segments) allows. Never true for the segment that is being
+  // than its bound (4 x live_bytes() + 3 segments) allows. Never true for the segment that is being
   // appended to.
   bool needs_cleaning() const;
   // Cleaning cursor over the head segment's records; nullopt at its end (commit marks and damage
@@ -255,7 +261,9 @@ class Log {
   Status begin_segment(const SegmentStorage& storage, TimeMs now);
   Status write_gathered(TimeMs now, uint32_t flags);
   TimeMs watermark_due() const;
+  bool has_garbage() const;
   bool spare_wanted() const;
+  uint64_t spares_to_keep() const;
   bool mark_fits() const;
   Status fence();
   const Segment* next_unsynced() const;
@@ -308,7 +316,8 @@ class Log {
   uint64_t prepare_token_ = 0;
   uint64_t checkpoint_token_ = 0;
 
-  uint64_t live_ = 0;
+  uint64_t live_ = 0;            // what carrying all that is alive can take
+  uint64_t apart_ = 0;           // add_apart()
   uint64_t excess_ = 0;          // sum of excess_of() over the segments
   uint64_t creatable_ = 0;       // data bytes of the segments that the disk has space for
   uint64_t largest_record_ = 0;  // seen since open, of those that cleaning may carry

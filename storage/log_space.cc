@@ -2,11 +2,11 @@
 //
 // Room is what the active segment and the spares can still take, with the files of freed segments
 // that a mark must let go first, and the files that the disk has space for. C is the data bytes of
-// a segment, L the live bytes: what carrying them takes if each message goes alone. E is the
-// excess: what is live in a segment past what is used of it, C unless it is the active one, summed
-// over all segments. (Many small messages of one
-// record, of which leases and acks left no two neighbours in one state, take up to 3 1/3 segments
-// once they are carried; that is their end: from then on each takes what it has.)
+// a segment, L what carrying all that is alive takes if each message goes alone. E is the excess:
+// what is live in a segment past what is used of it, C unless it is the active one, summed over all
+// segments. (Many small messages of one record, of which leases and acks left no two neighbours in
+// one state, take up to 4 1/2 segments once they are carried; that is their end: from then on each
+// takes what it has.)
 //
 //   cleaning   may take all of it
 //   frees      leave E + min(L, C) + W + C/8: the live bytes of any head; the end of a segment that
@@ -31,9 +31,14 @@
 // can follow, and nothing is refused for good.
 //
 // E is not made ahead: sends leave it free on the disk, for as long as no other program takes it.
-// The rest of the reserve is, and it grows with L so that a small log stays within its bound of 4 L
-// + 3 segments, spares counted: one file below about C/2, two from there, and one more for each 64
-// C.
+// The rest of the reserve is, and it grows with L so that a small log stays within its bound: one
+// file below about C/2, two from there, and one more for each 64 C.
+//
+// The bound, spares counted, is 4 x live_bytes() + 3 segments: of L only what the messages are, not
+// the records they might need. L is at most 3 1/3 times that (a body of 8 bytes is a message of 24,
+// and 80 alone; only empty ones take more), so what cleaning has packed fits with the reserve: k <=
+// L/C + 1 segments, 2 spares and L/64C, against 9/8 L/C + 3. So cleaning comes to an end. The less
+// of a message is body, the less garbage the bound leaves room for, and the more is written.
 #include <algorithm>
 
 #include "storage/log.h"
@@ -156,7 +161,9 @@ Status Log::rotate() {
 }
 
 bool Log::over_bound(uint64_t segments) const {
-  return segments * segment_bytes_ > 4 * live_ + 3 * segment_bytes_;
+  // An empty message alone is 4 1/2 times what it was: what is packed must be within the bound.
+  const uint64_t bytes = std::max(4 * live_bytes(), live_ + live_ / 8);
+  return segments * segment_bytes_ > bytes + 3 * segment_bytes_;
 }
 
 bool Log::spare_wanted() const {
@@ -170,9 +177,22 @@ bool Log::spare_wanted() const {
   }
   // Cleaning may give a file back; the log does not grow past its bound while it can, unless the
   // next rotation is close.
-  const bool cleaning_may_help = segments_.head() != active_;
   const bool rotation_is_close = written_ - active_->start > segment_bytes_ / 4 * 3;
-  return !over_bound(total_segments() + 1) || !cleaning_may_help || rotation_is_close;
+  return !over_bound(total_segments() + 1) || (has_garbage() && rotation_is_close);
+}
+
+// Past the bound the spare for the next rotation is kept only where cleaning will make up for it.
+uint64_t Log::spares_to_keep() const {
+  return pool_->reserve() + (has_garbage() ? 1 : 0);
+}
+
+// Enough before the active segment that carrying all would give room back, marks and lost ends
+// counted.
+bool Log::has_garbage() const {
+  if (segments_.head() == active_) return false;
+  const uint64_t taken =
+      segments_.count() * data_bytes() - (segment_bytes_ - (written_ - active_->start));
+  return taken > live_ - excess() + live_ / 64 + data_bytes() / 8;
 }
 
 bool Log::needs_cleaning() const {
@@ -182,21 +202,23 @@ bool Log::needs_cleaning() const {
   // would stand on bytes that a power loss can tear.
   if (head.end > durable_) return false;
   if (head.live == 0) return true;
-  // What is spare beyond need will be removed; cleaning does not help there.
+  // What is spare beyond need will be removed; cleaning does not help there. A log of small
+  // messages that were carried one by one may be full of what is alive, and only give up its last
+  // spare.
+  const uint64_t needed = segments_.count() + std::min(pool_->files(), pool_->reserve());
+  if (over_bound(needed)) return true;
+  const bool garbage = has_garbage();
   const uint64_t segments = segments_.count() + std::min(pool_->files(), pool_->reserve() + 1);
-  if (over_bound(segments)) return true;
+  if (garbage && over_bound(segments)) return true;
   if (disk_full()) {
     if (head.live < segment_bytes_ / 2) return true;
-    const uint64_t taken =
-        segments_.count() * data_bytes() - (segment_bytes_ - (written_ - active_->start));
-    const bool garbage = taken > live_ - excess() + live_ / 64 + data_bytes() / 8;
     const uint64_t leases_leave = cleaning_room() + data_bytes() / 8;
     const uint64_t least = leases_leave + data_bytes() / 16;
     if (garbage && (room() < least || !leaves_enough(Space::leases, 0, least))) return true;
   }
   // The next segment would break the bound. Until this one is half full there is time for the head
   // to become empty by itself, which costs no writing.
-  return over_bound(segments + 1) && written_ - active_->start > segment_bytes_ / 2;
+  return garbage && over_bound(segments + 1) && written_ - active_->start > segment_bytes_ / 2;
 }
 
 std::optional<Record> Log::next_head_record() {

@@ -154,8 +154,8 @@ void SegmentPool::on_prepared(const Completion& completion, TimeMs now) {
   retry_at_ = now + kRetryMs;
 }
 
-bool SegmentPool::remove_surplus(uint64_t token) {
-  if (spares_.size() <= reserve_ + 1) return false;
+bool SegmentPool::remove_surplus(uint64_t token, uint64_t keep) {
+  if (spares_.size() <= keep) return false;
   const SegmentStorage storage = spares_.back();
   spares_.pop_back();
   remove(storage, token);

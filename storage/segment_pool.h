@@ -67,8 +67,8 @@ class SegmentPool {
   bool preparing() const { return preparing_; }
   TimeMs retry_at() const { return retry_at_; }
 
-  // Removes one spare beyond those that are wanted, if there is one.
-  bool remove_surplus(uint64_t token);
+  // Removes one spare if there are more than `keep`.
+  bool remove_surplus(uint64_t token, uint64_t keep);
 
   bool disk_full() const { return disk_full_; }
   void note_disk_full() { disk_full_ = true; }
