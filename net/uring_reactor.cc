@@ -73,7 +73,7 @@ void UringReactor::prepare(io_uring_sqe* sqe, Operation operation, uint32_t conn
       io_uring_prep_multishot_accept(sqe, listener_, nullptr, nullptr, SOCK_CLOEXEC);
       break;
     case Operation::receive:
-      io_uring_prep_recv_multishot(sqe, connections_[connection].fd, nullptr, 0, 0);
+      io_uring_prep_recv(sqe, connections_[connection].fd, nullptr, 0, 0);
       sqe->flags |= IOSQE_BUFFER_SELECT;
       sqe->buf_group = ReceiveRing::kGroup;
       break;
@@ -198,10 +198,10 @@ void UringReactor::begin_turn() {
     const auto connection = static_cast<uint32_t>(postponed);
     if (still_wanted(operation, connection)) submit(operation, connection);
   }
-  for (const uint32_t connection : starved_) {
+  for (const uint32_t connection : to_arm_) {
     arm_receive(connection);
   }
-  starved_.clear();
+  to_arm_.clear();
   if (accept_pause_.ends()) arm_accept();
 }
 
@@ -272,28 +272,23 @@ void UringReactor::complete_accept(const io_uring_cqe& completion) {
 void UringReactor::complete_receive(uint32_t connection, const io_uring_cqe& completion) {
   Connection& c = connections_[connection];
   const int result = completion.res;
-  const bool more = (completion.flags & IORING_CQE_F_MORE) != 0;
   MutableBytes data;
   if ((completion.flags & IORING_CQE_F_BUFFER) != 0) data = buffers_->take(completion);
-  if (!more) {
-    c.armed = false;
-    --c.operations;
-  }
+  c.armed = false;
+  --c.operations;
   if (c.closing) {
     operation_done(connection);
     return;
   }
-  if (result > 0) {
+  if (result > 0 && !data.empty()) {
     connections_.tell({.kind = EventKind::data, .connection = connection, .data = data});
-    if (!more) arm_receive(connection);
+    to_arm_.push_back(connection);
   } else if (result == 0) {
     connections_.tell_end(connection, 0);
-  } else if (result == -ENOBUFS) {
-    starved_.push_back(connection);
-  } else if (result == -ECANCELED || result == -EINTR || result == -EAGAIN) {
-    arm_receive(connection);
+  } else if (result == -ENOBUFS || result == -ECANCELED || result == -EINTR || result == -EAGAIN) {
+    to_arm_.push_back(connection);
   } else {
-    connections_.tell_end(connection, -result);
+    connections_.tell_end(connection, result < 0 ? -result : EIO);
   }
 }
 

@@ -1,10 +1,12 @@
 // UringReactor: the reactor on io_uring. One enter per turn submits all sends and re-arms and
 // collects all completions.
 //
-// Accept and receive are multishot: armed once, they complete for every connection and every piece
-// until the kernel says that it has stopped (no IORING_CQE_F_MORE), and then they are armed again.
-// A receive that found no buffer (-ENOBUFS: one burst can take them all) is armed again in the next
-// turn, after the buffers have gone back.
+// Accept is multishot: armed once, it completes for every connection until the kernel says that it
+// has stopped (no IORING_CQE_F_MORE), and then it is armed again. Receive is not: a multishot one
+// goes on through a burst for up to 32 buffers before anybody can say stop, and a cancel that comes
+// meanwhile finds nothing to cancel. So a connection brings one piece per turn at most, and is armed
+// again, with the next turn's enter, if its reader still wants more, or found no buffer (-ENOBUFS:
+// many connections can take them all).
 // A connection counts its operations in the kernel; its socket is closed, its number freed and
 // `closed` told only when there are none, so that no completion can meet another connection.
 // When the kernel takes no more submissions (out of memory) what was to be submitted is postponed,
@@ -52,7 +54,7 @@ class UringReactor final : public Reactor {
     int fd = -1;
     uint32_t operations = 0;  // in the kernel
     bool reading = false;     // the caller wants data
-    bool armed = false;       // a multishot receive is in the kernel
+    bool armed = false;       // a receive is in the kernel
     bool ended = false;       // `end` was told
     bool broken = false;      // with an error
     bool closing = false;
@@ -82,7 +84,7 @@ class UringReactor final : public Reactor {
   bool accept_armed_ = false;
   AcceptPause accept_pause_;
   ConnectionTable<Connection> connections_;
-  std::vector<uint32_t> starved_;             // found no buffer
+  std::vector<uint32_t> to_arm_;              // for the next turn's enter
   std::vector<uint64_t> postponed_, trying_;  // tags of what found no submission
 };
 

@@ -323,6 +323,40 @@ TEST_P(ReactorTest, PausesAndResumesReading) {
   EXPECT_EQ(received_[pair.id].size(), 60u);
 }
 
+// Whatever the peer's sockets hold by then: a burst must not outrun who would say stop.
+TEST_P(ReactorTest, BringsOnePieceInATurnAndAtMostOneAfterAPause) {
+  make({.kind = GetParam(), .receive_buffers = 32, .receive_buffer_bytes = 4096});
+  const Pair pair = adopt_one();
+  turn(0);
+  const std::string text = pattern(100 << 10);
+  ASSERT_EQ(::send(pair.peer, text.data(), text.size(), MSG_DONTWAIT | MSG_NOSIGNAL),
+            static_cast<ssize_t>(text.size()));
+  ASSERT_TRUE(turn_until([&] { return !received_[pair.id].empty(); }));
+  EXPECT_LE(received_[pair.id].size(), 4096u);
+  reactor_->pause_reading(pair.id);
+  for (int i = 0; i < 20; ++i)
+    turn(kMs);
+  EXPECT_LE(received_[pair.id].size(), 2u * 4096);
+  reactor_->resume_reading(pair.id);
+  EXPECT_TRUE(turn_until([&] { return received_[pair.id] == text; }));
+}
+
+TEST_P(ReactorTest, AnErrorThatNobodyExpectsIsTheEndOfItsConnectionOnly) {
+  const Pair good = adopt_one();
+  int pipe[2];
+  ASSERT_EQ(::pipe2(pipe, O_CLOEXEC), 0);
+  const uint32_t no_socket = reactor_->adopt(pipe[0]);
+  ASSERT_EQ(::write(pipe[1], "x", 1), 1);
+  ASSERT_TRUE(turn_until([&] { return count(EventKind::end) == 1; }));
+  EXPECT_EQ(events_.back().connection, no_socket);
+  EXPECT_EQ(events_.back().error, ENOTSOCK);
+  reactor_->close(no_socket);
+  ASSERT_TRUE(turn_until([&] { return count(EventKind::closed) == 1; }));
+  ::close(pipe[1]);
+  write_all(good.peer, "still here");
+  EXPECT_TRUE(turn_until([&] { return received_[good.id] == "still here"; }));
+}
+
 TEST_P(ReactorTest, AnIdlePeerThatHungUpWhilePausedCostsNothing) {
   const Pair pair = adopt_one();
   reactor_->pause_reading(pair.id);
