@@ -135,14 +135,16 @@ Status Log::make_room(uint64_t bytes, Space space, uint64_t spread) {
     pool_->note_disk_full();
     return fail(Errc::disk_full);
   }
+  // A file that can't be made for another reason than want of space: that is the one to tell.
+  const Errc refusal = pool_->failure() != Errc::ok ? pool_->failure() : Errc::disk_full;
   if (space != Space::cleans && !leaves_enough(space, taken + spread, leave)) {
     pool_->note_disk_full();
-    return fail(Errc::disk_full);
+    return fail(refusal);
   }
   while ((!fits && pool_->spares() == 0) || room() < taken + leave) {
     if (!may_create(space)) {
       pool_->note_disk_full();
-      return fail(Errc::disk_full);
+      return fail(refusal);
     }
     const Status made = pool_->create(now_);
     note_free_space();

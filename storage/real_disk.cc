@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <dirent.h>
 #include <fcntl.h>
 #include <string>
@@ -14,7 +15,9 @@
 #include <utility>
 
 #include "base/assert.h"
+#include "base/log_line.h"
 #include "storage/disk_path.h"
+#include "storage/mapped_files.h"
 
 namespace millrace::storage {
 namespace {
@@ -103,6 +106,8 @@ RealDisk::RealDisk(OpenFile root, std::function<void()> wake) : root_(std::move(
 
 RealDisk::~RealDisk() {
   workers_.reset();  // joined before what they use goes
+  for (const auto& [address, file] : maps_)
+    MappedFiles::of_process().remove(address);
 }
 
 Result<RealDisk::OpenFile> RealDisk::open_folder(std::string_view directory) const {
@@ -198,13 +203,17 @@ Result<std::vector<DirectoryEntry>> RealDisk::list(std::string_view directory) {
 Result<FileId> RealDisk::open(std::string_view path, OpenMode mode) {
   MR_ASSERT(valid_disk_path(path));
   const Result<OpenFile> folder = open_folder(parent_of(path));
-  if (!folder) return fail(folder.error());
+  if (!folder) {
+    tell_open(path, errno);
+    return fail(folder.error());
+  }
   const std::string name(name_of(path));
   int flags = kAlways | O_NONBLOCK;  // a pipe of that name must not hold us up before it is refused
   flags |= mode == OpenMode::read_only ? O_RDONLY : O_RDWR;
   if (mode == OpenMode::create_new) flags |= O_CREAT | O_EXCL;
   const int fd =
       retry_on_signal([&] { return ::openat((*folder)->fd(), name.c_str(), flags, kFileMode); });
+  tell_open(path, fd < 0 ? errno : 0);
   if (fd < 0) return last_error();
   OpenFile file = std::make_shared<Descriptor>(fd);
   struct stat info {};
@@ -215,6 +224,16 @@ Result<FileId> RealDisk::open(std::string_view path, OpenMode mode) {
   MR_ASSERT(id != kNoFile);
   files_.emplace(static_cast<uint32_t>(id), std::move(file));
   return id;
+}
+
+// What has no error code of its own is said once, with the system's words: out of descriptors, for
+// one. Leaves errno as it was.
+void RealDisk::tell_open(std::string_view path, int error) {
+  const bool unusual = error != 0 && from_errno(error) == Errc::io_error;
+  const int before = open_error_.exchange(unusual ? error : 0);
+  if (!unusual || before == error) return;
+  base::log_line(base::LogLevel::warn, "disk", "{}: {}", path, std::strerror(error));
+  errno = error;
 }
 
 void RealDisk::close(FileId file) {
@@ -301,13 +320,22 @@ Result<Bytes> RealDisk::map(FileId file, uint64_t bytes) {
   if (!available) return fail(available.error());
   // Past the end of a file there is no error code, only SIGBUS: refused here.
   if (*available < bytes) return fail(Errc::io_error);
-  void* address = ::mmap(nullptr, bytes, PROT_READ, MAP_SHARED, find(file)->fd(), 0);
+  OpenFile open_file = find(file);
+  const int fd = open_file->fd();
+  void* address = ::mmap(nullptr, bytes, PROT_READ, MAP_SHARED, fd, 0);
   if (address == MAP_FAILED) return last_error();
   (void)::madvise(address, bytes, MADV_DONTDUMP);  // only advice; message bodies out of core files
-  return Bytes(static_cast<const std::byte*>(address), bytes);
+  const Bytes mapping(static_cast<const std::byte*>(address), bytes);
+  MappedFiles::of_process().add(mapping, fd);
+  const std::lock_guard lock(files_mutex_);
+  maps_.emplace(mapping.data(), std::move(open_file));
+  return mapping;
 }
 
 void RealDisk::unmap(Bytes mapping) {
+  MappedFiles::of_process().remove(mapping.data());
+  const std::lock_guard lock(files_mutex_);
+  maps_.erase(mapping.data());
   MR_ASSERT(::munmap(const_cast<std::byte*>(mapping.data()), mapping.size()) == 0);
 }
 

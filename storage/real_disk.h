@@ -4,7 +4,8 @@
 // with O_NOFOLLOW, so that a link planted in the folder is refused (permission_denied, or
 // not_a_directory for a component on the way). Writes are pwritev until complete; space is reserved
 // by fallocate, never by writing or ftruncate: a file system without it answers `unsupported`
-// (ext4, XFS, btrfs and tmpfs have it). Maps are MAP_SHARED, read-only and left out of core dumps.
+// (ext4, XFS, btrfs and tmpfs have it). Maps are MAP_SHARED, read-only and left out of core dumps;
+// storage/mapped_files.h knows them, and their files stay open.
 //
 // What a failed sync leaves behind is the kernel's affair (the pages are marked clean, the error is
 // reported once): the caller must not go on with the file.
@@ -17,6 +18,7 @@
 // Memory: a table entry and a descriptor per open file.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -80,13 +82,16 @@ class RealDisk final : public Disk {
   Result<OpenFile> open_folder(std::string_view directory) const;
   OpenFile find_if_open(FileId file) const;
   OpenFile find(FileId file) const;
+  void tell_open(std::string_view path, int error);
   Errc sync_job(FileId file) const;
   void read_ahead(const Job& job) const;
 
   const OpenFile root_;
   OpenFile lock_file_;
+  std::atomic<int> open_error_{0};  // told last, while it lasts
   mutable std::mutex files_mutex_;
   std::unordered_map<uint32_t, OpenFile> files_;
+  std::unordered_map<const std::byte*, OpenFile> maps_;
   uint32_t next_file_ = 0;  // ids are not reused: one that is late finds nothing, not another file
   std::optional<RealDiskWorkers> workers_;
 };

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/assert.h"
+#include "base/log_line.h"
 #include "base/planted.h"
 #include "storage/segment_header.h"
 
@@ -73,11 +74,30 @@ Status SegmentPool::create(TimeMs now) {
   }
   if (status) {
     add_spare(storage);
+    tell(Errc::ok);
     return status;
   }
-  disk_full_ = disk_full_ || status.error() == Errc::disk_full;
-  retry_at_ = now + kRetryMs;
+  failed(status.error(), now);
   return status;
+}
+
+void SegmentPool::failed(Errc error, TimeMs now) {
+  disk_full_ = disk_full_ || error == Errc::disk_full;
+  retry_at_ = now + kRetryMs;
+  tell(error);
+}
+
+// Once for each turn of events, however often it is tried.
+void SegmentPool::tell(Errc error) {
+  if (error == told_) return;
+  told_ = error;
+  if (error == Errc::ok) {
+    base::log_line(base::LogLevel::info, "log", "{}: segments can be made again", directory_);
+  } else {
+    base::log_line(base::LogLevel::warn, "log",
+                   "{}: no segment can be made: {}; what needs one is refused until it can",
+                   directory_, errc_text(error));
+  }
 }
 
 void SegmentPool::release(SegmentStorage storage, uint64_t end) {
@@ -145,13 +165,13 @@ void SegmentPool::on_prepared(const Completion& completion, TimeMs now) {
     const Result<Bytes> map = disk_.map(completion.file, bytes_);
     if (map) {
       add_spare({completion.file, preparing_number_, *map, preparing_written_});
+      tell(Errc::ok);
       return;
     }
     error = map.error();
     disk_.close(completion.file);
   }
-  disk_full_ = disk_full_ || error == Errc::disk_full;
-  retry_at_ = now + kRetryMs;
+  failed(error, now);
 }
 
 bool SegmentPool::remove_surplus(uint64_t token, uint64_t keep) {

@@ -70,6 +70,8 @@ class SegmentPool {
   // Removes one spare if there are more than `keep`.
   bool remove_surplus(uint64_t token, uint64_t keep);
 
+  // Why the last file could not be made; ok once one was.
+  Errc failure() const { return told_; }
   bool disk_full() const { return disk_full_; }
   void note_disk_full() { disk_full_ = true; }
   uint64_t reserve() const { return reserve_; }
@@ -79,6 +81,9 @@ class SegmentPool {
   uint64_t files() const { return spares_.size() + released_.size() + (preparing_ ? 1 : 0); }
 
  private:
+  void failed(Errc error, TimeMs now);
+  void tell(Errc error);
+
   struct Released {
     SegmentStorage storage;
     uint64_t end = 0;
@@ -92,6 +97,7 @@ class SegmentPool {
   const std::string directory_;
   const uint64_t bytes_;
   uint64_t reserve_ = 1;
+  Errc told_ = Errc::ok;  // the last failure, until it is over
   uint32_t next_number_ = 1;
   std::vector<SegmentStorage> spares_;
   std::deque<Released> released_;

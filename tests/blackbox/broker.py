@@ -45,12 +45,12 @@ class Failed(Exception):
 class Broker:
     """From its ready line to stop() or kill(); used with `with`, it never outlives the block."""
 
-    def __init__(self, data, *flags):
+    def __init__(self, data, *flags, environment=None):
         # Not beside the data: the disk there may be full.
         self.errors = tempfile.TemporaryFile()
         self.process = subprocess.Popen(
             [MILLRACED, "--data", data, "--listen", "127.0.0.1:0", *flags],
-            stdout=subprocess.PIPE, stderr=self.errors)
+            stdout=subprocess.PIPE, stderr=self.errors, env={**os.environ, **(environment or {})})
         os.set_blocking(self.process.stdout.fileno(), False)
         printed = b""
         deadline = time.monotonic() + START_SECONDS_MAX

@@ -17,6 +17,7 @@
 #include "millrace/engine.h"
 #include "net/address.h"
 #include "net/server.h"
+#include "tools/daemon/read_fault.h"
 #include "tools/daemon/service_manager.h"
 #include "tools/daemon/settings.h"
 #include "tools/daemon/shadow_environment.h"
@@ -83,6 +84,7 @@ int serve(const Settings& settings) {
   sigset_t ending;
   const int signals = open_signals(ending);
   if (signals < 0) return complain(std::strerror(errno), kExitFailed);
+  handle_read_faults(net::kExitShardFenced);
 
   std::string message;
   const char* shadow = std::getenv("MILLRACE_SHADOW");
