@@ -53,8 +53,8 @@ class Planner {
     const uint64_t newest = header(chain_.back()).sequence;
     if (durable_ > 0 && (durable_ - 1) / plan_.segment_bytes > newest) {
       plan_.missing_sequence = (durable_ - 1) / plan_.segment_bytes;
-      refuse(fmt::format("segment {} is missing: the log was durable up to position {}",
-                         plan_.missing_sequence, durable_));
+      refuse(fmt::format("segment {} is missing: the log was durable up to position {}{}",
+                         plan_.missing_sequence, durable_, suspects()));
       return std::move(plan_);
     }
     find_end();
@@ -292,14 +292,34 @@ class Planner {
     const uint64_t oldest = header(chain_.front()).sequence;
     plan_.head_sequence = std::max(plan_.head_sequence, header(chain_.front()).head_sequence);
     if (missing_ != 0 && plan_.head_sequence <= missing_) {
-      std::string suspects;
-      for (const SegmentFile& file : files_)
-        if (file.reading.state == HeaderState::bad) suspects += ", unreadable: " + file.name;
       plan_.missing_sequence = missing_;
-      refuse(fmt::format("segment {} of the log is missing{}", missing_, suspects));
+      refuse(fmt::format("segment {} of the log is missing{}", missing_, suspects()));
       return;
     }
     if (missing_ == 0 && plan_.head_sequence < oldest) plan_.head_sequence = oldest;
+  }
+
+  // Zeroed headers before data: a rotation whose header never reached the disk, or damage.
+  static bool zeroed(const SegmentFile& file) {
+    return file.reading.state == HeaderState::blank &&
+           file.bytes.size() > kSegmentDataOffset + sizeof(RecordHeader) &&
+           extent_at({file.bytes}, kSegmentDataOffset).bytes != 0;
+  }
+
+  // The files that may be the segment that is missing: what is damaged, else what looks unused.
+  std::string suspects() const {
+    std::string damaged;
+    std::string unused;
+    for (const SegmentFile& file : files_) {
+      if (file.reading.state == HeaderState::bad || zeroed(file)) {
+        damaged += fmt::format("; {} has no readable header", file.name);
+      } else if (file.reading.state == HeaderState::blank) {
+        const bool whole = file.bytes.size() >= plan_.segment_bytes;
+        (whole ? unused : damaged) +=
+            fmt::format("; {} {}", file.name, whole ? "is all zeros" : "is cut short");
+      }
+    }
+    return damaged.empty() ? unused : damaged;
   }
 
   // A file whose header is gone in both copies may be set aside if nothing in it was acknowledged:
@@ -308,11 +328,7 @@ class Planner {
     for (size_t i = 0; i < files_.size(); ++i) {
       const SegmentFile& file = files_[i];
       const bool bad = file.reading.state == HeaderState::bad;
-      // Zeroed headers before data: a rotation whose header never reached the disk, or damage.
-      const bool zeroed = file.reading.state == HeaderState::blank &&
-                          file.bytes.size() > kSegmentDataOffset + sizeof(RecordHeader) &&
-                          extent_at({file.bytes}, kSegmentDataOffset).bytes != 0;
-      if (!bad && !zeroed) continue;
+      if (!bad && !zeroed(file)) continue;
       if (holds_newer_durable_data(file)) {
         refuse(file.name + ": both copies of the header are unreadable");
         return false;

@@ -243,6 +243,32 @@ TEST(Damage, ZeroedSegmentIsRefused) {
   const auto report = f.open(std::move(image));
   ASSERT_FALSE(report);
   EXPECT_EQ(report.error(), Errc::damaged);
+  EXPECT_NE(f.h.message.find("is missing"), std::string::npos) << f.h.message;
+  EXPECT_NE(f.h.message.find("is all zeros"), std::string::npos) << f.h.message;
+}
+
+TEST(Damage, ASealedSegmentWhoseHeadersWereZeroedIsNamed) {
+  Fixture f(3);
+  auto image = f.h.image->clone();
+  const std::string path = f.file_of(f.last_sequence() - 1);
+  image->zero(path, 0, kSegmentDataOffset);
+  const auto report = f.open(std::move(image));
+  ASSERT_FALSE(report);
+  EXPECT_EQ(report.error(), Errc::damaged);
+  const std::string name = path.substr(path.find('/') + 1);
+  EXPECT_NE(f.h.message.find(name + " has no readable header"), std::string::npos) << f.h.message;
+}
+
+TEST(Damage, ASealedSegmentThatWasCutToNothingIsNamed) {
+  Fixture f(3);
+  auto image = f.h.image->clone();
+  const std::string path = f.file_of(f.last_sequence() - 1);
+  image->truncate(path, 0);
+  const auto report = f.open(std::move(image));
+  ASSERT_FALSE(report);
+  EXPECT_EQ(report.error(), Errc::damaged);
+  const std::string name = path.substr(path.find('/') + 1);
+  EXPECT_NE(f.h.message.find(name + " is cut short"), std::string::npos) << f.h.message;
 }
 
 TEST(Damage, CopyOfASegmentUnderAnotherNameIsRefusedAndSetAsideByRepair) {
