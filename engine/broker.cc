@@ -8,6 +8,7 @@
 #include "base/log_line.h"
 #include "base/server_clock.h"
 #include "engine/data_directory.h"
+#include "engine/directory_logs.h"
 #include "engine/limits.h"
 #include "engine/os_environment.h"
 
@@ -75,89 +76,19 @@ Result<std::unique_ptr<BrokerOnDisk>> BrokerOnDisk::open_directory(const BrokerO
         room->waker(ShardId{shard}).wake();
     };
   };
-  auto catalog_disk = environment.make_disk(options.data_directory, wake(0));
-  if (!catalog_disk) {
-    *message = fmt::format("the data directory {} can't be opened: {}", options.data_directory,
-                           errc_text(catalog_disk.error()));
-    return fail(catalog_disk.error());
-  }
-  if (const auto locked = (*catalog_disk)->lock(); !locked) {
-    *message = fmt::format("the data directory {} can't be locked: {}", options.data_directory,
-                           errc_text(locked.error()));
-    return fail(locked.error());
-  }
-  storage::Disk& root = **catalog_disk;
-  if (const auto foreign = foreign_files(root); foreign && !foreign->empty())
-    base::log_line(base::LogLevel::warn, "engine",
-                   "not ours, left alone, in the data directory: {}", fmt::join(*foreign, ", "));
+  auto logs = DirectoryLogs::open(options, environment, wake, message);
+  if (!logs) return fail(logs.error());
+  const uint16_t count = (*logs)->shard_count();
 
   const TimeMs wall{environment.wall_ms()};
-  storage::LogOptions log_options;
-  log_options.directory = kCatalogDirectory;
-  log_options.log_id = kCatalogLogId;
-  log_options.segment_bytes = kCatalogSegmentBytes;
-  log_options.entropy = environment.random();
-  auto catalog_log = storage::Log::open(root, log_options, message);
-  if (!catalog_log) return fail(catalog_log.error());
-
-  // A shard's directory is synced before its log's first record is acknowledged; the number in the
-  // catalog may be older or, by then, newer.
-  const auto found = found_shards(root);
-  if (!found) {
-    *message = "the data directory can't be listed";
-    return fail(found.error());
-  }
-  uint16_t count = options.shards;
-  while (count < kShardsMax && (*found >> count) != 0)
-    ++count;
-  uint64_t disk_bytes_max = options.disk_bytes_max;
-  if (disk_bytes_max == 0) {
-    const auto free_bytes = root.free_bytes();
-    if (!free_bytes) {
-      *message = "the file system does not say how much space is free";
-      return fail(free_bytes.error());
-    }
-    disk_bytes_max = *free_bytes / 10 * 9;
-  }
-
-  // All logs are opened, which only reads, before the first is recovered, which writes: a start
-  // that is refused has changed nothing.
-  log_options.segment_bytes = options.segment_bytes;
-  log_options.disk_bytes_max = disk_bytes_max / count;
-  log_options.logs_on_disk = count;
-  log_options.durability = options.durability;
-  log_options.interval_ms = options.interval_ms;
-  struct Opened {
-    std::unique_ptr<storage::Disk> disk;
-    std::unique_ptr<storage::Log> log;
-  };
-  std::vector<Opened> opened(count);
-  const auto open_shard = [&](uint16_t i) -> Status {
-    auto disk = environment.make_disk(options.data_directory, wake(i));
-    if (!disk) {
-      *message = fmt::format("the data directory {} can't be opened: {}", options.data_directory,
-                             errc_text(disk.error()));
-      return fail(disk.error());
-    }
-    log_options.directory = shard_directory(i);
-    log_options.log_id = i;
-    log_options.entropy = environment.random();
-    auto log = storage::Log::open(**disk, log_options, message);
-    if (!log) return fail(log.error());
-    opened[i] = {std::move(*disk), std::move(*log)};
-    return {};
-  };
-  for (uint16_t i = 0; i < count; ++i)
-    if ((*found >> i & 1) != 0)
-      if (const Status status = open_shard(i); !status) return fail(status.error());
-
-  auto keeper = CatalogKeeper::open(std::move(*catalog_disk), std::move(*catalog_log),
+  DirectoryLogs::OpenLog of_catalog = (*logs)->take_catalog();
+  auto keeper = CatalogKeeper::open(std::move(of_catalog.disk), std::move(of_catalog.log),
                                     make_key(environment), wall, message);
   if (!keeper) return fail(keeper.error());
   CatalogKeeper& catalog = **keeper;
   broker->report_.push_back(report_line(std::string(kCatalogDirectory), catalog.recovery()));
   for (uint16_t shard = 0; shard < catalog.shard_count(); ++shard)
-    if ((*found >> shard & 1) == 0) {
+    if (!(*logs)->found(shard)) {
       *message = fmt::format("{} is missing from the data directory", shard_directory(shard));
       return fail(Errc::damaged);
     }
@@ -166,12 +97,11 @@ Result<std::unique_ptr<BrokerOnDisk>> BrokerOnDisk::open_directory(const BrokerO
 
   TimeMs newest = catalog.recovery().last_server_time;
   for (uint16_t i = 0; i < count; ++i) {
-    if (opened[i].log == nullptr)
-      if (const Status status = open_shard(i); !status) return fail(status.error());
-    auto shard =
-        std::make_unique<Shard>(ShardId{i}, *broker->room_, environment, std::move(opened[i].disk),
-                                std::move(opened[i].log), catalog.receipt_key(), options.durability,
-                                options.interval_ms, wall);
+    auto log = (*logs)->take_shard(i, message);
+    if (!log) return fail(log.error());
+    auto shard = std::make_unique<Shard>(
+        ShardId{i}, *broker->room_, environment, std::move(log->disk), std::move(log->log),
+        catalog.receipt_key(), options.durability, options.interval_ms, wall);
     const auto report = shard->recover(catalog.catalog(), wall);
     if (!report) {
       *message = fmt::format("{} could not be recovered: {}", shard_directory(i),
