@@ -152,6 +152,7 @@ void Gathers::on_ack(Mail& mail) {
   answer->results.resize(mail.receipts.size());
   const auto wait = parts_.state.ack(mail.receipts, answer->results,
                                      [&](QueueId queue) { return parts_.waits_durable(queue); });
+  receives_.acknowledged(mail.receipts);
   answer_when(wait.error(), wait.value_or({}), mail, std::move(answer));
 }
 

@@ -143,6 +143,16 @@ void Receives::something_ready(Partition& partition) {
     ready_.push_back(partition.queue());
 }
 
+void Receives::acknowledged(std::span<const Receipt> receipts) {
+  uint32_t queue = 0;  // 0 is no queue's
+  for (const Receipt& receipt : receipts) {
+    if (receipt.queue_id == queue) continue;
+    queue = receipt.queue_id;
+    Partition* partition = parts_.state.find(QueueId{queue});
+    if (partition != nullptr && partition->kind().fifo) something_ready(*partition);
+  }
+}
+
 void Receives::queue_created(Partition& partition) {
   // Another shard may have asked before this one knew the queue.
   partition.interested_shards = parts_.other_shards();

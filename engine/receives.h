@@ -35,6 +35,8 @@ class Receives {
 
   // Visible messages of this partition became ready: its waiters are served this turn, others told.
   void something_ready(Partition& partition);
+  // These were asked to go: what stood behind them in their groups may be ready now.
+  void acknowledged(std::span<const Receipt> receipts);
   void queue_created(Partition& partition);
   void queue_deleted(QueueId queue);
   // Ends every waiter with `error`.

@@ -105,6 +105,7 @@ void Shard::ack(const AckRequest& request, ReplyTo reply) {
   const auto wait = state_.ack(request.receipts, results_,
                                [&](QueueId queue) { return parts().waits_durable(queue); });
   if (!wait) return refuse(wait.error());
+  receives_.acknowledged(request.receipts);
   answer_results(*wait, reply);
 }
 

@@ -45,6 +45,31 @@ TEST_F(Fifo, AGroupIsDeliveredInOrderAndBlockedWhileOneIsLeased) {
   EXPECT_EQ(bodies(receive(queue)), Bodies{"4"});
 }
 
+TEST_F(Fifo, AnAckWakesWhoWaitsForTheRestOfTheGroup) {
+  options_.shards = 2;
+  open();
+  const QueueId queue = create("q.fifo", fifo());
+  for (const bool at_home : {true, false}) {
+    for (const bool ack_at_home : {true, false}) {
+      const auto home = raw(shard().find_queue(queue)->first_shard);
+      const auto other = static_cast<uint16_t>(1 - home);
+      send(queue, run({"a:1", "a:2"}));
+      const auto first = receive(queue, 1);
+      ASSERT_EQ(bodies(first), Bodies{"1"});
+      const ReplyTo to = reply();
+      shard(at_home ? home : other)
+          .receive({.queue = queue, .messages_max = 1, .wait_ms = 20'000}, to);
+      settle();
+      EXPECT_FALSE(sink_.receives.contains(to.token));
+      EXPECT_EQ(ack(first[0].receipt, ack_at_home ? home : other), Errc::ok);
+      until([&] { return sink_.receives.contains(to.token); });
+      const auto& second = sink_.receives[to.token][0].messages;
+      ASSERT_EQ(bodies(second), Bodies{"2"});
+      EXPECT_EQ(ack(second[0].receipt), Errc::ok);
+    }
+  }
+}
+
 TEST_F(Fifo, AfterALeaseEndsTheOldestComesFirstAgain) {
   open();
   const QueueId queue = create("q.fifo", fifo());
