@@ -1,0 +1,57 @@
+// millrace-model: random requests to the engine and to the plain model beside it, for as long as
+// they agree. tests/model/README.md says what is compared.
+#include <cstdio>
+#include <string>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include "tests/model/model_run.h"
+
+int main(int argc, char** argv) {
+  using namespace millrace::model;
+  CLI::App app{"The engine beside a plain model of a queue, over random requests."};
+  std::string configuration = "all";
+  RunOptions options;
+  uint64_t seeds = 1;
+  app.add_option("--configuration", configuration, "one by name, or all")->capture_default_str();
+  app.add_option("--seed", options.seed, "the first")->capture_default_str();
+  app.add_option("--seeds", seeds, "how many")->capture_default_str();
+  app.add_option("--operations", options.operations, "of each seed and configuration")
+      ->capture_default_str();
+  app.add_flag("--trace", options.trace, "print each request and its answer");
+  CLI11_PARSE(app, argc, argv);
+
+  int violations = 0;
+  for (const std::string_view name : configurations()) {
+    if (configuration != "all" && configuration != name) continue;
+    RunReport sum;
+    options.configuration = name;
+    const uint64_t first = options.seed;
+    for (uint64_t i = 0; i < seeds; ++i) {
+      RunOptions one = options;
+      one.seed = first + i;
+      const RunReport report = run_model(one);
+      sum.operations += report.operations;
+      sum.sent += report.sent;
+      sum.repeated += report.repeated;
+      sum.delivered += report.delivered;
+      sum.acknowledged += report.acknowledged;
+      sum.late += report.late;
+      sum.extended += report.extended;
+      sum.dead_lettered += report.dead_lettered;
+      sum.purges += report.purges;
+      sum.restarts += report.restarts;
+      if (report.violation.empty()) continue;
+      ++violations;
+      fmt::print("VIOLATION {}\n", report.violation);
+    }
+    fmt::print(
+        "{:<20} {} operations: {} sent, {} repeated, {} delivered, {} acknowledged, {} late, "
+        "{} extended, {} of dead letters, {} purges, {} restarts\n",
+        name, sum.operations, sum.sent, sum.repeated, sum.delivered, sum.acknowledged, sum.late,
+        sum.extended, sum.dead_lettered, sum.purges, sum.restarts);
+    std::fflush(stdout);
+  }
+  return violations == 0 ? 0 : 1;
+}

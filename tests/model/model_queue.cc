@@ -1,0 +1,211 @@
+#include "tests/model/model_queue.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+namespace millrace::model {
+namespace {
+
+constexpr int64_t kDeduplicationMs = 300'000;
+
+}  // namespace
+
+uint64_t ModelQueue::send(const Sending& sending, int64_t now) {
+  if (rules_.fifo) {
+    // An id that is given wins over the content.
+    const std::string& id =
+        sending.deduplication_id.empty() ? sending.body : sending.deduplication_id;
+    const std::string space = rules_.deduplication_by_group ? sending.group : "";
+    const std::string kind = sending.deduplication_id.empty() ? "content " : "id ";
+    const auto [at, fresh] = accepted_.try_emplace({space, kind + id}, now, sending.number);
+    if (!fresh) {
+      // Five minutes from the first acceptance; later ones do not make them longer.
+      if (now < at->second.first + kDeduplicationMs) return at->second.second;
+      at->second = {now, sending.number};
+    }
+  }
+  Message message;
+  message.sent = sending;
+  message.sent_at = now;
+  message.expires_at = now + rules_.retention;
+  message.hidden_until = now + sending.delay.value_or(rules_.delay);
+  messages_.push_back(std::move(message));
+  return sending.number;
+}
+
+std::string ModelQueue::receive(const std::vector<Delivered>& given, uint32_t max, bool complete,
+                                int64_t visibility, int64_t now) {
+  forget_expired(now);
+  if (given.size() > max) return fmt::format("{} messages, asked for {}", given.size(), max);
+  const uint64_t due = deliverable(max, now);
+  if (complete ? given.size() < due : given.empty() && due > 0)
+    return fmt::format("{} messages, {} could be given", given.size(), due);
+  std::set<uint64_t> numbers;
+  for (const Delivered& one : given) {
+    if (!numbers.insert(one.number).second)
+      return fmt::format("{} twice in one answer", one.number);
+    auto message = find(one.number);
+    if (message == messages_.end()) message = find_moved(one.number);
+    if (message == messages_.end()) return fmt::format("{} is not there", one.number);
+    if (message->hidden_until > now)
+      return fmt::format("{} is {} for {} ms", one.number, message->leased ? "leased" : "delayed",
+                         message->hidden_until - now);
+    if (doomed(*message, now))
+      return fmt::format("{} was received {} times already", one.number, message->receives);
+    if (one.body != message->sent.body || one.group != message->sent.group)
+      return fmt::format("{} came changed", one.number);
+    if (message->sent_at_is_new && one.sent_at >= message->sent_at && one.sent_at <= now) {
+      message->sent_at = one.sent_at;
+      message->expires_at = one.sent_at + rules_.retention;
+      message->sent_at_is_new = false;
+    }
+    if (one.sent_at != message->sent_at)
+      return fmt::format("{} sent at {}, says {}", one.number, message->sent_at, one.sent_at);
+    if (one.receives != message->receives + 1)
+      return fmt::format("{} received {} times, says {}", one.number, message->receives + 1,
+                         one.receives);
+    if (rules_.fifo)
+      if (std::string wrong = check_order(message, numbers, now); !wrong.empty()) return wrong;
+  }
+  for (const Delivered& one : given) {
+    const auto message = find(one.number);
+    ++message->receives;
+    message->leased = true;
+    message->hidden_until = now + visibility;
+  }
+  // This receive may have come across any that was received too often.
+  for (Message& message : messages_)
+    if (doomed(message, now)) message.may_have_moved = true;
+  return {};
+}
+
+// All before it in its group must have been given with it, or be gone to the dead letters.
+std::string ModelQueue::check_order(Messages::iterator message, const std::set<uint64_t>& given,
+                                    int64_t now) {
+  for (auto before = messages_.begin(); before != message; ++before)
+    if (before->sent.group == message->sent.group && !given.contains(before->sent.number) &&
+        !doomed(*before, now))
+      return fmt::format("{} came before {} of the same group", message->sent.number,
+                         before->sent.number);
+  return {};
+}
+
+// How many a receive has to give, counting only what must be here and stays here.
+uint64_t ModelQueue::deliverable(uint32_t max, int64_t now) const {
+  uint64_t count = 0;
+  std::set<std::string> blocked;
+  for (const Message& message : messages_) {
+    if (count == max) break;
+    if (doomed(message, now)) continue;
+    if (rules_.fifo && blocked.contains(message.sent.group)) continue;
+    if (message.hidden_until > now) {
+      blocked.insert(message.sent.group);
+    } else {
+      ++count;
+    }
+  }
+  return count;
+}
+
+bool ModelQueue::may_have_moved(uint64_t number) {
+  const auto message = find(number);
+  return message != messages_.end() && message->may_have_moved;
+}
+
+std::string ModelQueue::acknowledge(uint64_t number, uint32_t receives, Answer answer,
+                                    int64_t now) {
+  if (may_have_moved(number)) {
+    // Where it is a late receipt still counts; where it went it is about nothing.
+    if (answer == Answer::done) find(number)->may_be_gone = true;
+    if (answer == Answer::done || answer == Answer::expired) return {};
+  }
+  const Answer right = acknowledge(number, receives, now);
+  return answer == right ? ""
+                         : fmt::format("ack of {} answered {}, is {}", number,
+                                       static_cast<int>(answer), static_cast<int>(right));
+}
+
+std::string ModelQueue::extend(uint64_t number, uint32_t receives, int64_t visibility,
+                               Answer answer, int64_t now) {
+  if (may_have_moved(number) && answer == Answer::gone) return {};
+  const Answer right = extend(number, receives, visibility, now);
+  return answer == right ? ""
+                         : fmt::format("extension of {} answered {}, is {}", number,
+                                       static_cast<int>(answer), static_cast<int>(right));
+}
+
+size_t ModelQueue::size() const {
+  return static_cast<size_t>(
+      std::ranges::count_if(messages_, [](const Message& m) { return !m.may_be_gone; }));
+}
+
+Answer ModelQueue::acknowledge(uint64_t number, uint32_t receives, int64_t now) {
+  forget_expired(now);
+  const auto message = find(number);
+  if (message == messages_.end()) return Answer::done;
+  if (receives < message->receives) return Answer::expired;
+  // On a standard queue the newest receipt counts however late it comes.
+  if (rules_.fifo && message->hidden_until <= now) return Answer::expired;
+  messages_.erase(message);
+  return Answer::done;
+}
+
+Answer ModelQueue::extend(uint64_t number, uint32_t receives, int64_t visibility, int64_t now) {
+  forget_expired(now);
+  const auto message = find(number);
+  if (message == messages_.end()) return Answer::gone;
+  if (receives < message->receives) return Answer::expired;
+  if (message->hidden_until <= now) return Answer::not_leased;
+  message->hidden_until = now + visibility;
+  return Answer::done;
+}
+
+void ModelQueue::purge() {
+  messages_.clear();
+  accepted_.clear();
+}
+
+Counts ModelQueue::counts(int64_t now) const {
+  Counts counts;
+  for (const Message& message : messages_) {
+    const bool hidden = message.hidden_until > now;
+    ++(!hidden ? counts.ready : message.leased ? counts.leased : counts.delayed);
+  }
+  return counts;
+}
+
+void ModelQueue::forget_expired(int64_t now) {
+  messages_.remove_if([now](const Message& message) { return message.expires_at < now; });
+}
+
+bool ModelQueue::doomed(const Message& message, int64_t now) const {
+  return dead_letters_ != nullptr && message.receives >= rules_.receives_max &&
+         message.hidden_until <= now;
+}
+
+ModelQueue::Messages::iterator ModelQueue::find(uint64_t number) {
+  return std::ranges::find_if(messages_,
+                              [number](const Message& m) { return m.sent.number == number; });
+}
+
+ModelQueue::Messages::iterator ModelQueue::find_moved(uint64_t number) {
+  for (ModelQueue* source : sources_) {
+    const auto message = source->find(number);
+    if (message == source->messages_.end() || !message->may_have_moved) continue;
+    // They move in the order of their group.
+    if (rules_.fifo)
+      for (auto before = source->messages_.begin(); before != message; ++before)
+        if (before->sent.group == message->sent.group && !before->may_be_gone)
+          return messages_.end();
+    messages_.splice(messages_.end(), source->messages_, message);
+    message->may_have_moved = message->may_be_gone = false;
+    message->leased = false;
+    message->sent_at_is_new = rules_.fifo;
+    message->expires_at += rules_.retention - source->rules_.retention;
+    return message;
+  }
+  return messages_.end();
+}
+
+}  // namespace millrace::model

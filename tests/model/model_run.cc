@@ -1,0 +1,326 @@
+#include "tests/model/model_run.h"
+
+#include <array>
+#include <map>
+#include <optional>
+
+#include <fmt/format.h>
+
+#include "tests/model/model_broker.h"
+
+namespace millrace::model {
+namespace {
+
+struct Configuration {
+  std::string_view name;
+  uint16_t shards = 1;
+  bool fifo = false;
+  bool content = false;
+  bool by_group = false;  // deduplication
+  bool spread = false;    // over shards, by group
+  int chain = 0;          // dead-letter queues behind the first
+  int64_t retention = 0;  // 0: the default
+  int64_t delay = 0;
+};
+
+// Times in a run are whole seconds; a retention that is not is never hit to the millisecond, where
+// what is right is not written down anywhere.
+constexpr int64_t kShortRetention = 120'500;
+
+constexpr std::array kConfigurations{
+    Configuration{.name = "standard"},
+    Configuration{.name = "standard-4", .shards = 4},
+    Configuration{.name = "standard-delayed", .delay = 7'000},
+    Configuration{.name = "fifo", .fifo = true},
+    Configuration{.name = "fifo-4", .shards = 4, .fifo = true},
+    Configuration{.name = "fifo-content", .fifo = true, .content = true},
+    Configuration{.name = "fifo-delayed", .fifo = true, .delay = 7'000},
+    Configuration{.name = "fifo-group", .fifo = true, .by_group = true},
+    Configuration{
+        .name = "fifo-group-4", .shards = 4, .fifo = true, .by_group = true, .spread = true},
+};
+
+// Smaller than what a partition's page or a batch holds, so that edges are met.
+constexpr uint64_t kGroups = 12;
+constexpr uint64_t kIds = 400;
+constexpr uint64_t kContents = 60;
+constexpr size_t kHeldMax = 200;
+
+class Run {
+ public:
+  Run(const Configuration& configuration, const RunOptions& options)
+      : configuration_(configuration),
+        options_(options),
+        prng_(options.seed),
+        broker_(configuration.shards, options.seed) {}
+
+  RunReport run() {
+    make_queues();
+    for (; report_.operations < options_.operations && report_.violation.empty();
+         ++report_.operations)
+      step();
+    if (report_.violation.empty()) drain();
+    if (!report_.violation.empty())
+      report_.violation =
+          fmt::format("{}: --configuration {} --seed {} operation {}", report_.violation,
+                      configuration_.name, options_.seed, report_.operations);
+    return report_;
+  }
+
+ private:
+  struct Queue {
+    QueueId id{};
+    std::unique_ptr<ModelQueue> model;
+    std::map<uint64_t, uint64_t> number_at;  // of the message accepted at a place
+  };
+  struct Held {
+    size_t queue;
+    Taken taken;
+  };
+
+  template <class... Parts>
+  void trace(fmt::format_string<Parts...> text, Parts&&... parts) {
+    if (!options_.trace) return;
+    fmt::print("{:6} at {}: {}\n", report_.operations, broker_.now(),
+               fmt::format(text, std::forward<Parts>(parts)...));
+  }
+  void violated(std::string what) {
+    if (report_.violation.empty()) report_.violation = std::move(what);
+  }
+
+  void make_queues() {
+    // The last of the chain first: who names a dead-letter queue names one that is there.
+    queues_.resize(static_cast<size_t>(configuration_.chain) + 1);
+    for (size_t i = queues_.size(); i-- > 0;) {
+      Rules rules{.fifo = configuration_.fifo,
+                  .content_deduplication = configuration_.content,
+                  .deduplication_by_group = configuration_.by_group,
+                  .delay = i == 0 ? configuration_.delay : 0};
+      QueueAttributes attributes{.delay_ms = static_cast<uint32_t>(rules.delay),
+                                 .fifo = rules.fifo,
+                                 .content_deduplication = rules.content_deduplication};
+      if (configuration_.by_group) attributes.deduplication_scope = DeduplicationScope::group;
+      if (configuration_.spread) attributes.throughput_limit = ThroughputLimit::group;
+      if (configuration_.retention != 0) {
+        // Each queue of a chain keeps messages longer than the one before.
+        rules.retention = configuration_.retention * static_cast<int64_t>(i + 1);
+        attributes.retention_ms = static_cast<uint32_t>(rules.retention);
+      }
+      ModelQueue* dead_letters = nullptr;
+      if (i + 1 < queues_.size()) {
+        dead_letters = queues_[i + 1].model.get();
+        rules.receives_max = static_cast<uint32_t>(2 + i);
+        attributes.dead_letter_queue = name(i + 1);
+        attributes.receives_max = rules.receives_max;
+      }
+      const auto id = broker_.create(name(i), attributes);
+      if (!id) return violated("queue refused: " + broker_.detail());
+      queues_[i].id = *id;
+      queues_[i].model = std::make_unique<ModelQueue>(rules, dead_letters);
+    }
+  }
+  std::string name(size_t i) const {
+    return fmt::format("q{}{}", i, configuration_.fifo ? ".fifo" : "");
+  }
+
+  void step() {
+    const uint64_t dice = prng_.below(1'000);
+    if (dice < 300) return send();
+    if (dice < 640) return receive(prng_.below(queues_.size()));
+    if (dice < 830) return acknowledge();
+    if (dice < 880) return extend();
+    if (dice < 980) return pass();
+    if (dice < 985) return count();
+    if (dice < 987) return purge();
+    if (dice < 991) {
+      ++report_.restarts;
+      const bool kill = prng_.below(2) == 0;
+      trace("{}", kill ? "kill" : "stop");
+      broker_.restart(kill);
+    }
+  }
+
+  void send() {
+    Queue& queue = queues_[0];
+    std::vector<Sending> messages(1 + prng_.below(10));
+    for (Sending& one : messages) {
+      one.number = ++numbers_;
+      one.body = configuration_.content
+                     ? fmt::format("content {}", prng_.below(kContents))
+                     : fmt::format("{} {}", one.number, std::string(prng_.below(300), 'x'));
+      if (configuration_.fifo) {
+        one.group = fmt::format("g{}", prng_.below(kGroups));
+        if (!configuration_.content || prng_.below(4) == 0)
+          one.deduplication_id = fmt::format("id{}", prng_.below(kIds));
+      } else {
+        if (prng_.below(5) == 0) one.delay = static_cast<int64_t>(prng_.below(4)) * 5'000;
+        if (prng_.below(10) == 0) one.group = "fair";
+      }
+    }
+    const auto places = broker_.send(queue.id, messages);
+    if (!places) return violated(fmt::format("send refused: {}", errc_text(places.error())));
+    for (size_t i = 0; i < messages.size(); ++i) {
+      const uint64_t counts = queue.model->send(messages[i], broker_.now());
+      const auto [at, fresh] = queue.number_at.try_emplace((*places)[i], messages[i].number);
+      if (at->second != counts)
+        return violated(
+            fmt::format("send {} answered as {}, is {}", messages[i].number, at->second, counts));
+      trace("send {} {} {} at {:x}{}", messages[i].number, messages[i].group,
+            messages[i].deduplication_id, (*places)[i], fresh ? "" : " repeated");
+      ++report_.sent;
+      if (!fresh) ++report_.repeated;
+    }
+  }
+
+  void receive(size_t index) {
+    Queue& queue = queues_[index];
+    const auto max = static_cast<uint32_t>(1 + prng_.below(10));
+    constexpr std::array<uint32_t, 5> kVisibilities{0, 1'000, 5'000, 30'000, 600'000};
+    const uint32_t visibility = kVisibilities[prng_.below(kVisibilities.size())];
+    take(index, queue, max, visibility);
+  }
+  // How many came.
+  size_t take(size_t index, Queue& queue, uint32_t max, uint32_t visibility) {
+    const auto taken = broker_.receive(queue.id, max, visibility);
+    if (!taken) {
+      violated(fmt::format("receive refused: {}", errc_text(taken.error())));
+      return 0;
+    }
+    trace("receive of q{}, at most {}, for {} ms: {}", index, max, visibility, taken->size());
+    for (const Taken& one : *taken)
+      trace("  {} {} receive {} at {:x}", one.number, one.group, one.receives,
+            one.receipt.shard_slot);
+    std::vector<Delivered> given;
+    for (const Taken& one : *taken)
+      given.push_back({one.number, one.receives, one.sent_at, one.group, one.body});
+    const bool complete = configuration_.shards == 1;
+    violated(queue.model->receive(given, max, complete, visibility, broker_.now()));
+    for (const Taken& one : *taken) {
+      if (held_.size() == kHeldMax) held_.erase(held_.begin());
+      held_.push_back({index, one});
+    }
+    report_.delivered += taken->size();
+    if (index > 0) report_.dead_lettered += taken->size();
+    return taken->size();
+  }
+
+  static std::optional<Answer> answer_of(Errc error) {
+    switch (error) {
+      case Errc::ok:
+        return Answer::done;
+      case Errc::receipt_expired:
+        return Answer::expired;
+      case Errc::message_not_leased:
+        return Answer::not_leased;
+      case Errc::message_gone:
+        return Answer::gone;
+      default:
+        return std::nullopt;
+    }
+  }
+
+  void acknowledge() {
+    if (held_.empty()) return;
+    const size_t at = prng_.below(held_.size());
+    const Held held = held_[at];
+    // Now and then it comes twice.
+    if (prng_.below(10) > 0) held_.erase(held_.begin() + static_cast<std::ptrdiff_t>(at));
+    acknowledge(held);
+  }
+  void acknowledge(const Held& held) {
+    const Errc error = broker_.acknowledge(held.taken.receipt);
+    trace("ack of {} receive {}: {}", held.taken.number, held.taken.receives, errc_name(error));
+    const auto answer = answer_of(error);
+    if (!answer) return violated(fmt::format("ack refused: {}", errc_text(error)));
+    violated(queues_[held.queue].model->acknowledge(held.taken.number, held.taken.receives, *answer,
+                                                    broker_.now()));
+    ++(*answer == Answer::done ? report_.acknowledged : report_.late);
+  }
+
+  void extend() {
+    if (held_.empty()) return;
+    const Held& held = held_[prng_.below(held_.size())];
+    const int64_t visibility = static_cast<int64_t>(prng_.below(4)) * 9'000;
+    const Errc error = broker_.extend(held.taken.receipt, static_cast<uint32_t>(visibility));
+    trace("extension of {} receive {} by {} ms: {}", held.taken.number, held.taken.receives,
+          visibility, errc_name(error));
+    const auto answer = answer_of(error);
+    if (!answer) return violated(fmt::format("extension refused: {}", errc_text(error)));
+    violated(queues_[held.queue].model->extend(held.taken.number, held.taken.receives, visibility,
+                                               *answer, broker_.now()));
+    ++report_.extended;
+  }
+
+  void pass() {
+    const uint64_t dice = prng_.below(100);
+    const uint64_t seconds = dice < 80 ? prng_.below(8) : dice < 99 ? prng_.below(200) : 7'200;
+    trace("{} s pass", seconds);
+    broker_.pass(static_cast<int64_t>(seconds) * 1'000);
+  }
+
+  void count() {
+    if (configuration_.chain > 0 || configuration_.retention != 0) return;
+    const auto counters = broker_.counters(queues_[0].id);
+    if (!counters) return violated("no counters");
+    const Counts right = queues_[0].model->counts(broker_.now());
+    const Counts said{counters->ready, counters->leased, counters->delayed};
+    if (said != right)
+      violated(fmt::format("counted {} ready, {} leased, {} delayed; there are {}, {}, {}",
+                           said.ready, said.leased, said.delayed, right.ready, right.leased,
+                           right.delayed));
+  }
+
+  void purge() {
+    const size_t index = prng_.below(queues_.size());
+    trace("purge of q{}", index);
+    if (broker_.purge(queues_[index].id) != Errc::ok) return violated("purge refused");
+    queues_[index].model->purge();
+    ++report_.purges;
+  }
+
+  // What is still there must come, if only it is asked for often and long enough.
+  void drain() {
+    for (int round = 0; round < 100 && report_.violation.empty(); ++round) {
+      broker_.pass(1'000'000);
+      for (size_t i = 0; i < queues_.size(); ++i) {
+        held_.clear();
+        while (take(i, queues_[i], 10, 600'000) > 0 && report_.violation.empty()) {
+          for (const Held& held : held_)
+            acknowledge(held);
+          held_.clear();
+        }
+      }
+    }
+    for (const Queue& queue : queues_)
+      if (queue.model->size() > 0)
+        violated(fmt::format("{} messages never came again", queue.model->size()));
+  }
+
+  const Configuration configuration_;
+  const RunOptions options_;
+  base::Prng prng_;
+  ModelBroker broker_;
+  std::vector<Queue> queues_;
+  std::vector<Held> held_;
+  uint64_t numbers_ = 0;
+  RunReport report_;
+};
+
+}  // namespace
+
+std::vector<std::string_view> configurations() {
+  std::vector<std::string_view> names;
+  for (const Configuration& one : kConfigurations)
+    names.push_back(one.name);
+  return names;
+}
+
+RunReport run_model(const RunOptions& options) {
+  for (const Configuration& one : kConfigurations)
+    if (one.name == options.configuration) return Run(one, options).run();
+  RunReport none;
+  none.violation = fmt::format("no configuration is called {}", options.configuration);
+  return none;
+}
+
+}  // namespace millrace::model
