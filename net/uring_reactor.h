@@ -4,13 +4,13 @@
 // Accept is multishot: armed once, it completes for every connection until the kernel says that it
 // has stopped (no IORING_CQE_F_MORE), and then it is armed again. Receive is not: a multishot one
 // goes on through a burst for up to 32 buffers before anybody can say stop, and a cancel that comes
-// meanwhile finds nothing to cancel. So a connection brings one piece per turn at most, and is armed
-// again, with the next turn's enter, if its reader still wants more, or found no buffer (-ENOBUFS:
-// many connections can take them all).
-// A connection counts its operations in the kernel; its socket is closed, its number freed and
-// `closed` told only when there are none, so that no completion can meet another connection.
-// When the kernel takes no more submissions (out of memory) what was to be submitted is postponed,
-// and tried again in the next turn; a postponed operation counts as one in the kernel.
+// meanwhile finds nothing to cancel. So a connection brings one piece per turn at most, and is
+// armed again, with the next turn's enter, if its reader still wants more, or found no buffer
+// (-ENOBUFS: many connections can take them all). A connection counts its operations in the kernel;
+// its socket is closed, its number freed and `closed` told only when there are none, so that no
+// completion can meet another connection. When the kernel takes no more submissions (out of memory)
+// what was to be submitted is postponed, and tried again in the next turn; a postponed operation
+// counts as one in the kernel.
 #pragma once
 
 #include <vector>
