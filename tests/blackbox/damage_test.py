@@ -147,8 +147,9 @@ class Damage(DirectoryTest):
         # What is really there is read: the rest of the cut file is damage, and all else is served.
         with Broker(data, *FLAGS) as broker:
             self.assertRegex(broker.log(), f"shard-0/{segment.name}: \\d+ bytes at position \\d+ are damaged")
-            self.assertEqual([body_of(i) for i in range(len(received), MESSAGES) if i not in lost],
-                             broker.drain("work"))
+            expected = [body_of(i) for i in range(len(received), MESSAGES) if i not in lost]
+            # The one that was under way may be acknowledged, or still leased.
+            self.assertIn(broker.drain("work"), (expected, expected[1:]))
             self.assertEqual(0, broker.stop())
 
     def end_of(self, segment, i):
