@@ -9,6 +9,21 @@
 
 namespace millrace::engine {
 
+namespace {
+
+size_t head_bytes_of(RecordKind kind) {
+  switch (kind) {
+    case RecordKind::carry:
+      return sizeof(CarryHead);
+    case RecordKind::dead_letter:
+      return sizeof(DeadLetterHead);
+    default:
+      return sizeof(EnqueueHead);
+  }
+}
+
+}  // namespace
+
 bool Cleaner::step() {
   storage::Log& log = state_.log();
   if (walked_ || log.fenced()) return false;
@@ -31,7 +46,8 @@ bool Cleaner::step() {
       unfinished_ = record;
       return false;
     }
-    if (kind != RecordKind::enqueue && kind != RecordKind::carry) continue;
+    if (kind != RecordKind::enqueue && kind != RecordKind::carry && kind != RecordKind::dead_letter)
+      continue;
     ++records;
     const auto carried = carry_alive(*record);
     if (!carried) {
@@ -45,8 +61,7 @@ bool Cleaner::step() {
 }
 
 Result<uint64_t> Cleaner::carry_alive(const storage::Record& record) {
-  const bool carry = static_cast<RecordKind>(record.kind) == RecordKind::carry;
-  const size_t head_bytes = carry ? sizeof(CarryHead) : sizeof(EnqueueHead);
+  const size_t head_bytes = head_bytes_of(static_cast<RecordKind>(record.kind));
   static_assert(offsetof(EnqueueHead, first_slot) == offsetof(CarryHead, slot));
   if (record.body.size() < head_bytes) return uint64_t{0};
   Partition* partition = state_.find(QueueId{read_at<uint32_t>(record.body)});

@@ -41,6 +41,11 @@ inline constexpr size_t kSlotEndsPerRecordMax = 1'024;
 // A record up to this size is verified before a message of it is delivered: some 3 us of hashing.
 inline constexpr uint64_t kVerifiedRecordBytes = 64u << 10;
 inline constexpr uint32_t kMailPerTickMax = 4'096;
+// Messages that go to dead-letter queues: copied, so as many bytes as cleaning carries.
+inline constexpr uint32_t kDeadLettersPerTickMax = 512;
+inline constexpr uint64_t kDeadLetterBytesPerTickMax = 1u << 20;
+// Queues that name one another as dead-letter queues are followed this far.
+inline constexpr uint32_t kDeadLetterChainMax = 16;
 
 inline constexpr size_t kMailboxMails = 256;  // between two shards, each way; more waits outside
 // Receives of one queue under way at one other shard: enough to hide the hop, few enough not to

@@ -54,6 +54,7 @@ struct Mail {
   uint32_t bytes_max = 0;
   uint32_t visibility_ms = 0;
   uint8_t states = 0;
+  bool more = false;  // receive_answer: there may be something next turn
   AdminKind admin{};
 
   std::vector<Receipt> receipts;

@@ -303,6 +303,19 @@ void Partition::apply_carry(const PartitionContext& context, const CarryHead& he
   }
 }
 
+void Partition::apply_arrival(const PartitionContext& context, const DeadLetterHead& head,
+                              const std::byte* message, Position position) {
+  const Slot slot{head.slot};
+  if (index_->live(slot)) return;  // only a planted bug gives a slot out twice
+  place(slot, position);
+  index_->set_receive_count(slot, head.receive_count);
+  if (!kind_.fifo) index_->set_ready(slot, true);
+  if (kind_.fifo) join_group(context, slot, message);
+  Added added;
+  added.add(*reinterpret_cast<const MessageHeader*>(message));
+  added.tell(context.log, bytes_, position);
+}
+
 void Partition::forget_live_before(const PartitionContext& context, Slot end) {
   Removal removal(context.log, bytes_);
   for (auto slot = index_->next_live(Slot{0}); slot && *slot < end;

@@ -26,6 +26,7 @@
 #include "base/keyed_hash.h"
 #include "engine/dedup_window.h"
 #include "engine/group_index.h"
+#include "engine/queue_rules.h"
 #include "engine/records.h"
 #include "engine/segment_bytes.h"
 #include "engine/slot_index.h"
@@ -81,6 +82,8 @@ class Partition {
 
   QueueId queue() const { return queue_; }
   Kind kind() const { return kind_; }
+  const QueueRules& rules() const { return rules_; }
+  void set_rules(const QueueRules& rules) { rules_ = rules; }
   const DedupWindow& dedup() const { return dedup_; }
   uint64_t groups() const { return groups_ == nullptr ? 0 : groups_->groups(); }
   const SlotIndex& index() const { return *index_; }
@@ -123,6 +126,9 @@ class Partition {
   // `run`: messages of consecutive slots, written at `run_position`.
   void apply_carry(const PartitionContext& context, const CarryHead& head, Bytes run,
                    Position run_position);
+  // A message of another queue comes here; `message` is written at `position`.
+  void apply_arrival(const PartitionContext& context, const DeadLetterHead& head,
+                     const std::byte* message, Position position);
   void apply_purge(const PartitionContext& context, Slot slot_end);
   void apply_slot_end(Slot slot_end);
   // All that a FIFO queue holds is known: from here on groups are kept. Once, before any choose().
@@ -192,6 +198,7 @@ class Partition {
 
   QueueId queue_;
   Kind kind_;
+  QueueRules rules_;
   std::unique_ptr<GroupIndex> groups_;  // FIFO, from find_groups() on
   DedupWindow dedup_;                   // FIFO
   std::unique_ptr<SlotIndex> index_ = std::make_unique<SlotIndex>();

@@ -46,7 +46,7 @@ void Receives::receive(const ReceiveRequest& request, ReplyTo to) {
                    .to = to},
                   *partition);
     }
-    if (plan->wait_ms == 0 && parts_.other_shards() == 0) {
+    if (plan->wait_ms == 0 && parts_.other_shards() == 0 && !parts_.state.stopped_short()) {
       ++partition->tally.empty_receives;
       return to.sink->on_receive(to.token, {});
     }
@@ -264,6 +264,9 @@ bool Receives::serve_line(QueueId queue) {
           waiters_.remove(id);
         }
         continue;
+      } else if (parts_.state.stopped_short()) {
+        mark_dirty(queue, *line);
+        return true;
       }
       empty_here = true;
     }
@@ -351,6 +354,7 @@ void Receives::on_receive(Mail& mail) {
                 *partition);
   }
   answer->error = leased.error();
+  answer->more = leased && parts_.state.stopped_short();
   if (!leased) starve(mail.queue);
   partition->interested_shards |= uint64_t{1} << raw(mail.from);
   parts_.mailbox.post(mail.from, std::move(answer));
@@ -361,7 +365,7 @@ void Receives::on_answer(Mail& mail) {
   if (line != nullptr && line->asks[raw(mail.from)] > 0) {
     --line->asks[raw(mail.from)];
     --asks_under_way_;
-    if (mail.deliveries.empty()) line->maybe &= ~(uint64_t{1} << raw(mail.from));
+    if (mail.deliveries.empty() && !mail.more) line->maybe &= ~(uint64_t{1} << raw(mail.from));
     mark_dirty(mail.queue, *line);
   }
   const WaiterId id{mail.job};

@@ -2,17 +2,20 @@
 // state is what applying them in log order leaves (docs/storage-format.md, "Engine records").
 //
 // A message is found by the position of its MessageHeader alone: header.record_offset leads back to
-// the start of the record's body, where EnqueueHead and CarryHead keep slot and sending time at the
-// same offsets. What follows from server time is not written: a lease's end and a delay's end.
+// the start of the record's body, where EnqueueHead, CarryHead and DeadLetterHead keep slot and
+// sending time at the same offsets. What follows from server time is not written: a lease's end and
+// a delay's end.
 //
 //   enqueue    EnqueueHead + the producer's run (millrace/message.h), offsets and delays filled in
-//   lease      LeaseHead + SlotRun...      receive count of each +1, deadline leased_at +
-//   visibility extend     ExtendHead + ExtendMark...  new deadline at + visibility; visibility 0:
-//   ready ack        AckHead + SlotRun...        gone carry      CarryHead + messages        same
-//   message, new position (cleaning) purge      SlotEnd                     all slots below
-//   slot_end are gone slot_end   SlotEnd...                  slots below slot_end were given out
-//   once, or are passed
-//                                          over (cleaning, starts)
+//   lease      LeaseHead + SlotRun...     receive count of each +1, deadline leased_at + visibility
+//   extend     ExtendHead + ExtendMark... new deadline at + visibility; visibility 0: ready
+//   ack        AckHead + SlotRun...       gone
+//   dead_letter  DeadLetterHead + message gone from one queue, in another now
+//   carry      CarryHead + messages       same messages, new position (cleaning)
+//   purge      SlotEnd                    all slots below slot_end are gone
+//   slot_end   SlotEnd...                 slots below slot_end were given out once, or are passed
+//                                         over (cleaning, starts)
+//   dedup      DedupHead + DedupMark...   these deduplication ids are in force (cleaning)
 //
 // The catalog's log:
 //   queue_put     QueueDefinition + name + DefinitionTexts   a queue exists with exactly these
@@ -37,7 +40,7 @@ enum class RecordKind : uint16_t {
   lease = 2,
   extend = 3,
   ack = 4,
-  // 5 is kept for dead-lettering
+  dead_letter = 5,
   carry = 6,
   purge = 7,
   slot_end = 8,
@@ -70,6 +73,21 @@ struct CarryHead {
 };
 static_assert(sizeof(CarryHead) == 40);
 static_assert(offsetof(EnqueueHead, sent_at_ms) == offsetof(CarryHead, sent_at_ms));
+
+// A message that was received too often. Both queues have their part on this shard.
+struct DeadLetterHead {
+  uint32_t queue_id;             //  0  where it is now
+  uint32_t receive_count;        //  4  goes on
+  uint64_t slot;                 //  8
+  int64_t sent_at_ms;            // 16  standard: of the first enqueue; FIFO: of the move
+  uint64_t source_slot;          // 24  where it was
+  uint32_t source_queue_id;      // 32
+  uint32_t reserved;             // 36  0
+  int64_t first_received_at_ms;  // 40  0: not known
+};
+static_assert(sizeof(DeadLetterHead) == 48);
+static_assert(offsetof(EnqueueHead, sent_at_ms) == offsetof(DeadLetterHead, sent_at_ms) &&
+              offsetof(EnqueueHead, first_slot) == offsetof(DeadLetterHead, slot));
 
 struct SlotRun {
   uint64_t first_slot;  //  0
@@ -180,6 +198,7 @@ static_assert(sizeof(CatalogMeta) == 24);
 
 static_assert(std::has_unique_object_representations_v<EnqueueHead> &&
               std::has_unique_object_representations_v<CarryHead> &&
+              std::has_unique_object_representations_v<DeadLetterHead> &&
               std::has_unique_object_representations_v<LeaseHead> &&
               std::has_unique_object_representations_v<ExtendHead> &&
               std::has_unique_object_representations_v<AckHead> &&

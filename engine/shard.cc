@@ -49,6 +49,7 @@ Result<storage::RecoveryReport> Shard::recover(const Catalog& catalog, TimeMs no
   const auto report = log_->recover(from, state_, now);
   if (!report) return report;
   state_.finish_recovery();
+  catalog_.for_each([&](const QueueInfo& queue) { note_rules(queue); });
   MR_CHECK_DEEP(state_.accounts_hold());
   // Whatever the durability is now: it may have been less before.
   if (!report->clean_shutdown && !report->created) {
@@ -279,11 +280,13 @@ void Shard::apply_catalog_change(const Mail& mail) {
       state_.add_queue(queue.id, kind_of(queue.attributes));
       receives_.queue_created(*state_.find(queue.id));
     }
+    note_rules(*catalog_.find(queue.id));
   } else {
     receives_.queue_deleted(mail.queue);
     state_.drop_queue(mail.queue);
     catalog_.remove(mail.queue);
   }
+  note_redrives();
   note_interval_queues();
   auto applied = std::make_unique<Mail>();
   applied->kind = MailKind::catalog_applied;
@@ -300,6 +303,7 @@ void Shard::refresh_clock() {
 bool Shard::tick() {
   refresh_clock();
   const Position end_before = log_->written();
+  state_.begin_turn();
   reap_disk();
   bool more = drain_mail();
   more |= expire_timers();
@@ -411,6 +415,8 @@ void Shard::start_jobs() {
   if (fenced_) return;
   if (const Position wanted = commits_.wants_durable(); wanted != Position{})
     log_->sync_through(wanted);
+  if (state_.moved_through() > log_->durable())
+    log_->sync_through(std::min(state_.moved_through(), log_->written()));
   if (!interval_queues_ || log_->durable() == log_->written()) {
     // Nothing waits for it any more. Left in the past it would keep the thread from sleeping, and
     // the next message would be synced at once.
@@ -423,6 +429,19 @@ void Shard::start_jobs() {
     }
   }
   log_->start_jobs(now_);
+}
+
+void Shard::note_rules(const QueueInfo& queue) {
+  redrives_ = redrives_ || !queue.attributes.dead_letter_queue.empty();
+  state_.find(queue.id)->set_rules(rules_of(catalog_, queue));
+}
+
+// A queue came or went: others may have named it.
+void Shard::note_redrives() {
+  if (!redrives_) return;
+  catalog_.for_each([&](const QueueInfo& queue) {
+    if (!queue.attributes.dead_letter_queue.empty()) note_rules(queue);
+  });
 }
 
 void Shard::note_interval_queues() {

@@ -85,6 +85,8 @@ class Shard final : public ShardPort {
   bool judge_receipts(size_t count, F&& receipt_at);                 // into results_
   void answer_results(const ShardState::Wait& wait, ReplyTo reply);  // results_
   void apply_catalog_change(const Mail& mail);
+  void note_rules(const QueueInfo& queue);
+  void note_redrives();
   void note_interval_queues();
   void save_checkpoint();
   void answer_admin(const Mail& mail);
@@ -116,6 +118,7 @@ class Shard final : public ShardPort {
   Position slots_safe_at_{};  // sends wait for a sync until this is durable (skip_lost_slots)
   // A server of durability none with queues that ask for interval: when the next sync is due.
   bool interval_queues_ = false;
+  bool redrives_ = false;  // some queue has, or had, a dead-letter queue
   uint32_t interval_ms_;
   TimeMs interval_sync_due_ = kNever;
   uint64_t ticks_ = 0;

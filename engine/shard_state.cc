@@ -31,6 +31,8 @@ storage::Space space_of(RecordKind kind) {
     case RecordKind::ack:
     case RecordKind::purge:
       return storage::Space::frees;
+    case RecordKind::dead_letter:
+      return storage::Space::moves;
     case RecordKind::carry:
     case RecordKind::slot_end:
     case RecordKind::dedup:
@@ -107,6 +109,12 @@ void ShardState::on_record(const storage::Record& record) {
     }
     return;
   }
+  if (kind == RecordKind::dead_letter) {  // about two of them
+    if (const auto head = read_head<DeadLetterHead>(body);
+        head && body.size() >= sizeof *head + sizeof(MessageHeader))
+      apply_dead_letter(*head, body.subspan(sizeof *head), record.position);
+    return;
+  }
   Partition* partition = find(QueueId{read_at<uint32_t>(body)});  // all bodies begin with it
   if (partition == nullptr) return;
   switch (kind) {
@@ -149,7 +157,8 @@ void ShardState::on_record(const storage::Record& record) {
         partition->apply_dedup(context(), items_after<DedupMark, DedupHead>(body, head->count),
                                record.position);
       break;
-    case RecordKind::slot_end:  // above: it is about many partitions
+    case RecordKind::dead_letter:  // above: they are about several partitions
+    case RecordKind::slot_end:
     case RecordKind::queue_put:
     case RecordKind::queue_delete:
     case RecordKind::meta:
@@ -311,8 +320,8 @@ Result<std::optional<Position>> ShardState::lease(Partition& partition, uint32_t
   if (timers_.size() >= kTimersPerShardMax) return fail(Errc::over_limit);
   messages_max =
       static_cast<uint32_t>(std::min<uint64_t>(messages_max, kTimersPerShardMax - timers_.size()));
-  runs_.clear();
-  const uint32_t chosen = partition.choose(log_, messages_max, bytes_max, &runs_);
+  const uint32_t chosen = choose(partition, messages_max, bytes_max, now);
+  if (log_.fenced()) return fail(Errc::shard_fenced);
   if (chosen == 0) return std::optional<Position>{};
   const LeaseHead head{raw(partition.queue()), static_cast<uint32_t>(runs_.size()), now.value,
                        visibility_ms, 0};

@@ -58,6 +58,8 @@ class ShardState final : public storage::ReplaySink {
   PartitionContext context() { return {timers_, log_, scratch_, names_}; }
 
   // --- operations: decide, append, apply ---
+  // What is bounded for each turn begins anew.
+  void begin_turn() { moves_left_ = {}; }
   struct Enqueued {
     Position end;
     Slot first_slot;
@@ -73,10 +75,16 @@ class ShardState final : public storage::ReplaySink {
   Result<Enqueued> enqueue(Partition& partition, Bytes run, uint32_t count, uint32_t delay_ms,
                            bool wait_durable, TimeMs now);
   // Leases what Partition::choose() chooses and appends it to `deliveries`; returns the end of the
-  // record, or nothing if nothing is ready. Errors: over_limit, shard_fenced, disk_full.
+  // record, or nothing if nothing is ready. Messages that were received too often go to the queue's
+  // dead-letter queue instead; if there were more of them than one turn moves, stopped_short(): ask
+  // again next turn. Errors: over_limit, shard_fenced, disk_full.
   Result<std::optional<Position>> lease(Partition& partition, uint32_t messages_max,
                                         uint32_t bytes_max, uint32_t visibility_ms, TimeMs now,
                                         std::vector<Delivery>* deliveries);
+  bool stopped_short() const { return stopped_short_; }
+  // A message in a dead-letter queue is shown when it is durable, whatever the durability: this far
+  // the log is to be synced for it.
+  Position moved_through() const { return moved_through_; }
   // False while lease() would fail for want of space or timers.
   bool can_lease() const {
     return timers_.size() < kTimersPerShardMax && log_.has_room(storage::Space::leases);
@@ -157,6 +165,11 @@ class ShardState final : public storage::ReplaySink {
   bool still_as_written(Position message, const MessageHeader& header);
   Result<Position> append_ack(Partition& partition);
   Result<Position> append_extend(Partition& partition, TimeMs now);
+  // dead_letters.cc
+  uint32_t choose(Partition& partition, uint32_t messages_max, uint32_t bytes_max, TimeMs now);
+  uint32_t choose_before(uint64_t slot);
+  Status move(Partition& source, Slot slot, Partition& target, TimeMs now);
+  void apply_dead_letter(const DeadLetterHead& head, Bytes message, Position record);
   void become_visible(Partition& partition, Position end, bool wait_durable);
   template <class F>
   void advance(RingQueue<Coming>& queue, Position reached, bool durable, F& visible);
@@ -183,6 +196,13 @@ class ShardState final : public storage::ReplaySink {
   Verified verified_;
   RingQueue<Coming> coming_written_;
   RingQueue<Coming> coming_durable_;
+  struct MovesLeft {
+    uint32_t messages = kDeadLettersPerTickMax;
+    uint64_t bytes = kDeadLetterBytesPerTickMax;
+  };
+  MovesLeft moves_left_;  // in this turn
+  bool stopped_short_ = false;
+  Position moved_through_{};
   // Reused by each operation.
   std::vector<SlotRun> runs_;
   std::vector<uint64_t> slots_;
@@ -190,6 +210,8 @@ class ShardState final : public storage::ReplaySink {
   std::vector<Partition*> telling_;
   std::vector<SlotEnd> slot_ends_;
   std::vector<std::byte> carried_run_;
+  std::string moved_properties_;
+  std::vector<std::byte> moved_message_;
 };
 
 template <class Durable>

@@ -43,9 +43,9 @@ std::optional<Checkpoint> read_checkpoint(Disk& disk, const std::string& directo
   if (!size || !got || *got != sizeof header) return std::nullopt;
   const uint64_t checksum =
       base::hash64(&header, offsetof(CheckpointHeader, header_checksum), kHeaderSeed);
-  if (header.magic != kCheckpointMagic || header.version != kFormatVersion ||
-      header.log_id != log_id || header.reserved != 0 || header.header_checksum != checksum ||
-      header.length != *size - sizeof header)
+  if (header.magic != kCheckpointMagic || header.version < kFormatVersionOldest ||
+      header.version > kFormatVersion || header.log_id != log_id || header.reserved != 0 ||
+      header.header_checksum != checksum || header.length != *size - sizeof header)
     return std::nullopt;
 
   Checkpoint checkpoint{header.position, header.generation, {}};

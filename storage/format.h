@@ -1,4 +1,4 @@
-// format: the bytes of a log on disk, version 1. docs/storage-format.md is the same in words, and a
+// format: the bytes of a log on disk, version 2. docs/storage-format.md is the same in words, and a
 // test compares the two; a change of layout starts with a new version number there.
 //
 // A segment file is two copies of SegmentHeader, one on each of its first two pages, then records
@@ -21,7 +21,9 @@ namespace millrace::storage {
 
 static_assert(std::endian::native == std::endian::little);  // stored as in memory
 
-inline constexpr uint32_t kFormatVersion = 1;
+// 2: the owner has new kinds of records. Logs of version 1 are read, and go on as version 2.
+inline constexpr uint32_t kFormatVersion = 2;
+inline constexpr uint32_t kFormatVersionOldest = 1;
 inline constexpr uint64_t kPageBytes = 4096;
 inline constexpr uint64_t kSegmentHeaderCopies = 2;
 inline constexpr uint64_t kSegmentDataOffset = kSegmentHeaderCopies * kPageBytes;

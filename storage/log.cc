@@ -48,7 +48,7 @@ Result<Position> Log::begin_record(uint16_t kind, uint64_t body_bytes, Space spa
   if (const Status status = make_room(padded(sizeof(RecordHeader) + body_bytes), space, spread);
       !status)
     return fail(status.error());
-  if (space == Space::grows || space == Space::cleans)
+  if (space != Space::leases && space != Space::frees)
     largest_record_ = std::max(largest_record_, sizeof(RecordHeader) + body_bytes);
   const Position position = end();
   *body = batch_.begin_record(kind, body_bytes);

@@ -86,6 +86,7 @@ enum class Space : uint8_t {
   grows,   // a message, a queue: what only adds; never touches the reserve
   leases,  // a lease or its extension: dead bytes at once, and without them nothing can be drained
   frees,   // an ack, a purge, a deletion
+  moves,   // a message that goes to another queue: dead where it was, a little larger where it is
   cleans,  // what cleaning appends again: the head segment comes back for it
 };
 
@@ -256,6 +257,8 @@ class Log {
   uint64_t reserve_files() const;
   bool may_create(Space space) const;
   uint64_t excess() const;
+  uint64_t garbage_bytes() const;
+  bool may_move() const;
   Status make_room(uint64_t bytes, Space space, uint64_t spread = 0);
   Status rotate();
   Status begin_segment(const SegmentStorage& storage, TimeMs now);

@@ -11,7 +11,7 @@
 //   cleaning   may take all of it
 //   frees      leave E + min(L, C) + W + C/8: the live bytes of any head; the end of a segment that
 //              a record (the largest has W bytes, C/4 at most is counted) did not fit; marks
-//   leases     leave C/8 more, for acks
+//   leases     leave C/8 more, for acks; moves too, see below
 //   grows      leave the reserve: E + min(L, C) + W + C/2 + L/64
 //
 // When leases have only C/16 left to take, heads are cleaned however much of them is alive, if
@@ -29,6 +29,10 @@
 // garbage, so G >= C/8 + L/64; after all heads once it is P, less 1/64 of what was carried for
 // marks. So leases are refused for a while at most, acks only if more of them come than cleaning
 // can follow, and nothing is refused for good.
+//
+// A message that moves to another queue is dead where it was, so P turns into G as with a lease;
+// but its copy tells where it comes from and is 32 bytes larger, so T falls by that. Sends leave
+// C/8 more of T than (3) needs, which moves may use up; who may not move a message delivers it.
 //
 // E is not made ahead: sends leave it free on the disk, for as long as no other program takes it.
 // The rest of the reserve is, and it grows with L so that a small log stays within its bound: one
@@ -69,6 +73,20 @@ void Log::note_free_space() {
   creatable_ = bytes ? *bytes / options_.logs_on_disk / segment_bytes_ * data_bytes() : 0;
 }
 
+// What is used of the segments past what is live in it.
+uint64_t Log::garbage_bytes() const {
+  const uint64_t used =
+      segments_.count() * data_bytes() - (segment_bytes_ - (written_ - active_->start));
+  const uint64_t live = live_ - excess();
+  return used > live ? used - live : 0;
+}
+
+bool Log::may_move() const {
+  const uint64_t least = cleaning_room() + data_bytes() / 4 + live_ / 64;
+  const uint64_t left = room() + garbage_bytes();
+  return left + creatable_ >= least + excess() && (may_grow() || left >= least);
+}
+
 uint64_t Log::cleaning_room() const {
   // While a head is being cleaned, what is carried goes from this sum and from the room alike.
   const uint64_t to_carry = head_cursor_ != 0 ? segments_.head()->live : live_;
@@ -82,6 +100,7 @@ uint64_t Log::room_to_leave(Space space, uint64_t bytes) const {
     case Space::frees:
       return cleaning_room();
     case Space::leases:
+    case Space::moves:
       return cleaning_room() + data_bytes() / 8;
     case Space::grows:
       break;
@@ -119,7 +138,7 @@ bool Log::may_grow(uint64_t files) const {
 bool Log::may_create(Space space) const {
   if (!pool_->may_create(now_)) return false;
   if (may_grow() || space == Space::frees || space == Space::cleans) return true;
-  return space == Space::leases && pool_->files() < pool_->reserve();
+  return space != Space::grows && pool_->files() < pool_->reserve();
 }
 
 Status Log::make_room(uint64_t bytes, Space space, uint64_t spread) {
@@ -130,6 +149,7 @@ Status Log::make_room(uint64_t bytes, Space space, uint64_t spread) {
   // What does not fit wastes the rest of the segment.
   const uint64_t taken = bytes + (fits ? 0 : segment_bytes_ - used);
   const uint64_t leave = room_to_leave(space, bytes);
+  if (space == Space::moves && !may_move()) return fail(Errc::disk_full);
   // Past the limit the reserve may be made up again, but not for this.
   if (!fits && space == Space::grows && !may_grow() && pool_->spares() <= pool_->reserve()) {
     pool_->note_disk_full();
@@ -192,9 +212,7 @@ uint64_t Log::spares_to_keep() const {
 // counted.
 bool Log::has_garbage() const {
   if (segments_.head() == active_) return false;
-  const uint64_t taken =
-      segments_.count() * data_bytes() - (segment_bytes_ - (written_ - active_->start));
-  return taken > live_ - excess() + live_ / 64 + data_bytes() / 8;
+  return garbage_bytes() > live_ / 64 + data_bytes() / 8;
 }
 
 bool Log::needs_cleaning() const {

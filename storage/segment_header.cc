@@ -22,7 +22,7 @@ HeaderState read_copy(Bytes page, SegmentHeader& header) {
   std::memcpy(&header, page.data(), sizeof header);
   if (header.magic == kSegmentMagic && header.version > kFormatVersion) return HeaderState::too_new;
   const uint64_t checksum = base::hash64(&header, offsetof(SegmentHeader, checksum), kHeaderSeed);
-  const bool sane = header.magic == kSegmentMagic && header.version == kFormatVersion &&
+  const bool sane = header.magic == kSegmentMagic && header.version >= kFormatVersionOldest &&
                     header.checksum == checksum && header.reserved == 0 && header.sequence > 0 &&
                     std::has_single_bit(header.segment_bytes) &&
                     header.segment_bytes >= kSegmentBytesMin &&

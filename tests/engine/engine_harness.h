@@ -17,6 +17,7 @@
 
 #include "engine/broker.h"
 #include "engine/environment.h"
+#include "engine/message_names.h"
 #include "engine/os_environment.h"
 #include "engine/queue_attributes.h"
 #include "millrace/engine.h"
@@ -86,6 +87,7 @@ struct Got {
   TimeMs sent_at{};
   uint32_t receive_count = 0;
   std::string body;
+  std::string properties;
 };
 
 class RecordingSink final : public ReplySink {
@@ -110,8 +112,9 @@ class RecordingSink final : public ReplySink {
   void on_receive(uint64_t token, const ReceiveReply& reply) override {
     Receive got{reply.error, {}};
     for (const Delivery& delivery : reply.deliveries)
-      got.messages.push_back(
-          {delivery.receipt, delivery.sent_at, delivery.receive_count, body_of(delivery.message)});
+      got.messages.push_back({delivery.receipt, delivery.sent_at, delivery.receive_count,
+                              body_of(delivery.message),
+                              std::string(as_text(properties_of(delivery.message.data())))});
     receives[token].push_back(std::move(got));
   }
   void on_results(uint64_t token, const ResultsReply& reply) override {

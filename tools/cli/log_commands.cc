@@ -32,6 +32,8 @@ std::string kind_name(uint16_t kind) {
       return "extend";
     case RecordKind::ack:
       return "ack";
+    case RecordKind::dead_letter:
+      return "dead_letter";
     case RecordKind::carry:
       return "carry";
     case RecordKind::purge:

@@ -1,0 +1,149 @@
+// Dead letters: the part of ShardState that takes messages which were received too often from their
+// queue to its dead-letter queue, when a receive would deliver them once more.
+//
+// Both queues have a part on every shard, so a message stays on its shard and one record does both:
+// it is gone here and there there, or neither. The record holds the message again, with the
+// property `moved`, so that the segment it came in is not kept for it. That goes for FIFO queues
+// too: the part of a dead-letter queue that takes a group's messages is where the group lives, and
+// gets them in the order they had. Receives ask all shards that may have something, as ever.
+//
+// What can't be moved - no such queue (queue_rules.h), no room for the record - is delivered as if
+// there were no limit: a message is never lost and never stuck.
+#include <array>
+
+#include "engine/message_names.h"
+#include "engine/shard_state.h"
+#include "millrace/properties.h"
+
+namespace millrace::engine {
+namespace {
+
+// The message's properties as they are in the dead-letter queue. Its deduplication id stays behind:
+// two messages that had the same one, at different times, are both there. From now on it is told
+// from others by its message id.
+void moved_properties(Bytes properties, const MovedFrom& moved, std::string& out) {
+  out.clear();
+  PropertyReader reader(properties);
+  while (const auto property = reader.next()) {
+    switch (property->tag) {
+      case PropertyTag::deduplication_id:
+      case PropertyTag::content_hash:
+      case PropertyTag::moved:
+        break;
+      default:
+        append_property(out, property->tag, property->name, property->type, property->value);
+    }
+  }
+  append_property(out, PropertyTag::moved, std::as_bytes(std::span(&moved, 1)));
+}
+
+// What its first send made it, if it was moved before.
+MovedFrom origin_of(Bytes properties, ShardId shard, QueueId queue, Slot slot) {
+  MovedFrom moved{pack_shard_slot(shard, slot), raw(queue), 0, 0};
+  if (const auto before = find_property(properties, PropertyTag::moved);
+      before && before->size() == sizeof moved)
+    std::memcpy(&moved, before->data(), sizeof moved);
+  return moved;
+}
+
+}  // namespace
+
+// Fills runs_ with what may be delivered; whatever stands before it too often received is moved.
+uint32_t ShardState::choose(Partition& partition, uint32_t messages_max, uint32_t bytes_max,
+                            TimeMs now) {
+  stopped_short_ = false;
+  const uint32_t receives_max = partition.rules().receives_max;
+  Partition* target = receives_max == 0 ? nullptr : find(partition.rules().dead_letters);
+  const SlotIndex& index = partition.index();
+  const auto none_left = [&] { return moves_left_.messages == 0 || moves_left_.bytes == 0; };
+  for (;;) {
+    runs_.clear();
+    const uint32_t chosen = partition.choose(log_, messages_max, bytes_max, &runs_);
+    if (target == nullptr) return chosen;
+    slots_.clear();
+    for (const SlotRun& run : runs_)
+      for (uint64_t slot = run.first_slot; slot < run.first_slot + run.count; ++slot)
+        if (index.receive_count(Slot{slot}) >= receives_max) slots_.push_back(slot);
+    if (slots_.empty()) return chosen;
+    if (none_left()) {
+      stopped_short_ = true;
+      return choose_before(slots_.front());
+    }
+    for (size_t i = 0; i < slots_.size() && target != nullptr && !none_left(); ++i)
+      if (!move(partition, Slot{slots_[i]}, *target, now)) target = nullptr;
+  }
+}
+
+// Shortens runs_ to what stands before `slot`, which is one of them; returns the messages left.
+uint32_t ShardState::choose_before(uint64_t slot) {
+  uint32_t messages = 0;
+  for (size_t i = 0;; ++i) {
+    SlotRun& run = runs_[i];
+    if (slot >= run.first_slot && slot < run.first_slot + run.count) {
+      run.count = static_cast<uint32_t>(slot - run.first_slot);
+      messages += run.count;
+      runs_.resize(run.count > 0 ? i + 1 : i);
+      return messages;
+    }
+    messages += run.count;
+  }
+}
+
+Status ShardState::move(Partition& source, Slot slot, Partition& target, TimeMs now) {
+  const Position at = source.index().position(slot);
+  const auto message = message_at(log_, at);
+  if (!message || !still_as_written(at, message->header)) {
+    log_.fence_corrupt(at);
+    return fail(Errc::shard_fenced);
+  }
+  const Bytes properties = message->content().first(message->header.properties_bytes);
+  const Bytes body =
+      message->content().subspan(message->header.properties_bytes, message->header.body_bytes);
+  MovedFrom moved = origin_of(properties, shard_, source.queue(), slot);
+  moved.source_queue = raw(source.queue());
+  moved.moved_at_ms = now.value;
+  moved_properties(properties, moved, moved_properties_);
+
+  const DeadLetterHead head{raw(target.queue()),
+                            source.index().receive_count(slot),
+                            raw(target.slot_end()),
+                            target.kind().fifo ? now.value : message->sent_at().value,
+                            raw(slot),
+                            raw(source.queue()),
+                            0,
+                            0};
+  MessageHeader header = message->header;
+  header.properties_bytes = static_cast<uint32_t>(moved_properties_.size());
+  header.delay_ms = 0;
+  header.record_offset = sizeof head;
+  moved_message_.clear();
+  for (const Bytes part : {bytes_of(header), as_bytes(moved_properties_), body})
+    moved_message_.insert(moved_message_.end(), part.begin(), part.end());
+  moved_message_.resize(message_stride(header));
+  // Only in the smallest of segments.
+  if (sizeof head + moved_message_.size() > log_.body_bytes_max())
+    return fail(Errc::batch_too_large);
+  const auto position = append(RecordKind::dead_letter, bytes_of(head), moved_message_);
+  if (!position) return fail(position.error());
+  apply_dead_letter(head, moved_message_, *position);
+  moves_left_.messages -= 1;
+  moves_left_.bytes -= std::min<uint64_t>(moves_left_.bytes, moved_message_.size());
+  become_visible(target, last_end_, true);
+  moved_through_ = last_end_;
+  return {};
+}
+
+void ShardState::apply_dead_letter(const DeadLetterHead& head, Bytes message, Position record) {
+  // Either queue may have been deleted since.
+  if (Partition* source = find(QueueId{head.source_queue_id})) {
+    const SlotRun gone{head.source_slot, 1, 0};
+    source->apply_ack(context(), {&gone, 1});
+  }
+  if (Partition* target = find(QueueId{head.queue_id})) {
+    target->apply_arrival(context(), head, message.data(),
+                          record + sizeof(storage::RecordHeader) + sizeof head);
+    told(*target, record);
+  }
+}
+
+}  // namespace millrace::engine

@@ -1,0 +1,35 @@
+#include "engine/queue_rules.h"
+
+#include "engine/limits.h"
+
+namespace millrace::engine {
+namespace {
+
+const QueueInfo* dead_letter_queue(const Catalog& catalog, const QueueInfo& queue) {
+  const QueueAttributes& attributes = queue.attributes;
+  if (attributes.dead_letter_queue.empty() || attributes.receives_max == 0) return nullptr;
+  const QueueInfo* target = catalog.find(attributes.dead_letter_queue);
+  return target != nullptr && target->attributes.fifo == attributes.fifo ? target : nullptr;
+}
+
+bool leads_back(const Catalog& catalog, const QueueInfo& queue, const QueueInfo* next) {
+  for (uint32_t steps = 0; next != nullptr && steps < kDeadLetterChainMax; ++steps) {
+    if (next->id == queue.id) return true;
+    next = dead_letter_queue(catalog, *next);
+  }
+  return false;
+}
+
+}  // namespace
+
+QueueRules rules_of(const Catalog& catalog, const QueueInfo& queue) {
+  QueueRules rules;
+  const QueueInfo* target = dead_letter_queue(catalog, queue);
+  if (target != nullptr && !leads_back(catalog, queue, target)) {
+    rules.receives_max = queue.attributes.receives_max;
+    rules.dead_letters = target->id;
+  }
+  return rules;
+}
+
+}  // namespace millrace::engine

@@ -1,0 +1,24 @@
+// QueueRules: what a partition goes by of its queue's attributes, with names resolved. Made anew by
+// each shard whenever its catalog changes, so that a queue may be named before it exists, and again
+// after it was deleted and created anew.
+//
+// Threads: shard-local.
+#pragma once
+
+#include <cstdint>
+
+#include "engine/catalog.h"
+
+namespace millrace::engine {
+
+struct QueueRules {
+  // After so many receives a message goes to `dead_letters`, a queue of the same kind. 0: never.
+  uint32_t receives_max = 0;
+  QueueId dead_letters{};
+};
+
+// A dead-letter queue that leads back to the queue, at once or by way of others, counts as none:
+// messages would go round with each receive, and no end to it.
+QueueRules rules_of(const Catalog& catalog, const QueueInfo& queue);
+
+}  // namespace millrace::engine
