@@ -1,6 +1,8 @@
 #include "clients/cpp/answer.h"
 
+#include <optional>
 #include <string>
+#include <utility>
 
 #include "base/assert.h"
 
@@ -10,7 +12,25 @@ namespace {
 using wire::Opcode;
 
 constexpr size_t kCount = sizeof(wire::CountBody);
-constexpr uint32_t kDurabilityMax = static_cast<uint32_t>(Durability::commit);
+
+QueueDescription to_description(const wire::QueueItem& item) {
+  QueueDescription queue;
+  queue.id = QueueId{item.queue_id};
+  queue.first_shard = ShardId{item.first_shard};
+  queue.created_at_ms = item.created_at_ms;
+  queue.modified_at_ms = item.modified_at_ms;
+  queue.counters.ready = item.ready;
+  queue.counters.leased = item.leased;
+  queue.counters.delayed = item.delayed;
+  queue.counters.bytes = item.bytes;
+  queue.counters.sent = item.sent;
+  queue.counters.received = item.received;
+  queue.counters.acked = item.acked;
+  queue.counters.expired = item.expired;
+  queue.counters.empty_receives = item.empty_receives;
+  queue.counters.oldest_sent_at_ms = item.oldest_sent_at_ms;
+  return queue;
+}
 
 // Whether a message lies whole in `run` at `offset`.
 bool message_fits(Bytes run, uint32_t offset) {
@@ -53,22 +73,50 @@ bool results_fit(Bytes body) {
   return body.size() == sizeof answer + listed;
 }
 
-// Calls visit(item, name) for each queue; false if the bytes do not fit.
-template <class Visit>
-bool walk_queues(Bytes body, Visit visit) {
-  if (body.size() < kCount) return false;
-  const uint32_t count = take<wire::CountBody>(body.data()).count;
-  size_t at = kCount;
-  for (uint32_t i = 0; i < count; ++i) {
-    if (body.size() - at < sizeof(wire::QueueItem)) return false;
-    const auto item = take<wire::QueueItem>(body.data() + at);
-    at += sizeof item;
-    if (padded8(item.name_bytes) > body.size() - at) return false;
-    if (item.attributes.durability > kDurabilityMax) return false;
-    visit(item, as_text(body.subspan(at, item.name_bytes)));
-    at += padded8(item.name_bytes);
+bool sent_fits(Bytes body) {
+  if (body.size() < sizeof(wire::SendAnswer)) return false;
+  const auto sent = take<wire::SendAnswer>(body.data());
+  const uint64_t listed = sent.scattered == 0 ? 0 : uint64_t{sent.count} * sizeof(uint64_t);
+  return body.size() == sizeof sent + listed;
+}
+
+// Reads `count` TextItems; false if they do not fit.
+bool take_texts(Bytes* rest, uint16_t count, std::vector<NamedText>* texts) {
+  for (uint16_t i = 0; i < count; ++i) {
+    if (rest->size() < sizeof(wire::TextItem)) return false;
+    const auto head = take<wire::TextItem>(rest->data());
+    const Bytes after = rest->subspan(sizeof head);
+    if (after.size() < uint64_t{head.name_bytes} + head.value_bytes) return false;
+    texts->push_back({std::string(as_text(after.first(head.name_bytes))),
+                      std::string(as_text(after.subspan(head.name_bytes, head.value_bytes)))});
+    *rest = after.subspan(size_t{head.name_bytes} + head.value_bytes);
   }
-  return at == body.size();
+  return true;
+}
+
+// Nothing if the bytes do not fit.
+std::optional<std::vector<QueueDescription>> take_queues(Bytes body) {
+  if (body.size() < kCount) return std::nullopt;
+  const uint32_t count = take<wire::CountBody>(body.data()).count;
+  Bytes rest = body.subspan(kCount);
+  std::vector<QueueDescription> queues;
+  for (uint32_t i = 0; i < count; ++i) {
+    if (rest.size() < sizeof(wire::QueueItem)) return std::nullopt;
+    const auto item = take<wire::QueueItem>(rest.data());
+    rest = rest.subspan(sizeof item);
+    if (padded8(item.text_bytes) > rest.size() || item.name_bytes > item.text_bytes)
+      return std::nullopt;
+    QueueDescription queue = to_description(item);
+    queue.name = as_text(rest.first(item.name_bytes));
+    Bytes texts = rest.subspan(item.name_bytes, item.text_bytes - item.name_bytes);
+    if (!take_texts(&texts, item.attributes, &queue.attributes) ||
+        !take_texts(&texts, item.tags, &queue.tags) || !texts.empty())
+      return std::nullopt;
+    rest = rest.subspan(padded8(item.text_bytes));
+    queues.push_back(std::move(queue));
+  }
+  if (!rest.empty()) return std::nullopt;
+  return queues;
 }
 
 bool shards_fit(Bytes body) {
@@ -87,7 +135,7 @@ bool answer_fits(Opcode opcode, Bytes body) {
     case Opcode::queue_create:
       return body.size() == sizeof(wire::QueueRef);
     case Opcode::send:
-      return body.size() == sizeof(wire::SendAnswer);
+      return sent_fits(body);
     case Opcode::receive:
     case Opcode::deliver:
       return delivery_fits(body);
@@ -100,7 +148,7 @@ bool answer_fits(Opcode opcode, Bytes body) {
       return peek_fits(body);
     case Opcode::queue_list:
     case Opcode::queue_stats:
-      return walk_queues(body, [](const wire::QueueItem&, std::string_view) {});
+      return take_queues(body).has_value();
     case Opcode::server_stats:
       return shards_fit(body);
     case Opcode::credit:
@@ -114,22 +162,6 @@ bool answer_fits(Opcode opcode, Bytes body) {
       return false;
   }
   return false;
-}
-
-QueueInfo to_queue_info(const wire::QueueItem& item, std::string_view name) {
-  QueueInfo info;
-  info.id = QueueId{item.queue_id};
-  info.name = std::string(name);
-  info.attributes.visibility_timeout_ms = item.attributes.visibility_timeout_ms;
-  info.attributes.delay_ms = item.attributes.delay_ms;
-  info.attributes.message_bytes_max = item.attributes.message_bytes_max;
-  info.attributes.receive_wait_ms = item.attributes.receive_wait_ms;
-  info.attributes.durability = static_cast<Durability>(item.attributes.durability);
-  info.created_at_ms = item.created_at_ms;
-  info.counters = {item.ready,          item.leased,           item.delayed, item.bytes,
-                   item.sent,           item.received,         item.acked,   item.expired,
-                   item.empty_receives, item.oldest_sent_at_ms};
-  return info;
 }
 
 }  // namespace
@@ -196,6 +228,13 @@ wire::SendAnswer Answer::sent() const {
   return take<wire::SendAnswer>(body_.data());
 }
 
+uint64_t Answer::sent_shard_slot(uint32_t index) const {
+  const wire::SendAnswer all = sent();
+  MR_ASSERT(index < all.count);
+  if (all.scattered == 0) return all.shard_slot + index;
+  return take<uint64_t>(body_.data() + sizeof all + size_t{index} * sizeof(uint64_t));
+}
+
 uint32_t Answer::results_size() const {
   return take<wire::ResultsAnswer>(body_.data()).count;
 }
@@ -227,12 +266,8 @@ PeekedBody Answer::peeked(uint32_t index) const {
           {properties + header.properties_bytes, header.body_bytes}};
 }
 
-std::vector<QueueInfo> Answer::queues() const {
-  std::vector<QueueInfo> queues;
-  walk_queues(body_, [&](const wire::QueueItem& item, std::string_view name) {
-    queues.push_back(to_queue_info(item, name));
-  });
-  return queues;
+std::vector<QueueDescription> Answer::queues() const {
+  return std::move(*take_queues(body_));
 }
 
 std::span<const wire::ShardItem> Answer::shards() const {

@@ -66,6 +66,18 @@ struct PeekedBody {
   Bytes body;
 };
 
+// A queue as the server tells it; in a list without attributes, tags and counters.
+struct QueueDescription {
+  QueueId id{};
+  std::string name;
+  ShardId first_shard{};  // FIFO: of those it lives on
+  int64_t created_at_ms = 0;
+  int64_t modified_at_ms = 0;
+  std::vector<NamedText> attributes;
+  std::vector<NamedText> tags;
+  QueueCounters counters;
+};
+
 class Answer {
  public:
   // An answer that arrived. Errors: malformed if the body does not fit its counts.
@@ -89,13 +101,14 @@ class Answer {
   Bytes echoed() const { return body_; }                 // echo
   QueueId queue() const;                                 // resolve, create_queue
   wire::SendAnswer sent() const;                         // send
+  uint64_t sent_shard_slot(uint32_t index) const;        // send: where that message lies
   Messages messages() const { return Messages(body_); }  // receive, push
   uint32_t results_size() const;                         // ack, extend
   uint32_t results_failed() const;                       // ack, extend
   Errc result(uint32_t index) const;                     // ack, extend
   uint32_t peeked_size() const;                          // peek
   PeekedBody peeked(uint32_t index) const;               // peek
-  std::vector<QueueInfo> queues() const;                 // list_queues, queue_stats
+  std::vector<QueueDescription> queues() const;          // list_queues, queue_stats
   std::span<const wire::ShardItem> shards() const;       // server_stats
 
  private:

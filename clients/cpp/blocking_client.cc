@@ -126,28 +126,26 @@ Result<std::vector<OwnedPeek>> BlockingClient::peek(const PeekRequest& request) 
                      [&](const Answer& answer) {
                        for (uint32_t i = 0; i < answer.peeked_size(); ++i) {
                          const PeekedBody one = answer.peeked(i);
-                         peeked.push_back({one.item, std::string(as_text(one.body))});
+                         peeked.push_back({one.item, std::string(as_text(one.properties)),
+                                           std::string(as_text(one.body))});
                        }
                      });
   if (!done) return fail(done.error());
   return peeked;
 }
 
-Result<QueueId> BlockingClient::create_queue(std::string_view name,
-                                             const QueueAttributes& attributes) {
+Result<QueueId> BlockingClient::create_queue(std::string_view name, const QueueSettings& settings) {
   QueueId queue{};
   Status done = call(
-      [&](Callback callback) {
-        return client_->create_queue(name, attributes, std::move(callback));
-      },
+      [&](Callback callback) { return client_->create_queue(name, settings, std::move(callback)); },
       [&](const Answer& answer) { queue = answer.queue(); });
   if (!done) return fail(done.error());
   return queue;
 }
 
-Status BlockingClient::set_queue(QueueId queue, const QueueAttributes& attributes) {
+Status BlockingClient::set_queue(QueueId queue, const QueueSettings& settings) {
   return call(
-      [&](Callback callback) { return client_->set_queue(queue, attributes, std::move(callback)); },
+      [&](Callback callback) { return client_->set_queue(queue, settings, std::move(callback)); },
       [](const Answer&) {});
 }
 
@@ -161,8 +159,8 @@ Status BlockingClient::delete_queue(QueueId queue) {
               [](const Answer&) {});
 }
 
-Result<std::vector<QueueInfo>> BlockingClient::list_queues(std::string_view prefix) {
-  std::vector<QueueInfo> queues;
+Result<std::vector<QueueDescription>> BlockingClient::list_queues(std::string_view prefix) {
+  std::vector<QueueDescription> queues;
   for (;;) {
     const std::string after = queues.empty() ? "" : queues.back().name;
     size_t found = 0;
@@ -171,7 +169,7 @@ Result<std::vector<QueueInfo>> BlockingClient::list_queues(std::string_view pref
           return client_->list_queues(prefix, after, kListPage, std::move(callback));
         },
         [&](const Answer& answer) {
-          for (QueueInfo& queue : answer.queues()) {
+          for (QueueDescription& queue : answer.queues()) {
             queues.push_back(std::move(queue));
             ++found;
           }
@@ -181,11 +179,14 @@ Result<std::vector<QueueInfo>> BlockingClient::list_queues(std::string_view pref
   }
 }
 
-Result<std::vector<QueueInfo>> BlockingClient::queue_stats(std::span<const QueueId> queues) {
-  std::vector<QueueInfo> infos;
-  Status done =
-      call([&](Callback callback) { return client_->queue_stats(queues, std::move(callback)); },
-           [&](const Answer& answer) { infos = answer.queues(); });
+Result<std::vector<QueueDescription>> BlockingClient::queue_stats(std::span<const QueueId> queues,
+                                                                  bool with_texts) {
+  std::vector<QueueDescription> infos;
+  Status done = call(
+      [&](Callback callback) {
+        return client_->queue_stats(queues, with_texts, std::move(callback));
+      },
+      [&](const Answer& answer) { infos = answer.queues(); });
   if (!done) return fail(done.error());
   return infos;
 }

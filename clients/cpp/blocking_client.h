@@ -29,6 +29,7 @@ struct OwnedMessage {
 
 struct OwnedPeek {
   wire::PeekItem item{};
+  std::string properties;
   std::string body;
 };
 
@@ -47,13 +48,15 @@ class BlockingClient {
   Result<std::vector<Errc>> ack(std::span<const Receipt> receipts);
   Result<std::vector<Errc>> extend(std::span<const ExtendEntry> entries);
   Result<std::vector<OwnedPeek>> peek(const PeekRequest& request);
-  Result<QueueId> create_queue(std::string_view name, const QueueAttributes& attributes);
-  Status set_queue(QueueId queue, const QueueAttributes& attributes);
+  Result<QueueId> create_queue(std::string_view name, const QueueSettings& settings);
+  Status set_queue(QueueId queue, const QueueSettings& settings);
   Status purge_queue(QueueId queue);
   Status delete_queue(QueueId queue);
   // All that start with `prefix`, by name, in as many requests as it takes.
-  Result<std::vector<QueueInfo>> list_queues(std::string_view prefix);
-  Result<std::vector<QueueInfo>> queue_stats(std::span<const QueueId> queues);
+  Result<std::vector<QueueDescription>> list_queues(std::string_view prefix);
+  // With attributes and tags if `with_texts`.
+  Result<std::vector<QueueDescription>> queue_stats(std::span<const QueueId> queues,
+                                                    bool with_texts = false);
   Result<std::vector<wire::ShardItem>> server_stats();
   Result<std::string> echo(std::string_view bytes);
 

@@ -19,14 +19,34 @@ constexpr uint64_t kSlotMask = (1u << kSlotBits) - 1;
 constexpr size_t kOutBytes = 64 * 1024;
 constexpr size_t kReadBytesMin = 16 * 1024;
 
-wire::QueueSpec to_spec(const QueueAttributes& attributes, size_t name_bytes) {
-  return {attributes.visibility_timeout_ms,
-          attributes.delay_ms,
-          attributes.message_bytes_max,
-          attributes.receive_wait_ms,
-          static_cast<uint8_t>(attributes.durability),
-          {},
-          static_cast<uint32_t>(name_bytes)};
+// The texts of a QUEUE_CREATE or QUEUE_SET as they lie behind its SettingsBody.
+std::string texts_of(std::string_view name, const QueueSettings& settings) {
+  std::string texts(name);
+  const auto add = [&](std::string_view item_name, std::string_view value) {
+    const wire::TextItem head{static_cast<uint32_t>(value.size()),
+                              static_cast<uint16_t>(item_name.size()), 0};
+    texts.append(reinterpret_cast<const char*>(&head), sizeof head).append(item_name).append(value);
+  };
+  for (const NamedText& attribute : settings.attributes)
+    add(attribute.name, attribute.value);
+  for (const NamedText& tag : settings.tags)
+    add(tag.name, tag.value);
+  for (const std::string& tag : settings.untagged)
+    add(tag, {});
+  return texts;
+}
+
+wire::SettingsBody settings_body(size_t name_bytes, const QueueSettings& settings) {
+  return {static_cast<uint16_t>(name_bytes), static_cast<uint16_t>(settings.attributes.size()),
+          static_cast<uint16_t>(settings.tags.size()),
+          static_cast<uint16_t>(settings.untagged.size())};
+}
+
+bool fit_a_frame(const QueueSettings& settings, size_t texts_bytes) {
+  constexpr size_t kCountMax = 10'000;  // the server's bounds are far below
+  return sizeof(wire::QueueRef) + sizeof(wire::SettingsBody) + padded8(texts_bytes) <=
+             wire::kSettingsBytesMax &&
+         settings.attributes.size() + settings.tags.size() + settings.untagged.size() <= kCountMax;
 }
 
 // Fits every frame of names; a name this long is refused by the server, not here.
@@ -199,22 +219,27 @@ Result<RequestId> Client::cancel(RequestId receive, Callback done) {
   return simple(Opcode::cancel, wire::CancelBody{receive}, std::move(done));
 }
 
-Result<RequestId> Client::create_queue(std::string_view name, const QueueAttributes& attributes,
+Result<RequestId> Client::create_queue(std::string_view name, const QueueSettings& settings,
                                        Callback done) {
   if (name.size() > kNameBytesMax) return fail(Errc::invalid_queue_name);
-  Result<Draft> draft =
-      begin(Opcode::queue_create, sizeof(wire::QueueSpec) + padded8(name.size()), std::move(done));
+  const std::string texts = texts_of(name, settings);
+  if (!fit_a_frame(settings, texts.size())) return fail(Errc::invalid_argument);
+  Result<Draft> draft = begin(Opcode::queue_create,
+                              sizeof(wire::SettingsBody) + padded8(texts.size()), std::move(done));
   if (!draft) return fail(draft.error());
-  put_padded(put(draft->body, to_spec(attributes, name.size())), as_bytes(name));
+  put_padded(put(draft->body, settings_body(name.size(), settings)), as_bytes(texts));
   return finish(*draft);
 }
 
-Result<RequestId> Client::set_queue(QueueId queue, const QueueAttributes& attributes,
-                                    Callback done) {
-  Result<Draft> draft =
-      begin(Opcode::queue_set, sizeof(wire::QueueRef) + sizeof(wire::QueueSpec), std::move(done));
+Result<RequestId> Client::set_queue(QueueId queue, const QueueSettings& settings, Callback done) {
+  const std::string texts = texts_of({}, settings);
+  if (!fit_a_frame(settings, texts.size())) return fail(Errc::invalid_argument);
+  Result<Draft> draft = begin(
+      Opcode::queue_set,
+      sizeof(wire::QueueRef) + sizeof(wire::SettingsBody) + padded8(texts.size()), std::move(done));
   if (!draft) return fail(draft.error());
-  put(put(draft->body, wire::QueueRef{raw(queue), 0}), to_spec(attributes, 0));
+  put_padded(put(put(draft->body, wire::QueueRef{raw(queue), 0}), settings_body(0, settings)),
+             as_bytes(texts));
   return finish(*draft);
 }
 
@@ -241,13 +266,15 @@ Result<RequestId> Client::list_queues(std::string_view prefix, std::string_view 
   return finish(*draft);
 }
 
-Result<RequestId> Client::queue_stats(std::span<const QueueId> queues, Callback done) {
+Result<RequestId> Client::queue_stats(std::span<const QueueId> queues, bool with_texts,
+                                      Callback done) {
   if (queues.size() > kBatchMessagesMax) return fail(Errc::batch_too_large);
   Result<Draft> draft = begin(
-      Opcode::queue_stats, sizeof(wire::CountBody) + padded8(queues.size_bytes()), std::move(done));
+      Opcode::queue_stats, sizeof(wire::StatsBody) + padded8(queues.size_bytes()), std::move(done));
   if (!draft) return fail(draft.error());
-  put_padded(put(draft->body, wire::CountBody{static_cast<uint32_t>(queues.size()), 0}),
-             std::as_bytes(queues));
+  put_padded(
+      put(draft->body, wire::StatsBody{static_cast<uint32_t>(queues.size()), with_texts ? 1u : 0u}),
+      std::as_bytes(queues));
   return finish(*draft);
 }
 

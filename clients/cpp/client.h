@@ -81,14 +81,17 @@ class Client {
   // Ends a receive that waits; it is answered with `canceled`, or with messages if they were
   // faster.
   Result<RequestId> cancel(RequestId receive, Callback done);
-  Result<RequestId> create_queue(std::string_view name, const QueueAttributes& attributes,
+  // Of a queue that exists: it is answered if every attribute named has that value.
+  Result<RequestId> create_queue(std::string_view name, const QueueSettings& settings,
                                  Callback done);
-  Result<RequestId> set_queue(QueueId queue, const QueueAttributes& attributes, Callback done);
+  // What is not named stays as it is.
+  Result<RequestId> set_queue(QueueId queue, const QueueSettings& settings, Callback done);
   Result<RequestId> purge_queue(QueueId queue, Callback done);
   Result<RequestId> delete_queue(QueueId queue, Callback done);
   Result<RequestId> list_queues(std::string_view prefix, std::string_view after, uint32_t max,
                                 Callback done);
-  Result<RequestId> queue_stats(std::span<const QueueId> queues, Callback done);  // none named: all
+  // None named: all. `with_texts`: with attributes and tags.
+  Result<RequestId> queue_stats(std::span<const QueueId> queues, bool with_texts, Callback done);
   Result<RequestId> server_stats(Callback done);
   Result<RequestId> echo(Bytes bytes, Callback done);  // a multiple of 8 bytes
 

@@ -10,7 +10,7 @@ int main(int argc, char** argv) {
   std::string why;
   auto broker = client::BlockingClient::connect(argc > 1 ? argv[1] : "127.0.0.1:7411", {}, &why);
   if (!broker) return std::fprintf(stderr, "%s\n", why.c_str()), 1;
-  auto queue = (*broker)->create_queue("greetings", {.visibility_timeout_ms = 60'000});
+  auto queue = (*broker)->create_queue("greetings", {.attributes = {{"VisibilityTimeout", "60"}}});
 
   // Many requests in flight at once: the callback comes from poll().
   client::Client& client = (*broker)->async();

@@ -36,14 +36,12 @@ enum class Opcode : uint8_t {
   credit = 9,  // CreditBody -> empty answer
   unsubscribe = 10,   // SubscriptionRef -> empty answer
   peek = 11,          // PeekBody -> CountBody + PeekItems + run
-  queue_create = 12,  // QueueSpec + name -> QueueRef
-  queue_set = 13,     // QueueRef + QueueSpec (name_bytes 0) -> empty answer
+  queue_create = 12,  // SettingsBody + name + TextItems -> QueueRef
+  queue_set = 13,     // QueueRef + SettingsBody + TextItems -> empty answer
   queue_purge = 14,   // QueueRef -> empty answer
   queue_delete = 15,  // QueueRef -> empty answer
-  queue_list = 16,    // ListBody + prefix + after -> CountBody + QueueItems, each followed by its
-                      // name padded to 8
-  queue_stats =
-      17,  // CountBody + u32 ids padded to 8 (count 0: all) -> as queue_list, counters filled
+  queue_list = 16,    // ListBody + prefix + after -> CountBody + QueueItems with their names
+  queue_stats = 17,   // StatsBody + u32 ids padded to 8 -> as queue_list, counters filled
   server_stats = 18,  // empty -> CountBody + ShardItems
   cancel = 19,  // CancelBody: ends a waiting RECEIVE, which is answered with status canceled ->
                 // empty answer
@@ -100,10 +98,11 @@ static_assert(sizeof(SendBody) == 8);
 
 struct SendAnswer {
   uint64_t position;    //  0  end of the record in the shard's log
-  uint64_t shard_slot;  //  8  shard << 48 | slot of the first message; the others follow by one
+  uint64_t shard_slot;  //  8  shard << 48 | slot of the first message
   uint32_t count;       // 16
   uint8_t durability;   // 20  the level reached when this was sent
-  uint8_t reserved[3];  // 21
+  uint8_t scattered;    // 21  0: the others follow by one; 1: `count` u64 shard_slots follow
+  uint8_t reserved[2];  // 22
 };
 static_assert(sizeof(SendAnswer) == 24);
 
@@ -195,16 +194,25 @@ struct PeekItem {
 };
 static_assert(sizeof(PeekItem) == 40);
 
-struct QueueSpec {
-  uint32_t visibility_timeout_ms;  //  0
-  uint32_t delay_ms;               //  4
-  uint32_t message_bytes_max;      //  8
-  uint32_t receive_wait_ms;        // 12
-  uint8_t durability;              // 16
-  uint8_t reserved[3];             // 17
-  uint32_t name_bytes;             // 20  the name follows, padded to 8
+// What is to be set of a queue, in texts (options.h, QueueSettings). Behind it, one after the
+// other, unpadded: the name, `attributes` and `tags` TextItems, `untagged` TextItems without value.
+// Then zeros up to a multiple of 8.
+struct SettingsBody {
+  uint16_t name_bytes;  // 0  0 in QUEUE_SET
+  uint16_t attributes;  // 2
+  uint16_t tags;        // 4  put, in place of those of the same name
+  uint16_t untagged;    // 6  taken away
 };
-static_assert(sizeof(QueueSpec) == 24);
+static_assert(sizeof(SettingsBody) == 8);
+
+struct TextItem {
+  uint32_t value_bytes;  // 0
+  uint16_t name_bytes;   // 4  name and value follow, unpadded
+  uint16_t reserved;     // 6  0
+};
+static_assert(sizeof(TextItem) == 8);
+
+inline constexpr uint32_t kSettingsBytesMax = 64u << 10;  // body of a QUEUE_CREATE or QUEUE_SET
 
 struct ListBody {
   uint32_t max;           // 0  1..1000
@@ -214,23 +222,35 @@ struct ListBody {
 };
 static_assert(sizeof(ListBody) == 8);
 
+// Behind it, one after the other, unpadded: the name, `attributes` and `tags` TextItems. Then zeros
+// up to a multiple of 8.
 struct QueueItem {
   uint32_t queue_id;          //   0
-  uint32_t name_bytes;        //   4
-  QueueSpec attributes;       //   8  name_bytes 0
-  int64_t created_at_ms;      //  32
-  uint64_t ready;             //  40
-  uint64_t leased;            //  48
-  uint64_t delayed;           //  56
-  uint64_t bytes;             //  64
-  uint64_t sent;              //  72
-  uint64_t received;          //  80
-  uint64_t acked;             //  88
-  uint64_t expired;           //  96
-  uint64_t empty_receives;    // 104
-  int64_t oldest_sent_at_ms;  // 112
+  uint32_t text_bytes;        //   4  of name and TextItems, padding not counted
+  uint16_t name_bytes;        //   8
+  uint16_t attributes;        //  10
+  uint16_t tags;              //  12
+  uint16_t first_shard;       //  14  FIFO: of those it lives on
+  int64_t created_at_ms;      //  16
+  int64_t modified_at_ms;     //  24  when its attributes were last set
+  uint64_t ready;             //  32
+  uint64_t leased;            //  40
+  uint64_t delayed;           //  48
+  uint64_t bytes;             //  56
+  uint64_t sent;              //  64
+  uint64_t received;          //  72
+  uint64_t acked;             //  80
+  uint64_t expired;           //  88
+  uint64_t empty_receives;    //  96
+  int64_t oldest_sent_at_ms;  // 104
 };
-static_assert(sizeof(QueueItem) == 120 && offsetof(QueueItem, oldest_sent_at_ms) == 112);
+static_assert(sizeof(QueueItem) == 112 && offsetof(QueueItem, oldest_sent_at_ms) == 104);
+
+struct StatsBody {
+  uint32_t count;  // 0  u32 ids follow, padded to 8; 0: all queues
+  uint32_t texts;  // 4  1: with attributes and tags; 0: without
+};
+static_assert(sizeof(StatsBody) == 8);
 
 struct ShardItem {
   uint16_t shard;          //  0

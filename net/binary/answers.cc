@@ -1,8 +1,11 @@
 #include "net/binary/answers.h"
 
 #include <algorithm>
+#include <string>
+#include <vector>
 
 #include "base/assert.h"
+#include "net/binary/settings.h"
 
 namespace millrace::net {
 namespace {
@@ -34,31 +37,6 @@ class RunCopier {
   std::byte* to_;
   Bytes stretch_;
 };
-
-wire::QueueItem to_item(const QueueInfo& queue) {
-  const QueueAttributes& a = queue.attributes;
-  const QueueCounters& c = queue.counters;
-  wire::QueueItem item{};
-  item.queue_id = raw(queue.id);
-  item.name_bytes = static_cast<uint32_t>(queue.name.size());
-  item.attributes.visibility_timeout_ms = a.visibility_timeout_ms;
-  item.attributes.delay_ms = a.delay_ms;
-  item.attributes.message_bytes_max = a.message_bytes_max;
-  item.attributes.receive_wait_ms = a.receive_wait_ms;
-  item.attributes.durability = static_cast<uint8_t>(a.durability);
-  item.created_at_ms = queue.created_at_ms;
-  item.ready = c.ready;
-  item.leased = c.leased;
-  item.delayed = c.delayed;
-  item.bytes = c.bytes;
-  item.sent = c.sent;
-  item.received = c.received;
-  item.acked = c.acked;
-  item.expired = c.expired;
-  item.empty_receives = c.empty_receives;
-  item.oldest_sent_at_ms = c.oldest_sent_at_ms;
-  return item;
-}
 
 wire::ShardItem to_item(const ShardStats& shard) {
   wire::ShardItem item{};
@@ -103,11 +81,21 @@ void answer_echo(OutputBuffer& out, uint64_t correlation, Bytes bytes) {
 }
 
 void answer_send(OutputBuffer& out, uint64_t correlation, uint32_t count, const SendReply& reply) {
-  const uint64_t shard_slot = uint64_t{raw(reply.shard)} << 48 | raw(reply.first_slot);
-  answer_struct(
-      out, wire::Opcode::send, correlation,
-      wire::SendAnswer{
-          reply.position.value, shard_slot, count, static_cast<uint8_t>(reply.durability), {}});
+  const std::span<const uint64_t> scattered = reply.shard_slots;
+  MR_ASSERT(scattered.empty() || scattered.size() == count);
+  const uint64_t first = scattered.empty()
+                             ? uint64_t{raw(reply.shard)} << 48 | raw(reply.first_slot)
+                             : scattered.front();
+  const size_t bytes = sizeof(wire::SendAnswer) + scattered.size_bytes();
+  std::byte* body = begin_frame(out, reply_to(wire::Opcode::send), Errc::ok, correlation, bytes);
+  std::byte* rest = put(body, wire::SendAnswer{reply.position.value,
+                                               first,
+                                               count,
+                                               static_cast<uint8_t>(reply.durability),
+                                               scattered.empty() ? uint8_t{0} : uint8_t{1},
+                                               {}});
+  if (!scattered.empty()) std::memcpy(rest, scattered.data(), scattered.size_bytes());
+  seal_frame(body, bytes);
 }
 
 void answer_deliveries(OutputBuffer& out, uint8_t opcode, uint64_t correlation,
@@ -172,16 +160,22 @@ void answer_peek(OutputBuffer& out, uint64_t correlation, std::span<const Peeked
 }
 
 bool answer_queues(OutputBuffer& out, wire::Opcode opcode, uint64_t correlation,
-                   std::span<const QueueInfo> queues) {
+                   std::span<const QueueInfo> queues, bool with_texts) {
+  std::vector<wire::QueueItem> items;
+  items.reserve(queues.size());
+  std::string texts;
   size_t bytes = sizeof(wire::CountBody);
   for (const QueueInfo& queue : queues) {
-    bytes += sizeof(wire::QueueItem) + padded8(queue.name.size());
+    items.push_back(queue_item(queue, with_texts, &texts));
+    bytes += sizeof(wire::QueueItem) + padded8(items.back().text_bytes);
+    if (bytes + kFrameHeaderBytes > wire::kFrameBytesMax) return false;
   }
-  if (bytes + kFrameHeaderBytes > wire::kFrameBytesMax) return false;
   std::byte* body = begin_frame(out, reply_to(opcode), Errc::ok, correlation, bytes);
   std::byte* to = put(body, wire::CountBody{static_cast<uint32_t>(queues.size()), 0});
-  for (const QueueInfo& queue : queues) {
-    to = put_padded(put(to, to_item(queue)), as_bytes(queue.name));
+  std::string_view rest = texts;
+  for (const wire::QueueItem& item : items) {
+    to = put_padded(put(to, item), as_bytes(rest.substr(0, item.text_bytes)));
+    rest.remove_prefix(item.text_bytes);
   }
   seal_frame(body, bytes);
   return true;

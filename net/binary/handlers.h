@@ -45,6 +45,7 @@ struct Handlers {
   // admin.cc
   static void queue_create(Session& session, const Frame& frame);
   static void queue_set(Session& session, const Frame& frame);
+  static void texts_do_not_fit(Session& session, Bytes texts);
   static void queue_purge(Session& session, const Frame& frame);
   static void queue_delete(Session& session, const Frame& frame);
   static void queue_list(Session& session, const Frame& frame);

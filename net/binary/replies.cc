@@ -134,7 +134,8 @@ void Session::on_queues(uint64_t token, const QueueReply& reply) {
         refuse_pending(request, Errc::throttled);
         return;
       }
-      if (!answer_queues(output_, request.opcode, request.correlation, reply.queues)) {
+      if (!answer_queues(output_, request.opcode, request.correlation, reply.queues,
+                         request.texts)) {
         refuse_pending(request, Errc::over_limit, kWholeRequest,
                        "the queues' figures do not fit a frame: ask for fewer at a time");
         return;

@@ -122,7 +122,7 @@ void HistoryClient::send() {
       std::string message, place, error;
       if (answer) {
         const wire::SendAnswer sent = answer.sent();
-        message = message_id(id, sent.shard_slot + i);
+        message = message_id(id, answer.sent_shard_slot(static_cast<uint32_t>(i)));
         place = fmt::format("{}:{}", sent.shard_slot >> 48, sent.position);
         fields.m = message;
         fields.lsn = place;

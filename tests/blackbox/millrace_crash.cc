@@ -114,9 +114,10 @@ bool CrashRun::make_queues() {
     fields.q = queue.name;
     fields.v = kVisibilityMsLongest;
     const uint64_t number = history_.begin("mkq", fields);
-    QueueAttributes attributes;
-    attributes.visibility_timeout_ms = kVisibilityMsLongest;
-    const auto id = (*connected)->create_queue(queue.name, attributes);
+    const QueueSettings settings{
+        .attributes = {
+            {"VisibilityTimeout", fmt::format("{:.3f}", kVisibilityMsLongest / 1000.0)}}};
+    const auto id = (*connected)->create_queue(queue.name, settings);
     if (!id) {
       why_ = fmt::format("cannot create {}: {}", queue.name, (*connected)->error_text());
       return false;

@@ -9,6 +9,7 @@
 
 #include "clients/cpp/blocking_client.h"
 #include "millrace/engine.h"
+#include "millrace/message_id.h"
 #include "net/server.h"
 #include "tests/support/temporary_directory.h"
 
@@ -227,11 +228,21 @@ TEST_P(LiveBroker, PeekShowsEveryStateAndLeasesNothing) {
   }
 }
 
+std::string value_of(const std::vector<NamedText>& texts, std::string_view name) {
+  for (const NamedText& text : texts)
+    if (text.name == name) return text.value;
+  return "(none)";
+}
+
 TEST_P(LiveBroker, QueuesAreMadeListedChangedPurgedAndDeleted) {
-  const auto queue = client_->create_queue("orders", {.visibility_timeout_ms = 5000});
+  const QueueSettings five{.attributes = {{"VisibilityTimeout", "5"}}, .tags = {{"team", "a"}}};
+  const auto queue = client_->create_queue("orders", five);
   ASSERT_TRUE(queue);
-  EXPECT_EQ(*client_->create_queue("orders", {.visibility_timeout_ms = 5000}), *queue);
-  EXPECT_EQ(client_->create_queue("orders", {}).error(), Errc::queue_exists);
+  EXPECT_EQ(*client_->create_queue("orders", five), *queue);
+  EXPECT_EQ(*client_->create_queue("orders", {}), *queue);
+  EXPECT_EQ(client_->create_queue("orders", {.attributes = {{"VisibilityTimeout", "6"}}}).error(),
+            Errc::queue_exists);
+  EXPECT_EQ(client_->error_text(), "the queue exists with another VisibilityTimeout");
   EXPECT_EQ(client_->create_queue("bad name", {}).error(), Errc::invalid_queue_name);
   EXPECT_EQ(client_->create_queue(std::string(81, 'a'), {}).error(), Errc::invalid_queue_name);
   ASSERT_TRUE(client_->create_queue("other", {}));
@@ -239,17 +250,69 @@ TEST_P(LiveBroker, QueuesAreMadeListedChangedPurgedAndDeleted) {
   ASSERT_TRUE(listed);
   ASSERT_EQ(listed->size(), 1u);
   EXPECT_EQ(listed->front().name, "orders");
-  EXPECT_EQ(listed->front().attributes.visibility_timeout_ms, 5000u);
-  ASSERT_TRUE(client_->set_queue(*queue, {.visibility_timeout_ms = 7000}));
-  EXPECT_EQ(client_->list_queues("ord")->front().attributes.visibility_timeout_ms, 7000u);
+  EXPECT_TRUE(listed->front().attributes.empty());
+  const QueueId wanted[] = {*queue};
+  const auto described = [&] { return client_->queue_stats(wanted, true)->front(); };
+  EXPECT_EQ(value_of(described().attributes, "VisibilityTimeout"), "5");
+  EXPECT_EQ(described().tags, five.tags);
+  ASSERT_TRUE(client_->set_queue(
+      *queue,
+      {.attributes = {{"DelaySeconds", "0.25"}}, .tags = {{"cost", "1"}}, .untagged = {"team"}}));
+  EXPECT_EQ(value_of(described().attributes, "VisibilityTimeout"), "5");
+  EXPECT_EQ(value_of(described().attributes, "DelaySeconds"), "0.25");
+  EXPECT_EQ(described().tags, (std::vector<NamedText>{{"cost", "1"}}));
+  EXPECT_GE(described().modified_at_ms, described().created_at_ms);
+  EXPECT_EQ(client_->set_queue(*queue, {.attributes = {{"InFlightMax", "0"}}}).error(),
+            Errc::invalid_argument);
+  EXPECT_TRUE(client_->error_text().starts_with("InFlightMax is '0'; it may be 1 to 1000000000"));
+  ASSERT_TRUE(client_->set_queue(*queue, {.attributes = {{"DelaySeconds", "0"}}}));
   ASSERT_TRUE(client_->send(*queue, "x"));
   ASSERT_TRUE(client_->purge_queue(*queue));
-  const QueueId wanted[] = {*queue};
   EXPECT_EQ(client_->queue_stats(wanted)->front().counters.ready, 0u);
   ASSERT_TRUE(client_->delete_queue(*queue));
   EXPECT_EQ(client_->resolve("orders").error(), Errc::queue_not_found);
   EXPECT_EQ(client_->send(*queue, "x").error(), Errc::queue_not_found);
   EXPECT_FALSE(client_->error_text().empty());
+}
+
+TEST_P(LiveBroker, AFifoQueueKeepsOrderInAGroupAndAnswersDuplicatesWithTheOriginal) {
+  const auto queue = client_->create_queue("orders.fifo", {.attributes = {{"FifoQueue", "true"}}});
+  ASSERT_TRUE(queue) << client_->error_text();
+  const auto add = [](MessageBatch& batch, std::string_view group, std::string_view id,
+                      std::string_view body) {
+    std::string properties;
+    append_property(properties, PropertyTag::group, as_bytes(group));
+    append_property(properties, PropertyTag::deduplication_id, as_bytes(id));
+    append_property(properties, PropertyTag::attribute, "n", "Number", as_bytes(id));
+    ASSERT_TRUE(batch.add(as_bytes(body), kDelayQueueDefault, as_bytes(properties)));
+  };
+  MessageBatch batch;
+  add(batch, "a", "1", "a1");
+  add(batch, "b", "2", "b1");
+  add(batch, "a", "1", "a1 again");
+  add(batch, "a", "3", "a2");
+  std::vector<uint64_t> places;
+  ASSERT_TRUE(client_->async().send(*queue, batch, [&](const Answer& answer) {
+    ASSERT_TRUE(answer) << answer.text();
+    for (uint32_t i = 0; i < answer.sent().count; ++i)
+      places.push_back(answer.sent_shard_slot(i));
+  }));
+  for (int turn = 0; turn < 1000 && places.empty(); ++turn)
+    ASSERT_TRUE(client_->async().poll(100));
+  ASSERT_EQ(places.size(), 4u);
+  EXPECT_EQ(places[2], places[0]);
+  EXPECT_LT(sequence_number(places[0]), sequence_number(places[3]));
+  const auto first = receive_all(*queue, 3);
+  ASSERT_EQ(first.size(), 3u);
+  std::vector<std::string> bodies;
+  for (const OwnedMessage& message : first) {
+    bodies.push_back(message.body);
+    const Bytes properties = as_bytes(message.properties);
+    EXPECT_EQ(as_text(*find_property(properties, PropertyTag::group)).front(), message.body[0]);
+    EXPECT_TRUE(find_property(properties, PropertyTag::attribute));
+  }
+  std::erase(bodies, "b1");
+  EXPECT_EQ(bodies, (std::vector<std::string>{"a1", "a2"}));
 }
 
 TEST_P(LiveBroker, AReceiptFromBeforeARestartStillAcknowledges) {

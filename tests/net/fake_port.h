@@ -22,6 +22,7 @@ class FakePort final : public ShardPort {
  public:
   bool held = false;                          // answers wait for release()
   std::deque<std::function<void()>> answers;  // what release() gives
+  std::vector<uint64_t> scattered;            // what a SEND is answered with, if it is not empty
   Errc send_error = Errc::ok;                 // of the next sends
   uint32_t canceled = 0;                      // cancel() calls that found their receive
   uint32_t cancel_alls = 0;
@@ -70,6 +71,7 @@ class FakePort final : public ShardPort {
         log_ += message.size();
       }
       answer.position = {log_};
+      answer.shard_slots = scattered;
     }
     // A refusal is given at once, as the engine does.
     if (answer.error != Errc::ok) {

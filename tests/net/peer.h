@@ -87,6 +87,51 @@ inline ByteString ack(uint64_t correlation, const std::vector<Receipt>& receipts
   return frame(wire::Opcode::ack, correlation, body);
 }
 
+// SettingsBody, name and TextItems.
+inline ByteString settings_bytes(std::string_view name, const QueueSettings& settings) {
+  const wire::SettingsBody head{
+      static_cast<uint16_t>(name.size()), static_cast<uint16_t>(settings.attributes.size()),
+      static_cast<uint16_t>(settings.tags.size()), static_cast<uint16_t>(settings.untagged.size())};
+  std::string texts(name);
+  const auto add = [&](std::string_view item_name, std::string_view value) {
+    const wire::TextItem item{static_cast<uint32_t>(value.size()),
+                              static_cast<uint16_t>(item_name.size()), 0};
+    texts.append(reinterpret_cast<const char*>(&item), sizeof item).append(item_name).append(value);
+  };
+  for (const NamedText& attribute : settings.attributes)
+    add(attribute.name, attribute.value);
+  for (const NamedText& tag : settings.tags)
+    add(tag.name, tag.value);
+  for (const std::string& tag : settings.untagged)
+    add(tag, {});
+  return bytes_of(head) + padded(texts);
+}
+inline ByteString queue_create(uint64_t correlation, std::string_view name,
+                               const QueueSettings& settings = {}) {
+  return frame(wire::Opcode::queue_create, correlation, settings_bytes(name, settings));
+}
+inline ByteString queue_set(uint64_t correlation, QueueId queue, const QueueSettings& settings) {
+  return frame(wire::Opcode::queue_set, correlation,
+               bytes_of(wire::QueueRef{raw(queue), 0}) + settings_bytes({}, settings));
+}
+inline ByteString queue_stats(uint64_t correlation, QueueId queue, uint32_t texts) {
+  const uint32_t ids[2] = {raw(queue), 0};
+  return frame(wire::Opcode::queue_stats, correlation,
+               bytes_of(wire::StatsBody{1, texts}) + bytes_of(ids));
+}
+// Properties that go with every message of a SEND.
+inline ByteString send_with(uint64_t correlation, QueueId queue, std::string_view properties,
+                            const std::vector<std::string>& bodies) {
+  ByteString body = bytes_of(wire::SendBody{raw(queue), static_cast<uint32_t>(bodies.size())});
+  for (const std::string& text : bodies)
+    body =
+        std::move(body) +
+        bytes_of(MessageHeader{static_cast<uint32_t>(text.size()),
+                               static_cast<uint32_t>(properties.size()), kDelayQueueDefault, 0}) +
+        padded(std::string(properties) + text);
+  return frame(wire::Opcode::send, correlation, body);
+}
+
 struct Answer {
   wire::FrameHeader header{};
   ByteString body;

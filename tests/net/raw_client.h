@@ -56,11 +56,7 @@ class RawClient {
   bool greet() { return ask(hello()).is(wire::Opcode::hello); }
   bool at_end() { return hear().is_error(Errc::connection_closed); }
   QueueId create(std::string_view name, uint64_t correlation = 2) {
-    const wire::QueueSpec spec{30'000, 0, 1u << 20, 0, 0, {}, static_cast<uint32_t>(name.size())};
-    return QueueId{
-        ask(frame(wire::Opcode::queue_create, correlation, bytes_of(spec) + padded(name)))
-            .as<wire::QueueRef>()
-            .queue_id};
+    return QueueId{ask(queue_create(correlation, name)).as<wire::QueueRef>().queue_id};
   }
 
  private:

@@ -70,9 +70,9 @@ TEST(Session, RefusesBadFrames) {
   const QueueId queue = helper.port.add_queue("q");
   const ByteString sending = send(2, queue, {"hello"});
   const size_t message_at = 24 + sizeof(wire::SendBody);
-  const auto spec = [](uint32_t name_bytes, uint8_t durability) {
-    return bytes_of(wire::QueueSpec{1000, 0, 2000, 0, durability, {}, name_bytes});
-  };
+  // A QUEUE_CREATE of "orders" with one attribute, to be bent.
+  const ByteString creating = queue_create(2, "orders", {.attributes = {{"DelaySeconds", "1"}}});
+  const size_t item_at = 24 + sizeof(wire::SettingsBody) + 6;
   const BadCase cases[] = {
       {"85: unknown opcode", frame(uint8_t{99}, 2, {}), Errc::unsupported, false},
       {"85: opcode 0", frame(uint8_t{0}, 2, {}), Errc::unsupported, false},
@@ -141,13 +141,31 @@ TEST(Session, RefusesBadFrames) {
        Errc::subscription_not_found, false},
       {"UNSUBSCRIBE from none", frame(Opcode::unsubscribe, 2, bytes_of(wire::SubscriptionRef{55})),
        Errc::subscription_not_found, false},
-      {"87: a name past the frame",
-       frame(Opcode::queue_create, 2, spec(0xFFFFFFF8u, 0) + padded("orders")), Errc::malformed,
+      {"88: a name of 65535 bytes", patched(creating, 24, uint16_t{0xFFFF}), Errc::malformed, true},
+      {"88: 65535 attributes", patched(creating, 26, uint16_t{0xFFFF}), Errc::malformed, true},
+      {"88: 65535 tags", patched(creating, 28, uint16_t{0xFFFF}), Errc::malformed, true},
+      {"88: 65535 tags to take away", patched(creating, 30, uint16_t{0xFFFF}), Errc::malformed,
        true},
-      {"a name of 81", frame(Opcode::queue_create, 2, spec(81, 0) + padded(std::string(81, 'n'))),
-       Errc::invalid_queue_name, false},
-      {"durability 3", frame(Opcode::queue_create, 2, spec(1, 3) + padded("n")),
+      {"88: a value of 4 GiB", patched(creating, item_at, 0xFFFFFFFFu), Errc::malformed, true},
+      {"88: an attribute's name of 65535 bytes", patched(creating, item_at + 4, uint16_t{0xFFFF}),
+       Errc::malformed, true},
+      {"a tag to take away with a value",
+       patched(patched(creating, 26, uint16_t{0}), 30, uint16_t{1}), Errc::malformed, true},
+      {"texts that nothing counts", patched(creating, 26, uint16_t{0}), Errc::malformed, true},
+      {"settings of 64 KiB",
+       queue_create(2, "orders", {.attributes = {{"Policy", std::string(64u << 10, ' ')}}}),
+       Errc::malformed, true},
+      {"a QUEUE_SET with a name",
+       frame(Opcode::queue_set, 2,
+             bytes_of(wire::QueueRef{raw(queue), 0}) + settings_bytes("orders", {})),
+       Errc::malformed, true},
+      {"a name of 81", queue_create(2, std::string(81, 'n')), Errc::invalid_queue_name, false},
+      {"durability 3", queue_create(2, "n", {.attributes = {{"Durability", "3"}}}),
        Errc::invalid_argument, false},
+      {"an attribute that is none", queue_create(2, "n", {.attributes = {{"", ""}}}),
+       Errc::invalid_argument, false},
+      {"QUEUE_SET of no queue", queue_set(2, QueueId{77}, {}), Errc::queue_not_found, false},
+      {"QUEUE_STATS with texts 2", queue_stats(2, queue, 2), Errc::invalid_argument, false},
       {"LIST of 0", frame(Opcode::queue_list, 2, bytes_of(wire::ListBody{0, 0, 0})),
        Errc::invalid_argument, false},
       {"LIST with a prefix of 200",

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "base/prng.h"
+#include "millrace/properties.h"
 #include "tests/net/peer.h"
 
 namespace millrace::net::test {
@@ -115,52 +116,131 @@ TEST(Session, ExtendsAndPeeks) {
   EXPECT_EQ(peeked.as<MessageHeader>(sizeof(wire::CountBody) + sizeof item).body_bytes, 6u);
 }
 
+// Attributes and tags of the first queue of a QUEUE_STATS.
+std::vector<NamedText> texts_of(const Answer& stats) {
+  const auto item = stats.as<wire::QueueItem>(sizeof(wire::CountBody));
+  size_t at = sizeof(wire::CountBody) + sizeof item + item.name_bytes;
+  const std::string_view body = as_text(stats.body);
+  std::vector<NamedText> texts;
+  for (int i = 0; i < item.attributes + item.tags; ++i) {
+    const auto head = stats.as<wire::TextItem>(at);
+    at += sizeof head;
+    texts.push_back({std::string(body.substr(at, head.name_bytes)),
+                     std::string(body.substr(at + head.name_bytes, head.value_bytes))});
+    at += size_t{head.name_bytes} + head.value_bytes;
+  }
+  EXPECT_EQ(at, sizeof(wire::CountBody) + sizeof item + item.text_bytes);
+  EXPECT_EQ(stats.body.size(), sizeof(wire::CountBody) + sizeof item + padded8(item.text_bytes));
+  return texts;
+}
+
 TEST(Session, AdministersQueues) {
   Peer peer;
   peer.greet();
-  const wire::QueueSpec spec{30'000, 0, 1u << 20, 0, 0, {}, 6};
-  peer.say(frame(Opcode::queue_create, 2, bytes_of(spec) + padded("orders")));
+  const QueueSettings settings{.attributes = {{"DelaySeconds", "2.5"}},
+                               .tags = {{"team", "a"}, {"cost", "1"}}};
+  peer.say(queue_create(2, "orders", settings));
   const auto ref = peer.hear_one().as<wire::QueueRef>();
   EXPECT_EQ(ref.queue_id, 1u);
 
-  wire::QueueSpec other = spec;
-  other.delay_ms = 5;
-  peer.say(frame(Opcode::queue_create, 3, bytes_of(other) + padded("orders")));
+  peer.say(queue_create(3, "orders", {.attributes = {{"DelaySeconds", "3"}}}));
   EXPECT_TRUE(peer.hear_one().is_error(Errc::queue_exists));
 
-  other.name_bytes = 0;
-  peer.say(frame(Opcode::queue_set, 4, bytes_of(ref) + bytes_of(other)));
+  peer.say(queue_set(4, QueueId{1},
+                     {.attributes = {{"DelaySeconds", "0"}, {"InFlightMax", "7"}},
+                      .tags = {{"team", "b"}},
+                      .untagged = {"cost"}}));
   EXPECT_TRUE(peer.hear_one().is(Opcode::queue_set));
 
   peer.say(send(5, QueueId{1}, {"x", "y"}));
   peer.hear();
-  const uint32_t ids[2] = {1, 0};
-  peer.say(frame(Opcode::queue_stats, 6, bytes_of(wire::CountBody{1, 0}) + bytes_of(ids)));
+  peer.say(queue_stats(6, QueueId{1}, 1));
   const Answer stats = peer.hear_one();
   ASSERT_EQ(stats.as<wire::CountBody>().count, 1u);
   const auto item = stats.as<wire::QueueItem>(sizeof(wire::CountBody));
   EXPECT_EQ(item.ready, 2u);
-  EXPECT_EQ(item.attributes.delay_ms, 5u);
   EXPECT_EQ(item.name_bytes, 6u);
-  EXPECT_EQ(stats.body.size(), sizeof(wire::CountBody) + sizeof item + 8);
+  EXPECT_EQ(texts_of(stats), (std::vector<NamedText>{{"VisibilityTimeout", "30"},
+                                                     {"DelaySeconds", "0"},
+                                                     {"MaximumMessageSize", "1048576"},
+                                                     {"MessageRetentionPeriod", "345600"},
+                                                     {"ReceiveMessageWaitTimeSeconds", "0"},
+                                                     {"Durability", "none"},
+                                                     {"InFlightMax", "7"},
+                                                     {"SqsManagedSseEnabled", "true"},
+                                                     {"team", "b"}}));
+  peer.say(queue_stats(106, QueueId{1}, 0));
+  const Answer bare = peer.hear_one();
+  EXPECT_TRUE(texts_of(bare).empty());
+  EXPECT_EQ(bare.as<wire::QueueItem>(sizeof(wire::CountBody)).ready, 2u);
 
-  peer.say(frame(Opcode::queue_list, 7, bytes_of(wire::ListBody{10, 2, 0}) + padded("or")));
+  peer.say(frame(Opcode::queue_list, 107, bytes_of(wire::ListBody{10, 2, 0}) + padded("or")));
   EXPECT_EQ(peer.hear_one().as<wire::CountBody>().count, 1u);
-  peer.say(frame(Opcode::queue_list, 8, bytes_of(wire::ListBody{10, 0, 6}) + padded("orders")));
+  peer.say(frame(Opcode::queue_list, 108, bytes_of(wire::ListBody{10, 0, 6}) + padded("orders")));
   EXPECT_EQ(peer.hear_one().as<wire::CountBody>().count, 0u);
 
-  peer.say(frame(Opcode::queue_purge, 9, bytes_of(ref)));
+  peer.say(frame(Opcode::queue_purge, 109, bytes_of(ref)));
   EXPECT_TRUE(peer.hear_one().is(Opcode::queue_purge));
   EXPECT_EQ(peer.port.ready(QueueId{1}), 0u);
-  peer.say(frame(Opcode::queue_delete, 10, bytes_of(ref)));
+  peer.say(frame(Opcode::queue_delete, 110, bytes_of(ref)));
   EXPECT_TRUE(peer.hear_one().is(Opcode::queue_delete));
-  peer.say(frame(Opcode::queue_delete, 11, bytes_of(ref)));
+  peer.say(frame(Opcode::queue_delete, 111, bytes_of(ref)));
   EXPECT_TRUE(peer.hear_one().is_error(Errc::queue_not_found));
 
-  peer.say(frame(Opcode::server_stats, 12));
+  peer.say(frame(Opcode::server_stats, 112));
   const Answer shards = peer.hear_one();
   ASSERT_EQ(shards.as<wire::CountBody>().count, 1u);
   EXPECT_EQ(shards.as<wire::ShardItem>(sizeof(wire::CountBody)).shard, 3u);
+}
+
+TEST(Session, TellsWhatIsWrongWithAnAttribute) {
+  Peer peer;
+  peer.greet();
+  uint64_t correlation = 2;
+  const std::pair<NamedText, const char*> cases[] = {
+      {{"VisibilityTimeout", "43201"}, "VisibilityTimeout is '43201'; it may be 0 to 43200"},
+      {{"MaximumMessageSize", "1023"}, "MaximumMessageSize is '1023'; it may be 1024 to 1048576"},
+      {{"Durability", "most"}, "Durability is 'most'; it may be none or interval or commit"},
+      {{"Partitions", "2"}, "Partitions is '2'; it is for FIFO queues"},
+      {{"Colour", "red"}, "a queue has no attribute 'Colour'"}};
+  for (const auto& [attribute, why] : cases) {
+    peer.say(queue_create(correlation++, "orders", {.attributes = {attribute}}));
+    const Answer answer = peer.hear_one();
+    ASSERT_TRUE(answer.is_error(Errc::invalid_argument)) << attribute.name;
+    EXPECT_NE(answer.error_text().find(why), std::string::npos) << answer.error_text();
+  }
+  EXPECT_EQ(peer.port.find_queue("orders"), nullptr);
+}
+
+TEST(Session, TellsEachMessagesPlaceWhenTheyAreNotConsecutive) {
+  Peer peer;
+  const QueueId queue = peer.port.add_queue("q");
+  peer.greet();
+  peer.port.scattered = {uint64_t{3} << 48 | 9, uint64_t{3} << 48 | 4, uint64_t{3} << 48 | 9};
+  peer.say(send(2, queue, {"a", "b", "a"}));
+  const Answer answer = peer.hear_one();
+  const auto sent = answer.as<wire::SendAnswer>();
+  EXPECT_EQ(sent.scattered, 1);
+  EXPECT_EQ(sent.count, 3u);
+  EXPECT_EQ(sent.shard_slot, peer.port.scattered.front());
+  ASSERT_EQ(answer.body.size(), sizeof sent + 3 * sizeof(uint64_t));
+  for (size_t i = 0; i < 3; ++i)
+    EXPECT_EQ(answer.as<uint64_t>(sizeof sent + i * 8), peer.port.scattered[i]);
+}
+
+TEST(Session, HandsPropertiesOnAsTheyAre) {
+  Peer peer;
+  const QueueId queue = peer.port.add_queue("q");
+  peer.greet();
+  std::string properties;
+  append_property(properties, PropertyTag::group, as_bytes("customer-7"));
+  append_property(properties, PropertyTag::attribute, "color", "String", as_bytes("blue"));
+  peer.say(send_with(2, queue, properties, {"body"}) + receive(3, queue, 1));
+  const Answer got = peer.hear().at(1);
+  const size_t run = sizeof(wire::DeliveryHeader) + sizeof(wire::DeliveryEntry);
+  const auto header = got.as<MessageHeader>(run);
+  ASSERT_EQ(header.properties_bytes, properties.size());
+  EXPECT_EQ(as_text(got.body).substr(run + sizeof header, properties.size()), properties);
 }
 
 TEST(Session, AnswersInTheOrderTheShardDoes) {

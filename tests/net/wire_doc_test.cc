@@ -59,7 +59,8 @@ std::map<std::string, Layout> layouts() {
   }
   {
     using S = SendAnswer;
-    STRUCT(SendAnswer, F(position), F(shard_slot), F(count), F(durability), F(reserved));
+    STRUCT(SendAnswer, F(position), F(shard_slot), F(count), F(durability), F(scattered),
+           F(reserved));
   }
   {
     using S = ReceiveBody;
@@ -112,9 +113,16 @@ std::map<std::string, Layout> layouts() {
            F(reserved), F(run_offset), F(reserved2));
   }
   {
-    using S = QueueSpec;
-    STRUCT(QueueSpec, F(visibility_timeout_ms), F(delay_ms), F(message_bytes_max),
-           F(receive_wait_ms), F(durability), F(reserved), F(name_bytes));
+    using S = SettingsBody;
+    STRUCT(SettingsBody, F(name_bytes), F(attributes), F(tags), F(untagged));
+  }
+  {
+    using S = TextItem;
+    STRUCT(TextItem, F(value_bytes), F(name_bytes), F(reserved));
+  }
+  {
+    using S = StatsBody;
+    STRUCT(StatsBody, F(count), F(texts));
   }
   {
     using S = ListBody;
@@ -122,9 +130,10 @@ std::map<std::string, Layout> layouts() {
   }
   {
     using S = QueueItem;
-    STRUCT(QueueItem, F(queue_id), F(name_bytes), F(attributes), F(created_at_ms), F(ready),
-           F(leased), F(delayed), F(bytes), F(sent), F(received), F(acked), F(expired),
-           F(empty_receives), F(oldest_sent_at_ms));
+    STRUCT(QueueItem, F(queue_id), F(text_bytes), F(name_bytes), F(attributes), F(tags),
+           F(first_shard), F(created_at_ms), F(modified_at_ms), F(ready), F(leased), F(delayed),
+           F(bytes), F(sent), F(received), F(acked), F(expired), F(empty_receives),
+           F(oldest_sent_at_ms));
   }
   {
     using S = ShardItem;

@@ -159,7 +159,9 @@ TEST_F(CommandLine, WhatIsRefusedSaysWhyInOneLine) {
       {{"peek", "nope"}, 1, "no queue 'nope'"},
       {{"tail", "nope"}, 1, "no queue 'nope'"},
       {{"queue", "delete", "nope"}, 1, "no queue 'nope'"},
-      {{"queue", "create", "orders", "--set", "DelaySeconds=1"}, 1, "'orders'.*other attributes"},
+      {{"queue", "create", "orders", "--set", "DelaySeconds=1"},
+       1,
+       "'orders'.*another DelaySeconds"},
       {{"queue", "create", "bad name"}, 1, "'bad name'"},
       {{"queue", "create", "../x"}, 1, "'../x'"},
       {{"queue", "create", ""}, 1, "queue ''"},
@@ -169,13 +171,30 @@ TEST_F(CommandLine, WhatIsRefusedSaysWhyInOneLine) {
       {{"queue", "create", "q", "--set", "VisibilityTimeout=43201"}, 2, "43201.*0 to 43200"},
       {{"queue", "create", "q", "--set", "DelaySeconds=-1"}, 2, "DelaySeconds=-1"},
       {{"queue", "create", "q", "--set", "MaximumMessageSize=1"}, 2, "1024"},
-      {{"queue", "create", "q", "--set", "Durability=most"}, 2, "none, interval or commit"},
+      {{"queue", "create", "q", "--set", "Durability=most"}, 2, "none or interval or commit"},
       {{"queue", "create", "q", "--set", "Color=red"}, 2, "no such attribute"},
-      {{"queue", "create", "q", "--fifo"}, 2, "--fifo"},
-      {{"queue", "create", "q", "--dlq", "d"}, 2, "--dlq"},
+      {{"queue", "create", "q", "--fifo"}, 1, "'q'.*ends in .fifo"},
+      {{"queue", "create", "q.fifo"}, 1, "'q.fifo'"},
+      {{"queue", "create", "q", "--set", "Partitions=2"}, 1, "Partitions.*FIFO queues"},
+      {{"queue", "create", "q", "--set", "InFlightMax=0"}, 2, "InFlightMax=0.*1 to 1000000000"},
+      {{"queue", "create", "q", "--set", "RedrivePolicy={"}, 2, "not a JSON object"},
+      {{"queue", "create", "q", "--dlq", "d"}, 2, "--dlq and --max-receives"},
+      {{"queue", "create", "q", "--max-receives", "5"}, 2, "--dlq and --max-receives"},
+      {{"queue", "create", "q", "--dlq", "d", "--max-receives", "1001"}, 2, "'1001'.*1 to 1000"},
+      {{"queue", "create", "q", "--dlq", "d", "--max-receives", "5"}, 1, "'d'; there is no such"},
+      {{"queue", "create", "q", "--tag", "team"}, 2, "'team' is not KEY=VALUE"},
+      {{"queue", "create", "q", "--tag", "aws:team=a"}, 1, "tag is 'aws:team'"},
       {{"queue", "set", "orders", "nonsense"}, 2, "'nonsense' is not ATTRIBUTE=VALUE"},
+      {{"queue", "set", "orders", "FifoQueue=true"}, 1, "FifoQueue.*since the queue was created"},
+      {{"queue", "set", "orders"}, 2, "ATTRIBUTE=VALUE, --tag or --untag"},
       {{"queue"}, 2, "."},
-      {{"send", "orders", "x", "--group", "g"}, 2, "--group"},
+      {{"send", "orders", "x", "--group", "a b"}, 2, "'a b'.*1 to 128"},
+      {{"send", "orders", "x", "--group", std::string(129, 'g')}, 2, "1 to 128"},
+      {{"send", "orders", "x", "--dedup", ""}, 2, "1 to 128"},
+      {{"send", "orders", "x", "--dedup", "d"}, 1, "'orders'"},
+      {{"send", "orders", "--lines", "--dedup", "d"}, 2, "--dedup with --lines"},
+      {{"send", "orders", "x", "--attr", "color"}, 2, "'color' is not NAME=VALUE"},
+      {{"send", "orders", "x", "--attr", "color:Colour=blue"}, 1, "'orders'"},
       {{"send", "orders", "x", "--delay", "901"}, 2, "'901'.*0 to 900"},
       {{"send", "orders", "x", "--file", "f"}, 2, "not both"},
       {{"send", "orders", "--file", "/nonexistent"}, 1, "'/nonexistent': No such file"},
@@ -193,6 +212,44 @@ TEST_F(CommandLine, WhatIsRefusedSaysWhyInOneLine) {
   };
   for (const auto& row : rows)
     expect(row.words, row.code, "", row.err, row.input);
+}
+
+TEST_F(CommandLine, AFifoQueueIsSentToAndShown) {
+  ASSERT_EQ(run({"queue", "create", "failed.fifo", "--fifo"}).code, 0);
+  expect({"queue", "create", "orders.fifo", "--fifo", "--dlq", "failed.fifo", "--max-receives", "3",
+          "--tag", "team=a", "--tag", "cost=1", "--set", "MaximumMessageSize=64KiB"},
+         0, "queue orders.fifo is there", "^$");
+  expect({"queue", "show", "orders.fifo"}, 0,
+         "FifoQueue +true(.*\n)+MaximumMessageSize +64KiB(.*\n)+RedrivePolicy +.*failed.fifo.*3"
+         "(.*\n)+ContentBasedDeduplication +false(.*\n)+tag cost +1\ntag team +a\n",
+         "^$");
+  expect({"queue", "set", "orders.fifo", "MessageRetentionPeriod=60", "--tag", "team=b", "--untag",
+          "cost"},
+         0, "changed", "^$");
+  expect({"--json", "queue", "show", "orders.fifo"}, 0,
+         "\"FifoQueue\":true,.*\"MessageRetentionPeriod\":60,.*\"maxReceiveCount\":3.*"
+         "\"tags\":\\{\"team\":\"b\"\\}",
+         "^$");
+  const Words send{"--json",  "send", "orders.fifo", "first",      "--group", "g1",
+                   "--dedup", "d1",   "--attr",      "color=blue", "--attr",  "price:Number=9"};
+  const std::string sent = run(send).out;
+  EXPECT_TRUE(matches(sent, "\"sequence_numbers\":\\[\"1000000000000000000[0-9]\"\\]")) << sent;
+  EXPECT_EQ(json_value(run(send).out, "ids"), json_value(sent, "ids"));
+  EXPECT_EQ(run({"send", "orders.fifo", "second", "--group", "g1", "--dedup", "d2"}).code, 0);
+  expect({"send", "orders.fifo", "third", "--dedup", "d3"}, 1, "^$", "'orders.fifo'");
+  expect({"peek", "orders.fifo"}, 0,
+         "STATE +COUNT +AGE +DUE IN +GROUP +SEQUENCE +ATTRIBUTES +BODY\nready.* g1 +1[0-9]{19} +"
+         "color=blue price=9 +first\nready.*second\n$",
+         "^$");
+  expect({"--json", "receive", "orders.fifo"}, 0,
+         "\"group\":\"g1\",\"deduplication_id\":\"d1\",\"sequence_number\":\"1[0-9]{19}\","
+         "\"attributes\":\\{\"color\":\\{\"type\":\"String\",\"value\":\"blue\"\\},"
+         "\"price\":\\{\"type\":\"Number\",\"value\":\"9\"",
+         "^$");
+  // The group waits for its first message.
+  expect({"receive", "orders.fifo"}, 0, "^$", "no message came");
+  expect({"peek", "orders.fifo", "--state", "leased"}, 0,
+         "leased +1 .* (29|30|2[0-9]\\.[0-9])s? .*first", "^$");
 }
 
 TEST_F(CommandLine, TailPrintsAndAcknowledgesAsMessagesCome) {

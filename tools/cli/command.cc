@@ -62,11 +62,11 @@ void print_text(std::string_view text) {
   std::fwrite(text.data(), 1, text.size(), stdout);
 }
 
-void put_body(Json& json, std::string_view body) {
-  if (valid_utf8(body))
-    json["body"] = body;
+void put_text(Json& json, const std::string& key, std::string_view text) {
+  if (valid_utf8(text))
+    json[key] = text;
   else
-    json["body_base64url"] = base64url(body);
+    json[key + "_base64url"] = base64url(text);
 }
 
 uint32_t seconds_to_ms(const std::string& text) {

@@ -48,8 +48,8 @@ int misuse(std::string_view line);
 // One line of JSON, or text, on standard output.
 void print_json(const Json& json);
 void print_text(std::string_view text);
-// `body` under "body", or under "body_base64url" if it is no UTF-8.
-void put_body(Json& json, std::string_view body);
+// `text` under `key`, or under the key with "_base64url" if it is no UTF-8.
+void put_text(Json& json, const std::string& key, std::string_view text);
 // Milliseconds of a text that seconds_up_to() has let through.
 uint32_t seconds_to_ms(const std::string& text);
 int64_t wall_clock_ms();

@@ -1,9 +1,11 @@
 // millrace receive | ack | extend | peek
 #include <algorithm>
+#include <array>
 #include <vector>
 
 #include "millrace/engine.h"
 #include "tools/cli/command.h"
+#include "tools/cli/message_facts.h"
 #include "tools/common/quantity.h"
 #include "tools/common/receipt_text.h"
 #include "tools/common/text.h"
@@ -45,15 +47,58 @@ bool receive_up_to(Context& context, const ReceiveOptions& options, QueueId queu
   return true;
 }
 
-void print_messages(const Context& context, const std::vector<OwnedMessage>& messages,
-                    bool with_receipt) {
-  Table table(with_receipt ? std::vector<std::string>{"RECEIPT", "COUNT", "AGE", "BODY"}
-                           : std::vector<std::string>{"COUNT", "AGE", "BODY"});
+// Columns that no message has anything for are left out.
+class MessageTable {
+ public:
+  explicit MessageTable(std::vector<std::string> heading) : heading_(std::move(heading)) {}
+
+  void add(std::vector<std::string> cells, const MessageFacts& facts, std::string body) {
+    rows_.push_back({std::move(cells),
+                     {printable(facts.group), facts.sequence_number, attributes_text(facts)},
+                     std::move(body)});
+    for (size_t i = 0; i < shown_.size(); ++i)
+      shown_[i] = shown_[i] || !rows_.back().facts[i].empty();
+  }
+  std::string text() const {
+    std::vector<std::string> heading = heading_;
+    for (size_t i = 0; i < shown_.size(); ++i)
+      if (shown_[i]) heading.emplace_back(kHeadings[i]);
+    heading.emplace_back("BODY");
+    Table table(heading);
+    for (const Row& row : rows_) {
+      std::vector<std::string> cells = row.cells;
+      for (size_t i = 0; i < shown_.size(); ++i)
+        if (shown_[i]) cells.push_back(row.facts[i]);
+      cells.push_back(row.body);
+      table.add(std::move(cells));
+    }
+    return table.text();
+  }
+
+ private:
+  static constexpr const char* kHeadings[] = {"GROUP", "SEQUENCE", "ATTRIBUTES"};
+  struct Row {
+    std::vector<std::string> cells;
+    std::array<std::string, 3> facts;
+    std::string body;
+  };
+  std::vector<std::string> heading_;
+  std::vector<Row> rows_;
+  std::array<bool, 3> shown_{};
+};
+
+void print_messages(const Context& context, const std::string& queue,
+                    const std::vector<OwnedMessage>& messages, bool with_receipt) {
+  MessageTable table(with_receipt ? std::vector<std::string>{"RECEIPT", "COUNT", "AGE"}
+                                  : std::vector<std::string>{"COUNT", "AGE"});
   for (const OwnedMessage& message : messages) {
+    const MessageFacts facts = facts_of(QueueId{message.receipt.queue_id}, queue,
+                                        message.receipt.shard_slot, message.properties);
     if (context.json) {
       Json json;
-      put_body(json, message.body);
+      put_text(json, "body", message.body);
       if (with_receipt) json["receipt"] = receipt_text(message.receipt);
+      put_facts(json, facts);
       json["receive_count"] = message.receive_count;
       json["sent_at_ms"] = message.sent_at.value;
       json["age_ms"] = age_ms(message.sent_at);
@@ -64,8 +109,7 @@ void print_messages(const Context& context, const std::vector<OwnedMessage>& mes
     if (with_receipt) cells.push_back(receipt_text(message.receipt));
     cells.push_back(std::to_string(message.receive_count));
     cells.push_back(format_age(age_ms(message.sent_at)));
-    cells.push_back(printable(message.body));
-    table.add(std::move(cells));
+    table.add(std::move(cells), facts, printable(message.body));
   }
   if (context.json) return;
   if (messages.empty())
@@ -98,7 +142,7 @@ int receive(Context& context, const ReceiveOptions& options) {
   std::vector<OwnedMessage> messages;
   if (!receive_up_to(context, options, queue, messages)) return kRefused;
   // Printed before they are acknowledged: what fails to be printed comes back.
-  print_messages(context, messages, !options.ack);
+  print_messages(context, options.queue, messages, !options.ack);
   if (!options.ack || messages.empty()) return kDone;
   if (std::fflush(stdout) != 0) return refuse("cannot write the output; nothing is acknowledged");
   std::vector<Receipt> receipts;
@@ -175,14 +219,16 @@ int peek(Context& context, const PeekOptions& options) {
     if (options.state == kStateNames[state]) request.states = static_cast<uint8_t>(1u << state);
   const auto peeked = context.connect()->peek(request);
   if (!peeked) return context.refused("queue '" + options.queue + "'");
-  Table table({"STATE", "COUNT", "AGE", "DUE IN", "BODY"});
+  MessageTable table({"STATE", "COUNT", "AGE", "DUE IN"});
   for (const client::OwnedPeek& one : *peeked) {
     const std::string_view state = kStateNames[one.item.state < 3 ? one.item.state : 1];
     const int64_t due_ms =
         one.item.due_ms == 0 ? 0 : std::max<int64_t>(0, one.item.due_ms - wall_clock_ms());
+    const MessageFacts facts = facts_of(queue, options.queue, one.item.shard_slot, one.properties);
     if (context.json) {
       Json json{{"state", state}};
-      put_body(json, one.body);
+      put_text(json, "body", one.body);
+      put_facts(json, facts);
       json["receive_count"] = one.item.receive_count;
       json["sent_at_ms"] = one.item.sent_at_ms;
       json["age_ms"] = age_ms(TimeMs{one.item.sent_at_ms});
@@ -193,7 +239,8 @@ int peek(Context& context, const PeekOptions& options) {
     } else {
       table.add({std::string(state), std::to_string(one.item.receive_count),
                  format_age(age_ms(TimeMs{one.item.sent_at_ms})),
-                 one.item.due_ms == 0 ? "" : format_age(due_ms), printable(one.body)});
+                 one.item.due_ms == 0 ? "" : format_age(due_ms)},
+                facts, printable(one.body));
     }
   }
   if (!context.json) print_text(table.text());

@@ -1,8 +1,10 @@
 // millrace queue create | list | show | set | purge | delete
 #include <algorithm>
 #include <optional>
+#include <string>
 #include <vector>
 
+#include "engine/queue_attributes.h"
 #include "millrace/options.h"
 #include "tools/cli/command.h"
 #include "tools/common/quantity.h"
@@ -11,80 +13,87 @@
 namespace millrace::tools {
 namespace {
 
-// The attributes, under SQS's names and in SQS's units: seconds (here with decimals to the
-// millisecond) and bytes.
-struct AttributeRow {
-  const char* name;
-  uint32_t QueueAttributes::*member;
-  bool seconds;
-  uint32_t low;
-  uint32_t high;
-};
-constexpr uint32_t kQueueWaitMsMax = 20'000;
-constexpr uint32_t kMessageBytesLow = 1024;
-constexpr AttributeRow kAttributes[] = {
-    {"VisibilityTimeout", &QueueAttributes::visibility_timeout_ms, true, 0, kVisibilityMsMax},
-    {"DelaySeconds", &QueueAttributes::delay_ms, true, 0, kDelayMsMax},
-    {"MaximumMessageSize", &QueueAttributes::message_bytes_max, false, kMessageBytesLow,
-     kMessageBytesMax},
-    {"ReceiveMessageWaitTimeSeconds", &QueueAttributes::receive_wait_ms, true, 0, kQueueWaitMsMax},
-};
-constexpr std::string_view kDurability = "Durability";
+using client::QueueDescription;
 
-std::string unit_text(const AttributeRow& row, uint32_t value) {
-  return row.seconds ? format_seconds(value) : std::to_string(value);
+// "NAME=VALUE" as given.
+bool split(const std::string& text, NamedText& named) {
+  const size_t equals = text.find('=');
+  if (equals == std::string::npos) return false;
+  named = {text.substr(0, equals), text.substr(equals + 1)};
+  return true;
 }
 
-// Applies one NAME=VALUE; the text of what is wrong otherwise.
-std::optional<std::string> set_attribute(const std::string& setting, QueueAttributes& attributes) {
-  const size_t equals = setting.find('=');
-  if (equals == std::string::npos) return fmt::format("'{}' is not ATTRIBUTE=VALUE", setting);
-  const std::string name = setting.substr(0, equals);
-  const std::string text = setting.substr(equals + 1);
-  if (name == kDurability) {
-    const Result<Durability> level = parse_durability(text);
-    if (!level) return fmt::format("'{}': Durability is none, interval or commit", setting);
-    attributes.durability = *level;
-    return std::nullopt;
+// Adds ATTRIBUTE=VALUE; what is wrong with it, as far as can be said without the broker.
+std::string add_setting(const std::string& setting, QueueSettings& settings) {
+  NamedText named;
+  if (!split(setting, named)) return fmt::format("'{}' is not ATTRIBUTE=VALUE", setting);
+  const engine::AttributeRow* row = engine::find_attribute(named.name);
+  if (row == nullptr) {
+    std::vector<std::string_view> known;
+    for (const engine::AttributeRow& each : engine::attribute_table())
+      known.push_back(each.name);
+    return fmt::format("'{}': no such attribute; there are {}", setting, fmt::join(known, ", "));
   }
-  for (const AttributeRow& row : kAttributes) {
-    if (name != row.name) continue;
-    const Result<uint64_t> value = row.seconds ? parse_seconds(text) : parse_size(text);
-    if (!value || *value < row.low || *value > row.high)
-      return fmt::format("'{}': {} is {} to {}{}", setting, row.name, unit_text(row, row.low),
-                         unit_text(row, row.high), row.seconds ? " seconds" : " bytes");
-    attributes.*row.member = static_cast<uint32_t>(*value);
-    return std::nullopt;
+  // Sizes may have a unit here.
+  if (const auto size = parse_size(named.value); size && row->form.ends_with("bytes"))
+    named.value = std::to_string(*size);
+  QueueAttributes scratch;
+  if (const std::string wrong = row->read(named.value, &scratch); !wrong.empty())
+    return fmt::format("'{}': {}", setting, wrong);
+  settings.attributes.push_back(std::move(named));
+  return {};
+}
+
+struct Settings {
+  std::vector<std::string> attributes;
+  std::vector<std::string> tags;
+  std::vector<std::string> untagged;
+  bool fifo = false;
+  std::string dead_letter_queue;
+  std::string receives_max;
+};
+
+// The texts of the options as settings; what is wrong with them.
+std::string read_settings(const Settings& given, QueueSettings& settings) {
+  for (const std::string& attribute : given.attributes)
+    if (std::string wrong = add_setting(attribute, settings); !wrong.empty()) return wrong;
+  if (given.fifo) settings.attributes.push_back({"FifoQueue", "true"});
+  if (given.dead_letter_queue.empty() != given.receives_max.empty())
+    return "--dlq and --max-receives belong together";
+  if (!given.dead_letter_queue.empty()) {
+    const Json policy{{"deadLetterTargetArn", given.dead_letter_queue},
+                      {"maxReceiveCount", parse_whole(given.receives_max).value_or(0)}};
+    settings.attributes.push_back({"RedrivePolicy", policy.dump()});
   }
-  std::string known;
-  for (const AttributeRow& row : kAttributes)
-    known += std::string(row.name) + ", ";
-  return fmt::format("'{}': no such attribute; there are {}{}", setting, known, kDurability);
+  for (const std::string& tag : given.tags) {
+    settings.tags.emplace_back();
+    if (!split(tag, settings.tags.back())) return fmt::format("--tag: '{}' is not KEY=VALUE", tag);
+  }
+  settings.untagged = given.untagged;
+  return {};
 }
 
-std::optional<std::string> set_attributes(const std::vector<std::string>& settings,
-                                          QueueAttributes& attributes) {
-  for (const std::string& setting : settings)
-    if (auto wrong = set_attribute(setting, attributes)) return wrong;
-  return std::nullopt;
-}
-
-int64_t oldest_age_ms(const QueueInfo& queue) {
+int64_t oldest_age_ms(const QueueDescription& queue) {
   if (queue.counters.oldest_sent_at_ms == 0) return 0;
   return std::max<int64_t>(0, wall_clock_ms() - queue.counters.oldest_sent_at_ms);
 }
 
-Json to_json(const QueueInfo& queue) {
+// Numbers, yes or no and policies as what they are.
+Json to_json(const std::string& value) {
+  Json parsed = Json::parse(value, nullptr, false);
+  return parsed.is_discarded() ? Json(value) : parsed;
+}
+
+Json to_json(const QueueDescription& queue) {
   Json json{{"name", queue.name}, {"id", raw(queue.id)}};
-  Json& attributes = json["attributes"];
-  for (const AttributeRow& row : kAttributes) {
-    const uint32_t value = queue.attributes.*row.member;
-    if (row.seconds && value % 1000 != 0)
-      attributes[row.name] = value / 1000.0;
-    else
-      attributes[row.name] = row.seconds ? value / 1000 : value;
+  if (!queue.attributes.empty()) {
+    for (const NamedText& attribute : queue.attributes)
+      json["attributes"][attribute.name] = to_json(attribute.value);
+    json["tags"] = Json::object();
+    for (const NamedText& tag : queue.tags)
+      json["tags"][tag.name] = tag.value;
+    json["modified_at_ms"] = queue.modified_at_ms;
   }
-  attributes[kDurability] = durability_name(queue.attributes.durability);
   const QueueCounters& counters = queue.counters;
   json["created_at_ms"] = queue.created_at_ms;
   json["ready"] = counters.ready;
@@ -100,12 +109,22 @@ Json to_json(const QueueInfo& queue) {
   return json;
 }
 
+// With its unit, for people.
+std::string attribute_text(const NamedText& attribute) {
+  const engine::AttributeRow* row = engine::find_attribute(attribute.name);
+  if (row != nullptr && row->form.ends_with("seconds")) return attribute.value + " s";
+  if (row != nullptr && row->form.ends_with("bytes"))
+    return format_size(parse_whole(attribute.value).value_or(0));
+  if (attribute.name == "Durability" && attribute.value == "none") return "none (the server's)";
+  return printable(attribute.value);
+}
+
 // Counters and all of one queue; false after the line on standard error.
-bool stats_of(Context& context, const std::string& name, QueueInfo& info) {
+bool stats_of(Context& context, const std::string& name, QueueDescription& info) {
   QueueId queue{};
   if (!context.resolve(name, queue)) return false;
   const QueueId wanted[] = {queue};
-  auto found = context.connect()->queue_stats(wanted);
+  auto found = context.connect()->queue_stats(wanted, true);
   if (!found) {
     context.refused("queue '" + name + "'");
     return false;
@@ -118,12 +137,13 @@ bool stats_of(Context& context, const std::string& name, QueueInfo& info) {
   return true;
 }
 
-int create(Context& context, const std::string& name, const std::vector<std::string>& settings) {
-  QueueAttributes attributes;
-  if (auto wrong = set_attributes(settings, attributes)) return misuse(*wrong);
+int create(Context& context, const std::string& name, const Settings& given) {
+  QueueSettings settings;
+  if (const std::string wrong = read_settings(given, settings); !wrong.empty())
+    return misuse(wrong);
   client::BlockingClient* broker = context.connect();
   if (broker == nullptr) return kRefused;
-  const Result<QueueId> queue = broker->create_queue(name, attributes);
+  const Result<QueueId> queue = broker->create_queue(name, settings);
   if (!queue) return context.refused("queue '" + name + "'");
   if (context.json)
     print_json({{"name", name}, {"id", raw(*queue)}});
@@ -148,7 +168,7 @@ int list(Context& context, const std::string& prefix) {
     auto counted = broker->queue_stats(ids);
     // A queue that was deleted in between is an error of the whole request, or just missing.
     if (!counted) return context.refused("queues '" + prefix + "'");
-    for (const QueueInfo& queue : *counted) {
+    for (const QueueDescription& queue : *counted) {
       if (context.json)
         print_json(to_json(queue));
       else
@@ -162,7 +182,7 @@ int list(Context& context, const std::string& prefix) {
 }
 
 int show(Context& context, const std::string& name) {
-  QueueInfo queue;
+  QueueDescription queue;
   if (!stats_of(context, name, queue)) return kRefused;
   if (context.json) {
     print_json(to_json(queue));
@@ -170,37 +190,41 @@ int show(Context& context, const std::string& name) {
   }
   Table table({"", ""});
   table.add({"name", queue.name});
-  for (const AttributeRow& row : kAttributes) {
-    const uint32_t value = queue.attributes.*row.member;
-    table.add({row.name, row.seconds ? unit_text(row, value) + " s" : format_size(value)});
-  }
-  table.add({std::string(kDurability),
-             std::string(durability_name(queue.attributes.durability)) +
-                 (queue.attributes.durability == Durability::none ? " (the server's)" : "")});
+  for (const NamedText& attribute : queue.attributes)
+    table.add({attribute.name, attribute_text(attribute)});
+  for (const NamedText& tag : queue.tags)
+    table.add({"tag " + tag.name, tag.value});
   const QueueCounters& counters = queue.counters;
+  table.add({"created", format_age(wall_clock_ms() - queue.created_at_ms) + " ago"});
+  if (queue.modified_at_ms != queue.created_at_ms)
+    table.add({"changed", format_age(wall_clock_ms() - queue.modified_at_ms) + " ago"});
   table.add({"ready", format_count(counters.ready)});
   table.add({"leased", format_count(counters.leased)});
   table.add({"delayed", format_count(counters.delayed)});
   table.add({"size", format_size(counters.bytes)});
   table.add({"oldest", format_age(oldest_age_ms(queue))});
-  table.add(
-      {"since start", fmt::format("{} sent, {} received, {} acknowledged, {} leases ended",
-                                  format_count(counters.sent), format_count(counters.received),
-                                  format_count(counters.acked), format_count(counters.expired))});
+  table.add({"since start",
+             fmt::format("{} sent, {} received, {} acknowledged, {} leases ended, {} receives "
+                         "found nothing",
+                         format_count(counters.sent), format_count(counters.received),
+                         format_count(counters.acked), format_count(counters.expired),
+                         format_count(counters.empty_receives))});
   print_text(table.text(false));
   return kDone;
 }
 
-int set(Context& context, const std::string& name, const std::vector<std::string>& settings) {
-  QueueAttributes checked;
-  if (auto wrong = set_attributes(settings, checked)) return misuse(*wrong);
-  QueueInfo queue;
-  if (!stats_of(context, name, queue)) return kRefused;
-  set_attributes(settings, queue.attributes);
-  if (!context.connect()->set_queue(queue.id, queue.attributes))
+int set(Context& context, const std::string& name, const Settings& given) {
+  QueueSettings settings;
+  if (const std::string wrong = read_settings(given, settings); !wrong.empty())
+    return misuse(wrong);
+  if (settings.attributes.empty() && settings.tags.empty() && settings.untagged.empty())
+    return misuse("give ATTRIBUTE=VALUE, --tag or --untag");
+  QueueId queue{};
+  if (!context.resolve(name, queue)) return kRefused;
+  if (!context.connect()->set_queue(queue, settings))
     return context.refused("queue '" + name + "'");
   if (context.json)
-    print_json({{"name", name}, {"id", raw(queue.id)}});
+    print_json({{"name", name}, {"id", raw(queue)}});
   else
     print_text(fmt::format("queue {} is changed\n", name));
   return kDone;
@@ -224,17 +248,23 @@ int purge_or_delete(Context& context, const std::string& name, bool purge) {
 void add_queue_commands(Parser& parser, Context& context) {
   auto name = std::make_shared<std::string>();
   auto prefix = std::make_shared<std::optional<std::string>>();
-  auto settings = std::make_shared<std::vector<std::string>>();
-  const std::string known =
-      "VisibilityTimeout, DelaySeconds, MaximumMessageSize, ReceiveMessageWaitTimeSeconds, "
-      "Durability";
+  auto given = std::make_shared<Settings>();
+  std::string known;
+  for (const engine::AttributeRow& row : engine::attribute_table())
+    known += fmt::format("{}{} ({})", known.empty() ? "" : ", ", row.name, row.form);
+  const auto receives = whole_between(1, 1000);
   parser
       .command(
           "queue create", "make a queue, or make sure of it",
-          [&context, name, settings] { return create(context, *name, *settings); },
+          [&context, name, given] { return create(context, *name, *given); },
           "create, list, show, set, purge, delete")
-      .argument("NAME", *name, "1 to 80 of A-Z a-z 0-9 - _")
-      .repeated("--set", "ATTRIBUTE=VALUE", *settings, known);
+      .argument("NAME", *name, "1 to 80 of A-Z a-z 0-9 - _; of a FIFO queue it ends in .fifo")
+      .flag("--fifo", given->fifo, "a FIFO queue: in order within a message group, no duplicates")
+      .option("--dlq", "NAME", given->dead_letter_queue, "its dead-letter queue")
+      .option("--max-receives", "N", given->receives_max, "a message goes there after N receives",
+              receives)
+      .repeated("--tag", "KEY=VALUE", given->tags, "up to 50")
+      .repeated("--set", "ATTRIBUTE=VALUE", given->attributes, known);
   parser
       .command("queue list", "the queues, by name, and what is in them",
                [&context, prefix] { return list(context, prefix->value_or("")); })
@@ -244,10 +274,15 @@ void add_queue_commands(Parser& parser, Context& context) {
                [&context, name] { return show(context, *name); })
       .argument("NAME", *name, "");
   parser
-      .command("queue set", "change attributes of a queue",
-               [&context, name, settings] { return set(context, *name, *settings); })
+      .command("queue set", "change attributes and tags of a queue; the others stay",
+               [&context, name, given] { return set(context, *name, *given); })
       .argument("NAME", *name, "")
-      .arguments("ATTRIBUTE=VALUE", *settings, known.c_str());
+      .option("--dlq", "NAME", given->dead_letter_queue, "its dead-letter queue")
+      .option("--max-receives", "N", given->receives_max, "a message goes there after N receives",
+              receives)
+      .repeated("--tag", "KEY=VALUE", given->tags, "put, in place of one with the same key")
+      .repeated("--untag", "KEY", given->untagged, "taken away")
+      .optional_arguments("ATTRIBUTE=VALUE", given->attributes, known.c_str());
   parser
       .command("queue purge", "drop every message of a queue",
                [&context, name] { return purge_or_delete(context, *name, true); })

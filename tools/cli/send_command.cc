@@ -1,5 +1,6 @@
 // millrace send: one message from the command line, a file or standard input, or a message a line,
 // in batches, several under way.
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -8,9 +9,13 @@
 
 #include "base/os_clock.h"
 #include "clients/cpp/message_batch.h"
+#include "millrace/message_id.h"
 #include "millrace/options.h"
+#include "millrace/properties.h"
 #include "tools/cli/command.h"
+#include "tools/cli/message_facts.h"
 #include "tools/common/quantity.h"
+#include "tools/common/text.h"
 
 namespace millrace::tools {
 namespace {
@@ -28,6 +33,9 @@ struct SendOptions {
   std::string file;
   bool lines = false;
   std::string delay;
+  std::string group;
+  std::string dedup;
+  std::vector<std::string> attributes;
 };
 
 struct CloseFile {
@@ -39,8 +47,8 @@ using File = std::unique_ptr<std::FILE, CloseFile>;
 
 class Sender {
  public:
-  Sender(Context& context, const SendOptions& options, QueueId queue)
-      : context_(context), options_(options), queue_(queue) {
+  Sender(Context& context, const SendOptions& options, QueueId queue, std::string properties)
+      : context_(context), options_(options), queue_(queue), properties_(std::move(properties)) {
     if (!options.delay.empty()) delay_ms_ = seconds_to_ms(options.delay);
   }
 
@@ -80,9 +88,10 @@ class Sender {
 
   bool add(std::string_view body) {
     ++line_;
-    Status added = batch_.add(body, delay_ms_);
+    Status added = batch_.add(as_bytes(body), delay_ms_, as_bytes(properties_));
     if (!added && added.error() == Errc::batch_too_large)
-      added = send_batch() ? batch_.add(body, delay_ms_) : fail(Errc::connection_closed);
+      added = send_batch() ? batch_.add(as_bytes(body), delay_ms_, as_bytes(properties_))
+                           : fail(Errc::connection_closed);
     if (added) return true;
     if (!failure_.empty()) return false;
     if (added.error() == Errc::message_too_large)
@@ -111,13 +120,20 @@ class Sender {
     }
     const wire::SendAnswer sent = answer.sent();
     stored_ += sent.count;
-    if (context_.json)
-      print_json({{"queue", options_.queue},
-                  {"count", sent.count},
-                  {"shard", sent.shard_slot >> 48},
-                  {"first_slot", sent.shard_slot & 0xFFFFFFFFFFFFULL},
-                  {"position", sent.position},
-                  {"durability", durability_name(static_cast<Durability>(sent.durability))}});
+    if (!context_.json) return;
+    Json json{{"queue", options_.queue},
+              {"count", sent.count},
+              {"shard", sent.shard_slot >> 48},
+              {"first_slot", sent.shard_slot & 0xFFFFFFFFFFFFULL},
+              {"position", sent.position},
+              {"durability", durability_name(static_cast<Durability>(sent.durability))}};
+    for (uint32_t i = 0; i < sent.count; ++i) {
+      const uint64_t shard_slot = answer.sent_shard_slot(i);
+      json["ids"].push_back(message_id_text({raw(queue_), shard_slot}));
+      if (options_.queue.ends_with(".fifo"))
+        json["sequence_numbers"].push_back(std::to_string(sequence_number(shard_slot)));
+    }
+    print_json(json);
   }
 
   // One answer, at most kAnswerTimeoutMs away. A turn may end with nothing but bytes written.
@@ -165,6 +181,7 @@ class Sender {
   Context& context_;
   const SendOptions& options_;
   QueueId queue_;
+  std::string properties_;  // of every message
   uint32_t delay_ms_ = kDelayQueueDefault;
   MessageBatch batch_;
   uint64_t line_ = 0;
@@ -175,9 +192,28 @@ class Sender {
 int send(Context& context, const SendOptions& options) {
   if (options.body && (!options.file.empty() || options.lines))
     return misuse("give BODY, or --file and --lines, not both");
+  if (options.lines && !options.dedup.empty())
+    return misuse("--dedup with --lines: all but the first line would be duplicates");
+  std::string properties;
+  if (!options.group.empty())
+    append_property(properties, PropertyTag::group, as_bytes(options.group));
+  if (!options.dedup.empty())
+    append_property(properties, PropertyTag::deduplication_id, as_bytes(options.dedup));
+  for (const std::string& attribute : options.attributes)
+    if (std::string wrong = add_attribute(attribute, properties); !wrong.empty())
+      return misuse("--attr: " + wrong);
   QueueId queue{};
   if (!context.resolve(options.queue, queue)) return kRefused;
-  return Sender(context, options, queue).run();
+  return Sender(context, options, queue, std::move(properties)).run();
+}
+
+std::string check_id(const std::string& text) {
+  const bool good =
+      !text.empty() && text.size() <= kGroupIdBytesMax &&
+      std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c <= '~'; });
+  return good ? std::string()
+              : fmt::format("'{}' is not 1 to {} letters, digits and punctuation", printable(text),
+                            kGroupIdBytesMax);
 }
 
 }  // namespace
@@ -190,7 +226,12 @@ void add_send_command(Parser& parser, Context& context) {
       .option("--file", "F", options->file, "the body is this file's bytes")
       .flag("--lines", options->lines, "each line of the input is a message")
       .option("--delay", "S", options->delay, "seconds until it can be received",
-              seconds_up_to(kDelayMsMax));
+              seconds_up_to(kDelayMsMax))
+      .option("--group", "G", options->group, "message group: a FIFO queue keeps its order",
+              check_id)
+      .option("--dedup", "ID", options->dedup, "deduplication id, on a FIFO queue", check_id)
+      .repeated("--attr", "NAME=VALUE", options->attributes,
+                "an attribute, up to ten; NAME:TYPE=VALUE if it is no String");
 }
 
 }  // namespace millrace::tools

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "tools/cli/command.h"
+#include "tools/cli/message_facts.h"
 #include "tools/common/quantity.h"
 #include "tools/common/text.h"
 
@@ -68,7 +69,9 @@ class Tail {
     for (const client::ReceivedMessage message : answer.messages()) {
       if (context_.json) {
         Json json;
-        put_body(json, as_text(message.body));
+        put_text(json, "body", as_text(message.body));
+        put_facts(json, facts_of(QueueId{message.receipt.queue_id}, options_.queue,
+                                 message.receipt.shard_slot, as_text(message.properties)));
         json["receive_count"] = message.receive_count;
         json["sent_at_ms"] = message.sent_at.value;
         print_json(json);

@@ -89,7 +89,7 @@ struct Rates {
 
 // What is known of one queue over time.
 struct Row {
-  QueueInfo now;
+  client::QueueDescription now;
   Rates rates;
   std::deque<double> history;  // of the rate of everything that happens to it
 };
@@ -180,7 +180,7 @@ class Top {
     const double elapsed_s = last_ns_ == 0 ? 0 : static_cast<double>(now_ns - last_ns_) / 1e9;
     last_ns_ = now_ns;
     std::map<std::string, Row> rows;
-    for (QueueInfo& queue : *queues) {
+    for (client::QueueDescription& queue : *queues) {
       Row row;
       const auto before = rows_.find(queue.name);
       if (before != rows_.end() && before->second.now.id == queue.id) {
@@ -227,7 +227,7 @@ class Top {
     return order;
   }
 
-  static int64_t age_of(const QueueInfo& queue) {
+  static int64_t age_of(const client::QueueDescription& queue) {
     if (queue.counters.oldest_sent_at_ms == 0) return 0;
     return std::max<int64_t>(0, wall_clock_ms() - queue.counters.oldest_sent_at_ms);
   }

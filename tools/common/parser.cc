@@ -41,6 +41,11 @@ class AppArguments final : public Arguments {
     app_->add_option(name, to, help)->type_name("")->required()->expected(-1)->transform(with_dash);
     return *this;
   }
+  Arguments& optional_arguments(const char* name, std::vector<std::string>& to,
+                                const char* help) override {
+    app_->add_option(name, to, help)->type_name("")->expected(-1)->transform(with_dash);
+    return *this;
+  }
   Arguments& option(const char* name, const char* type, std::optional<std::string>& to,
                     const std::string& help, Check check) override {
     checked(app_->add_option(name, to, help), std::move(check))->type_name(type);

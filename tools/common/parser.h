@@ -36,9 +36,11 @@ class Arguments {
                               Check check = {}) = 0;
   virtual Arguments& optional_argument(const char* name, std::optional<std::string>& to,
                                        const char* help) = 0;
-  // One or more, to the end of the line.
+  // One or more, to the end of the line; none will do too.
   virtual Arguments& arguments(const char* name, std::vector<std::string>& to,
                                const char* help) = 0;
+  virtual Arguments& optional_arguments(const char* name, std::vector<std::string>& to,
+                                        const char* help) = 0;
   virtual Arguments& option(const char* name, const char* type, std::optional<std::string>& to,
                             const std::string& help, Check check = {}) = 0;
   virtual Arguments& option(const char* name, const char* type, std::string& to,

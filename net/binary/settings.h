@@ -1,0 +1,22 @@
+// The names and values of QUEUE_CREATE, QUEUE_SET and a QueueItem: TextItems (millrace/wire.h).
+//
+// Threads: any; no state.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "millrace/engine.h"
+#include "millrace/wire.h"
+
+namespace millrace::net {
+
+// Reads what stands behind a SettingsBody, to the frame's end. `name` is a view of `texts`. False
+// if the counts do not fit the bytes.
+bool take_settings(const wire::SettingsBody& head, Bytes texts, std::string_view* name,
+                   QueueSettings* settings);
+
+// The item of a queue and, after each other, its name, and with `texts` its attributes and tags.
+wire::QueueItem queue_item(const QueueInfo& queue, bool with_texts, std::string* texts);
+
+}  // namespace millrace::net
