@@ -75,6 +75,46 @@ TEST_P(Bench, RunsEmbeddedAndLosesNothing) {
                20'000);
 }
 
+struct FifoCase {
+  const char* name;
+  Words words;
+};
+const FifoCase kFifoCases[] = {
+    {"ByIds", {"--groups", "100"}},
+    {"ByContent", {"--groups", "100", "--dedup", "content"}},
+    {"OneGroupEach", {"--groups", "2"}},
+    {"Spread",
+     {"--groups", "100", "--set", "DeduplicationScope=messageGroup", "--set",
+      "FifoThroughputLimit=perMessageGroupId"}},
+};
+class FifoBench : public ::testing::TestWithParam<FifoCase> {};
+INSTANTIATE_TEST_SUITE_P(Queues, FifoBench, ::testing::ValuesIn(kFifoCases),
+                         [](const auto& parameter) { return parameter.param.name; });
+
+Words fifo_words(Words first, const Words& rest) {
+  first.insert(first.end(),
+               {"--fifo", "--connections", "2", "--batch", "10", "--messages", "3000"});
+  first.insert(first.end(), rest.begin(), rest.end());
+  return first;
+}
+
+TEST_P(FifoBench, KeepsTheOrderOfEachGroupOverTheNetwork) {
+  const TemporaryDirectory directory;
+  BrokerProcess broker(directory.path() + "/data", {"--durability", "none"});
+  ASSERT_TRUE(broker.ready()) << broker.process().err;
+  const std::string json = bench(fifo_words({"--server", broker.address()}, GetParam().words));
+  expect_whole(json, 3'000);
+  EXPECT_EQ(number(json, "out_of_order"), 0) << json;
+  EXPECT_EQ(broker.stop(), 0) << broker.process().err;
+}
+
+TEST_P(FifoBench, KeepsTheOrderOfEachGroupEmbedded) {
+  const std::string json =
+      bench(fifo_words({"--embedded", "--durability", "none", "--shards", "2"}, GetParam().words));
+  expect_whole(json, 3'000);
+  EXPECT_EQ(number(json, "out_of_order"), 0) << json;
+}
+
 TEST(BenchOutput, IsForPeopleAndAPictureToo) {
   const TemporaryDirectory directory;
   const std::string plot = directory.path() + "/plot.svg";
@@ -110,7 +150,10 @@ TEST(BenchOutput, WrongUsageIsOneLineAndExitTwo) {
                         {"--connections", "0"},
                         {"--seconds", "0"},
                         {"--rate", "5", "--workload", "echo"},
-                        {"--groups", "4"},
+                        {"--groups", "3"},
+                        {"--dedup", "ids"},
+                        {"--fifo", "--dedup", "never"},
+                        {"--set", "DelaySeconds"},
                         {"--http"}};
   for (const Words& words : rows) {
     Words all{MILLRACE_BENCH_PATH};

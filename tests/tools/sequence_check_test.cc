@@ -62,5 +62,16 @@ TEST(SequenceCheck, MessagesOfOthersAreCountedApart) {
   EXPECT_EQ(check.distinct_received(), 0u);
 }
 
+TEST(SequenceCheck, WithGroupsOrderIsCountedInEachWhoeverConsumes) {
+  SequenceCheck check(kRun, 1, 2, 3);
+  check.acknowledged(0, 0, 6);
+  // Groups 0 1 2 0 1 2: the second group's later message comes first, by another consumer.
+  for (const auto& [consumer, sequence] :
+       {std::pair<uint32_t, uint64_t>{0, 2}, {1, 0}, {0, 4}, {1, 3}, {1, 1}, {0, 5}})
+    EXPECT_TRUE(receive(check, consumer, 0, sequence));
+  EXPECT_EQ(check.out_of_order(), 1u);
+  EXPECT_EQ(check.lost(), 0u);
+}
+
 }  // namespace
 }  // namespace millrace::tools

@@ -67,8 +67,8 @@ class EmbeddedTransport final : public Transport, public ReplySink {
     return true;
   }
 
-  Result<QueueId> make_queue(const std::string& name) override {
-    return admin_queue([&] { shard(0).create_queue(name, {}, admin()); });
+  Result<QueueId> make_queue(const std::string& name, const QueueSettings& settings) override {
+    return admin_queue([&] { shard(0).create_queue(name, settings, admin()); });
   }
   Result<QueueId> find_queue(const std::string& name) override {
     const QueueInfo* found = shard(0).find_queue(name);
@@ -153,6 +153,7 @@ class EmbeddedTransport final : public Transport, public ReplySink {
   void on_queues(uint64_t, const QueueReply& reply) override {
     admin_done_ = true;
     admin_error_ = reply.error;
+    admin_detail_ = reply.detail;
     if (reply.queues.empty()) return;
     admin_queue_ = reply.queues.front().id;
     admin_counters_ = reply.queues.front().counters;
@@ -196,7 +197,7 @@ class EmbeddedTransport final : public Transport, public ReplySink {
     }
     if (!admin_done_) admin_error_ = Errc::timed_out;
     if (admin_error_ == Errc::ok) return {};
-    failure_ = errc_text(admin_error_);
+    failure_ = admin_detail_.empty() ? errc_text(admin_error_) : admin_detail_;
     return fail(admin_error_);
   }
   template <class Start>
@@ -223,6 +224,7 @@ class EmbeddedTransport final : public Transport, public ReplySink {
   bool moved_ = false;
   bool admin_done_ = false;
   Errc admin_error_ = Errc::ok;
+  std::string admin_detail_;
   QueueId admin_queue_{};
   QueueCounters admin_counters_;
   std::string failure_;

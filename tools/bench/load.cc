@@ -1,10 +1,8 @@
 #include "tools/bench/load.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "base/os_clock.h"
-#include "clients/cpp/message_batch.h"
 
 namespace millrace::tools {
 namespace {
@@ -21,14 +19,10 @@ Load::Load(Transport& transport, const BenchOptions& options, QueueId queue, boo
       queue_(queue),
       own_queue_(own_queue),
       lanes_(options.connections),
+      layout_(options),
       run_number_(static_cast<uint32_t>(base::os_random() | 1)),
-      check_(run_number_, options.connections, options.connections) {
-  const std::string body(options.size, 'm');
-  client::MessageBatch batch;
-  for (uint32_t i = 0; i < options.batch; ++i)
-    (void)batch.add(body);  // the options were checked: it fits
-  run_.assign(batch.run().begin(), batch.run().end());
-  stride_ = static_cast<uint32_t>(run_.size() / options.batch);
+      check_(run_number_, options.connections, options.connections,
+             options.fifo ? layout_.groups_per_lane() : 0) {
   for (Lane& lane : lanes_) {
     lane.sends.resize(options.inflight);
     for (uint32_t i = options.inflight; i > 0; --i)
@@ -93,17 +87,11 @@ Status Load::send_batch(uint32_t lane_index, uint32_t count, int64_t intended_ns
   lane.free.pop_back();
   lane.sends[token] = {lane.sequence, count, intended_ns};
   const double step_ns = options_.rate > 0 && phase_ == Phase::measure ? 1e9 / options_.rate : 0;
-  std::byte* at = run_.data() + sizeof(MessageHeader);
-  Stamp stamp{run_number_, lane_index, lane.sequence, intended_ns};
-  for (uint32_t i = 0; i < count; ++i, at += stride_) {
-    stamp.intended_ns = intended_ns + static_cast<int64_t>(step_ns * i);
-    std::memcpy(at, &stamp, sizeof stamp);
-    ++stamp.sequence;
-  }
+  const Bytes run =
+      layout_.fill({run_number_, lane_index, lane.sequence, intended_ns}, count, step_ns);
   lane.sequence += count;
   sent_ += count;
-  return transport_.send(lane_index, queue_, Bytes(run_).first(size_t{stride_} * count), count,
-                         token);
+  return transport_.send(lane_index, queue_, run, count, token);
 }
 
 bool Load::may_send_more() const {

@@ -16,6 +16,7 @@
 
 #include "tools/bench/histogram.h"
 #include "tools/bench/options.h"
+#include "tools/bench/run_layout.h"
 #include "tools/bench/sequence_check.h"
 #include "tools/bench/transport.h"
 
@@ -78,8 +79,7 @@ class Load final : public LoadEvents {
   bool own_queue_;
   Phase phase_ = Phase::measure;
   std::vector<Lane> lanes_;
-  std::vector<std::byte> run_;  // a batch, laid out once; its stamps are patched
-  uint32_t stride_ = 0;
+  RunLayout layout_;
   uint32_t run_number_ = 0;
   SequenceCheck check_;
   Histogram latency_;

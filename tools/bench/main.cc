@@ -41,7 +41,21 @@ int print(const Report& report) {
   const LoadResult& result = report.result;
   if (result.lost.value_or(0) > 0)
     return refuse(fmt::format("{} messages were acknowledged and are lost", *result.lost));
+  if (options.fifo && result.out_of_order.value_or(0) > 0)
+    return refuse(
+        fmt::format("{} messages of a FIFO queue came out of order", *result.out_of_order));
   return 0;
+}
+
+QueueSettings settings_of(const BenchOptions& options) {
+  QueueSettings settings;
+  if (options.fifo) settings.attributes.push_back({"FifoQueue", "true"});
+  if (options.by_content) settings.attributes.push_back({"ContentBasedDeduplication", "true"});
+  for (const std::string& attribute : options.attributes) {
+    const size_t equals = attribute.find('=');
+    settings.attributes.push_back({attribute.substr(0, equals), attribute.substr(equals + 1)});
+  }
+  return settings;
 }
 
 int run(const BenchOptions& options) {
@@ -57,9 +71,10 @@ int run(const BenchOptions& options) {
   } else {
     const bool own_queue = options.queue.empty();
     const std::string name =
-        own_queue ? fmt::format("bench-{:016x}", base::os_random()) : options.queue;
+        own_queue ? fmt::format("bench-{:016x}{}", base::os_random(), options.fifo ? ".fifo" : "")
+                  : options.queue;
     const Result<QueueId> queue =
-        own_queue ? transport->make_queue(name) : transport->find_queue(name);
+        own_queue ? transport->make_queue(name, settings_of(options)) : transport->find_queue(name);
     if (!queue) return refuse(fmt::format("queue '{}': {}", name, transport->failure()));
     Load load(*transport, options, *queue, own_queue);
     const Result<bool> done = load.run(result);

@@ -58,8 +58,8 @@ class NetworkTransport final : public Transport {
     return true;
   }
 
-  Result<QueueId> make_queue(const std::string& name) override {
-    return noting(control_->create_queue(name, {}));
+  Result<QueueId> make_queue(const std::string& name, const QueueSettings& settings) override {
+    return noting(control_->create_queue(name, settings));
   }
   Result<QueueId> find_queue(const std::string& name) override {
     return noting(control_->resolve(name));

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "millrace/message.h"
+#include "tools/bench/run_layout.h"
 #include "tools/bench/sequence_check.h"
 #include "tools/common/cores.h"
 #include "tools/common/parser.h"
@@ -23,6 +24,8 @@ constexpr uint64_t kConsumeMessages = 1'000'000;
 constexpr uint64_t kConnectionsMax = 1000;
 constexpr uint64_t kInflightMax = 1000;
 constexpr uint64_t kRateMax = 100'000'000;
+constexpr uint64_t kGroupsMax = 100'000'000;
+constexpr uint32_t kFifoGroups = 10'000;
 
 int misuse(const std::string& line) {
   std::fprintf(stderr, "millrace-bench: %s\n", line.c_str());
@@ -34,7 +37,7 @@ struct Given {
   std::string server;
   std::string workload = "e2e";
   std::optional<std::string> messages, seconds, size, batch, connections, inflight, rate, pin,
-      server_pid, shards, durability, queue, data;
+      server_pid, shards, durability, queue, data, groups, dedup;
 };
 
 uint32_t number(const std::optional<std::string>& text, uint32_t otherwise) {
@@ -93,6 +96,14 @@ std::optional<int> read_bench_options(int argc, char** argv, BenchOptions& optio
               "messages a second whatever the answers; latency then counts from the intended time "
               "[latency: 20000]",
               whole_between(1, kRateMax))
+      .flag("--fifo", options.fifo,
+            "a FIFO queue: order is checked in each group, whoever consumes it")
+      .option("--groups", "N", given.groups, "message groups, spread over the connections [10000]",
+              whole_between(1, kGroupsMax))
+      .option("--dedup", "HOW", given.dedup,
+              "FIFO: by the ids of the messages, or by their content [ids]",
+              one_of({"ids", "content"}))
+      .repeated("--set", "ATTRIBUTE=VALUE", options.attributes, "of a queue of its own")
       .flag("--spin", options.spin, "never sleep; steadier figures if the core is its own")
       .option("--pin", "CORES", given.pin, "run on these cores only, such as 1 or 2,3")
       .option("--json", "FILE", options.json, "the result as one JSON object; - is standard output")
@@ -124,6 +135,8 @@ std::optional<int> read_bench_options(int argc, char** argv, BenchOptions& optio
   options.inflight =
       number(given.inflight, options.rate > 0 ? kOpenLoopInflight : options.inflight);
   options.server_pid = number(given.server_pid, 0);
+  options.groups = number(given.groups, options.fifo ? kFifoGroups : 0);
+  options.by_content = given.dedup == "content";
   options.shards = static_cast<uint16_t>(number(given.shards, 1));
   options.data = given.data.value_or("");
   if (given.durability) options.durability = parse_durability(*given.durability).value_or({});
@@ -133,7 +146,16 @@ std::optional<int> read_bench_options(int argc, char** argv, BenchOptions& optio
     options.duration_ms = kDefaultMs;
   if (given.pin && !read_cores(*given.pin, options.pin))
     return misuse(fmt::format("--pin: '{}' is not a list of this machine's cores", *given.pin));
-  if (uint64_t{options.batch} * (sizeof(MessageHeader) + padded8(options.size)) > kBatchBytesMax)
+  if (given.dedup && !options.fifo) return misuse("--dedup is for a FIFO queue: give --fifo");
+  if (options.groups > 0 && options.groups < options.connections)
+    return misuse(fmt::format("--groups {} for --connections {}: each needs one of its own",
+                              options.groups, options.connections));
+  for (const std::string& attribute : options.attributes)
+    if (attribute.find('=') == std::string::npos)
+      return misuse(fmt::format("--set: '{}' is not ATTRIBUTE=VALUE", attribute));
+  if (uint64_t{options.batch} *
+          (sizeof(MessageHeader) + padded8(options.size + kBenchPropertiesMax)) >
+      kBatchBytesMax)
     return misuse(fmt::format("--batch {} of --size {} is more than the {} bytes of a request",
                               options.batch, options.size, kBatchBytesMax));
   if (options.embedded && options.workload == Workload::echo)

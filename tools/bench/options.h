@@ -22,9 +22,13 @@ struct BenchOptions {
   uint32_t size = 128;       // bytes of a body
   uint32_t batch = 100;      // messages in a request
   uint32_t connections = 4;
-  uint32_t inflight = 8;  // requests under way per connection
-  double rate = 0;        // messages a second, open loop; 0: as fast as answers come
-  bool spin = false;      // never sleep
+  uint32_t inflight = 8;    // requests under way per connection
+  double rate = 0;          // messages a second, open loop; 0: as fast as answers come
+  bool spin = false;        // never sleep
+  bool fifo = false;        // a queue of its own is a FIFO queue
+  uint32_t groups = 0;      // message groups, spread over the connections; 0: no group ids
+  bool by_content = false;  // FIFO: deduplication by content, not by ids
+  std::vector<std::string> attributes;  // NAME=VALUE, of a queue of its own
   std::vector<uint32_t> pin;
   std::string json;
   std::string plot;

@@ -45,6 +45,10 @@ Json config_of(const Report& report) {
               {"connections", o.connections},
               {"inflight", o.inflight},
               {"rate", o.rate == 0 ? Json(nullptr) : Json(o.rate)},
+              {"fifo", o.fifo},
+              {"groups", o.groups == 0 ? Json(nullptr) : Json(o.groups)},
+              {"dedup", !o.fifo ? Json(nullptr) : Json(o.by_content ? "content" : "ids")},
+              {"set", o.attributes},
               {"spin", o.spin},
               {"pin", o.pin},
               {"server_pid", o.server_pid == 0 ? Json(nullptr) : Json(o.server_pid)},
@@ -97,12 +101,17 @@ std::string report_text(const Report& report) {
   std::string limit = o.messages > 0 ? fmt::format("--messages {}", o.messages) : "";
   if (o.duration_ms > 0)
     limit += fmt::format("{}--seconds {}", limit.empty() ? "" : " ", format_seconds(o.duration_ms));
+  std::string groups = o.fifo ? " --fifo" : "";
+  if (o.groups > 0) groups += fmt::format(" --groups {}", o.groups);
+  if (o.by_content) groups += " --dedup content";
+  for (const std::string& attribute : o.attributes)
+    groups += " --set " + attribute;
   std::string text = fmt::format(
       "{} over {}, durability {}\n"
-      "  --size {} --batch {} --connections {} --inflight {} {}{}{}\n\n",
+      "  --size {} --batch {} --connections {} --inflight {} {}{}{}{}\n\n",
       workload_name(o.workload), report.transport, durability_name(report.durability), o.size,
       o.batch, o.connections, o.inflight, limit,
-      o.rate > 0 ? fmt::format(" --rate {:.0f}", o.rate) : "", o.spin ? " --spin" : "");
+      o.rate > 0 ? fmt::format(" --rate {:.0f}", o.rate) : "", o.spin ? " --spin" : "", groups);
   text += fmt::format("  {:<14}{} in {:.3f} s\n", "messages", format_count(result.messages),
                       result.seconds);
   text += fmt::format("  {:<14}{} msg/s, {:.1f} MB/s\n", "rate",

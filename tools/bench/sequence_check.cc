@@ -11,12 +11,13 @@ constexpr uint64_t kSequenceMax = uint64_t{1} << 36;
 
 }  // namespace
 
-SequenceCheck::SequenceCheck(uint32_t run, uint32_t producers, uint32_t consumers)
+SequenceCheck::SequenceCheck(uint32_t run, uint32_t producers, uint32_t consumers, uint32_t groups)
     : run_(run),
       consumers_(consumers),
+      groups_(groups),
       acknowledged_(producers),
       seen_(producers),
-      next_(size_t{producers} * consumers) {}
+      next_(size_t{producers} * (groups > 0 ? groups : consumers)) {}
 
 void SequenceCheck::reach(Bits& bits, uint64_t number) {
   const size_t words = static_cast<size_t>(number / 64 + 1);
@@ -50,7 +51,8 @@ bool SequenceCheck::received(uint32_t consumer, Bytes body, Stamp& stamp) {
     return false;
   }
   word |= bit;
-  uint64_t& next = next_[size_t{stamp.producer} * consumers_ + consumer];
+  uint64_t& next = groups_ > 0 ? next_[size_t{stamp.producer} * groups_ + stamp.sequence % groups_]
+                               : next_[size_t{stamp.producer} * consumers_ + consumer];
   if (stamp.sequence < next)
     ++out_of_order_;
   else

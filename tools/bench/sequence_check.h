@@ -4,8 +4,10 @@
 // send was acknowledged, one that it was received. Lost is what was acknowledged and not received
 // once the queue has been drained; a duplicate is a number received again. Out of order is counted
 // per producer and consumer: a number below one that this consumer had from this producer before
-// (a standard queue may do that; it is a figure, not an error).
-// Memory: 2 bits a message, one number per producer and consumer.  Threads: one.
+// (a standard queue may do that; it is a figure, not an error). With groups, number i of a producer
+// is in its group i % groups, and out of order is counted in each group, whoever consumes it: a
+// FIFO queue never does that.
+// Memory: 2 bits a message, one number per producer and consumer, or group.  Threads: one.
 #pragma once
 
 #include <cstdint>
@@ -27,7 +29,8 @@ static_assert(sizeof(Stamp) == 24);
 
 class SequenceCheck {
  public:
-  SequenceCheck(uint32_t run, uint32_t producers, uint32_t consumers);
+  // `groups` of each producer; 0: none.
+  SequenceCheck(uint32_t run, uint32_t producers, uint32_t consumers, uint32_t groups = 0);
 
   // Numbers [first, first + count) of a producer were acknowledged.
   void acknowledged(uint32_t producer, uint64_t first, uint32_t count);
@@ -47,9 +50,10 @@ class SequenceCheck {
 
   uint32_t run_;
   uint32_t consumers_;
+  uint32_t groups_;
   std::vector<Bits> acknowledged_;  // by producer
   std::vector<Bits> seen_;          // by producer
-  std::vector<uint64_t> next_;      // by producer and consumer: one above the highest had
+  std::vector<uint64_t> next_;      // by producer and consumer, or group: one above the highest had
   uint64_t received_ = 0;
   uint64_t duplicates_ = 0;
   uint64_t out_of_order_ = 0;

@@ -37,7 +37,7 @@ class Transport {
   virtual ~Transport() = default;
 
   // Set-up and figures; these wait for their answers.
-  virtual Result<QueueId> make_queue(const std::string& name) = 0;
+  virtual Result<QueueId> make_queue(const std::string& name, const QueueSettings& settings) = 0;
   virtual Result<QueueId> find_queue(const std::string& name) = 0;
   virtual void delete_queue(QueueId queue) = 0;
   virtual Result<QueueCounters> counters(QueueId queue) = 0;
