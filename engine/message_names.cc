@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <cstring>
 
-#include <openssl/sha.h>
+#include <openssl/evp.h>
+
+#include "base/assert.h"
 
 namespace millrace::engine {
 
@@ -12,10 +14,40 @@ Bytes properties_of(const std::byte* message) {
   return {message + sizeof header, header.properties_bytes};
 }
 
+namespace {
+
+// Looking the algorithm up costs several times what a short body does, so each thread keeps it.
+class Sha256 {
+ public:
+  Sha256() : algorithm_(EVP_MD_fetch(nullptr, "SHA256", nullptr)), context_(EVP_MD_CTX_new()) {
+    MR_ASSERT(algorithm_ != nullptr && context_ != nullptr);
+  }
+  ~Sha256() {
+    EVP_MD_CTX_free(context_);
+    EVP_MD_free(algorithm_);
+  }
+  Sha256(const Sha256&) = delete;
+  Sha256& operator=(const Sha256&) = delete;
+
+  ContentHash of(Bytes bytes) {
+    ContentHash hash;
+    const bool made = EVP_DigestInit_ex2(context_, algorithm_, nullptr) == 1 &&
+                      EVP_DigestUpdate(context_, bytes.data(), bytes.size()) == 1 &&
+                      EVP_DigestFinal_ex(context_, hash.data(), nullptr) == 1;
+    MR_ASSERT(made);
+    return hash;
+  }
+
+ private:
+  EVP_MD* algorithm_;
+  EVP_MD_CTX* context_;
+};
+
+}  // namespace
+
 ContentHash content_hash(Bytes body) {
-  ContentHash hash;
-  SHA256(reinterpret_cast<const unsigned char*>(body.data()), body.size(), hash.data());
-  return hash;
+  thread_local Sha256 sha256;
+  return sha256.of(body);
 }
 
 std::array<char, 64> hex_text(const ContentHash& hash) {
