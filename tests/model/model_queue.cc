@@ -162,7 +162,13 @@ Answer ModelQueue::extend(uint64_t number, uint32_t receives, int64_t visibility
 }
 
 void ModelQueue::purge() {
-  messages_.clear();
+  // What may be among the dead letters may have escaped, and from a source may have come here.
+  messages_.remove_if([](const Message& message) { return !message.may_have_moved; });
+  for (Message& message : messages_)
+    message.may_be_gone = true;
+  for (ModelQueue* source : sources_)
+    for (Message& message : source->messages_)
+      if (message.may_have_moved) message.may_be_gone = true;
   accepted_.clear();
 }
 

@@ -23,10 +23,6 @@ struct Configuration {
   int64_t delay = 0;
 };
 
-// Times in a run are whole seconds; a retention that is not is never hit to the millisecond, where
-// what is right is not written down anywhere.
-constexpr int64_t kShortRetention = 120'500;
-
 constexpr std::array kConfigurations{
     Configuration{.name = "standard"},
     Configuration{.name = "standard-4", .shards = 4},
@@ -36,6 +32,10 @@ constexpr std::array kConfigurations{
     Configuration{.name = "fifo-content", .fifo = true, .content = true},
     Configuration{.name = "fifo-delayed", .fifo = true, .delay = 7'000},
     Configuration{.name = "fifo-group", .fifo = true, .by_group = true},
+    Configuration{.name = "dead-letters", .chain = 2},
+    Configuration{.name = "dead-letters-4", .shards = 4, .chain = 2},
+    Configuration{.name = "fifo-dead-letters", .fifo = true, .chain = 2},
+    Configuration{.name = "fifo-dead-letters-4", .shards = 4, .fifo = true, .chain = 2},
     Configuration{
         .name = "fifo-group-4", .shards = 4, .fifo = true, .by_group = true, .spread = true},
 };
