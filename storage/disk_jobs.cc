@@ -38,7 +38,7 @@ JobRun::Stage JobRun::first_stage() const {
     case JobKind::read_ahead:
       return Stage::finished;
   }
-  MR_ASSERT(false && "unknown job kind");
+  base::assert_failed("unknown job kind", __FILE__, __LINE__);
 }
 
 const std::string& JobRun::made_path() const {
@@ -119,7 +119,7 @@ bool JobRun::step() {
     case Stage::finished:
       return true;
   }
-  MR_ASSERT(false && "unknown stage");
+  base::assert_failed("unknown stage", __FILE__, __LINE__);
 }
 
 Status JobRun::fill() {
