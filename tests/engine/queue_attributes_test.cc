@@ -2,6 +2,10 @@
 // goes together and what does not. Ranges are those of SQS.
 #include "engine/queue_attributes.h"
 
+#include <fstream>
+#include <map>
+#include <string>
+
 #include <gtest/gtest.h>
 
 namespace millrace::engine {
@@ -374,6 +378,23 @@ TEST(QueueAttributes, EveryRowSaysForPeopleWhatItMayBe) {
   for (const AttributeRow& row : attribute_table()) {
     EXPECT_FALSE(row.form.empty()) << row.name;
     EXPECT_EQ(find_attribute(row.name), &row);
+  }
+}
+
+TEST(QueueAttributes, ThePageForPeopleHasEachWithItsRange) {
+  std::ifstream page(std::string(MILLRACE_SOURCE_DIR) + "/docs/operations.md");
+  ASSERT_TRUE(page.is_open());
+  std::map<std::string, std::string> rows;
+  for (std::string line; std::getline(page, line);)
+    if (line.starts_with("| `")) rows[line.substr(3, line.find('`', 3) - 3)] = line;
+  for (const AttributeRow& row : attribute_table()) {
+    const std::string& said = rows[std::string(row.name)];
+    ASSERT_FALSE(said.empty()) << row.name;
+    // "0 to 43200 seconds"; Partitions ends where the shards do.
+    if (row.form.find(" to ") == std::string_view::npos || row.form.front() == '{' ||
+        row.name == "Partitions")
+      continue;
+    EXPECT_NE(said.find("| " + std::string(row.form)), std::string::npos) << said;
   }
 }
 
