@@ -342,6 +342,12 @@ Status Log::close(TimeMs now) {
   if (sync_in_flight()) return fail(Errc::timed_out);
   if (fenced_) return fail(Errc::shard_fenced);
   if (const Status status = sync_all(now_); !status) return status;
+  // A segment in which nothing was durable before is not believed to have been closed: recovery
+  // could not know that its header was.
+  if (written_ == active_->data_begin()) {
+    if (const Status status = write_gathered(now_, kMarkWatermarkOnly); !status) return status;
+    if (const Status status = sync_all(now_); !status) return status;
+  }
   if (mark_fits()) {
     if (const Status status = write_gathered(now_, kMarkCleanShutdown); !status) return status;
     if (const Status status = sync_all(now_); !status) return status;

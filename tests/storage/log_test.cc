@@ -111,6 +111,19 @@ TEST(Log, ClosedLogIsReopenedInPlace) {
   }
 }
 
+TEST(Log, LogClosedInAnEmptySegmentIsClean) {
+  LogHarness h;
+  ASSERT_TRUE(h.open());
+  ASSERT_TRUE(h.append("before"));
+  h.settle();
+  ASSERT_EQ(h.log->end().value % kTestSegmentBytes, kSegmentDataOffset);  // it has just moved
+  ASSERT_TRUE(h.log->close(h.now()));
+  const auto report = h.open();
+  ASSERT_TRUE(report);
+  EXPECT_TRUE(report->clean_shutdown);
+  EXPECT_EQ(report->bytes_rehomed, 0u);
+}
+
 TEST(Log, ClosedLogRefusesRecords) {
   LogHarness h;
   ASSERT_TRUE(h.open());
