@@ -9,7 +9,8 @@
 //
 // What can't be moved - no such queue (queue_rules.h), no room for the record - is delivered as if
 // there were no limit: a message is never lost and never stuck.
-#include <array>
+#include <algorithm>
+#include <optional>
 
 #include "engine/message_names.h"
 #include "engine/shard_state.h"
@@ -48,29 +49,45 @@ MovedFrom origin_of(Bytes properties, ShardId shard, QueueId queue, Slot slot) {
 
 }  // namespace
 
-// Fills runs_ with what may be delivered; whatever stands before it too often received is moved.
+// Fills runs_ with what may be delivered. What stands before it and was received too often is
+// moved, what is too old goes.
 uint32_t ShardState::choose(Partition& partition, uint32_t messages_max, uint32_t bytes_max,
                             TimeMs now) {
-  stopped_short_ = false;
-  const uint32_t receives_max = partition.rules().receives_max;
-  Partition* target = receives_max == 0 ? nullptr : find(partition.rules().dead_letters);
+  const QueueRules& rules = partition.rules();
   const SlotIndex& index = partition.index();
+  Partition* target = rules.receives_max == 0 ? nullptr : find(rules.dead_letters);
+  const TimeMs horizon{now.value - rules.retention_ms};
+  const bool some_are_over = partition.oldest_sent_at() <= horizon;
   const auto none_left = [&] { return moves_left_.messages == 0 || moves_left_.bytes == 0; };
   for (;;) {
     runs_.clear();
     const uint32_t chosen = partition.choose(log_, messages_max, bytes_max, &runs_);
-    if (target == nullptr) return chosen;
+    if (target == nullptr && !some_are_over) return chosen;
     slots_.clear();
+    over_.clear();
+    std::optional<uint64_t> first;
     for (const SlotRun& run : runs_)
-      for (uint64_t slot = run.first_slot; slot < run.first_slot + run.count; ++slot)
-        if (index.receive_count(Slot{slot}) >= receives_max) slots_.push_back(slot);
-    if (slots_.empty()) return chosen;
+      for (uint64_t slot = run.first_slot; slot < run.first_slot + run.count; ++slot) {
+        if (some_are_over && is_over(partition, Slot{slot}, horizon))
+          slots_.push_back(slot);
+        else if (target != nullptr && index.receive_count(Slot{slot}) >= rules.receives_max)
+          over_.push_back(slot);
+        else
+          continue;
+        if (!first) first = slot;
+      }
+    if (!first) return chosen;
     if (none_left()) {
       stopped_short_ = true;
-      return choose_before(slots_.front());
+      return choose_before(*first);
     }
-    for (size_t i = 0; i < slots_.size() && target != nullptr && !none_left(); ++i)
-      if (!move(partition, Slot{slots_[i]}, *target, now)) target = nullptr;
+    if (!slots_.empty()) {
+      const auto gone = static_cast<uint32_t>(slots_.size());
+      if (!append_expired(partition)) return choose_before(*first);
+      moves_left_.messages -= std::min(moves_left_.messages, gone);
+    }
+    for (size_t i = 0; i < over_.size() && target != nullptr && !none_left(); ++i)
+      if (!move(partition, Slot{over_[i]}, *target, now)) target = nullptr;
   }
 }
 
@@ -129,6 +146,7 @@ Status ShardState::move(Partition& source, Slot slot, Partition& target, TimeMs 
   moves_left_.messages -= 1;
   moves_left_.bytes -= std::min<uint64_t>(moves_left_.bytes, moved_message_.size());
   become_visible(target, last_end_, true);
+  retention_due_ = std::min(retention_due_, TimeMs{head.sent_at_ms} + target.rules().retention_ms);
   moved_through_ = last_end_;
   return {};
 }

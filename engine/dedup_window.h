@@ -100,6 +100,16 @@ class DedupWindow {
     for (const auto& [id, entry] : entries_)
       f(entry);
   }
+  // Calls f(id, entry) for each, the oldest first.
+  template <class F>
+  void for_each_in_order(F&& f) const {
+    for (size_t i = 0; i < order_.size(); ++i) {
+      const auto found = entries_.find(order_[i].id);
+      // See expire(): an id may stand in the queue twice.
+      if (found != entries_.end() && found->second.at == order_[i].at)
+        f(order_[i].id, found->second);
+    }
+  }
   uint64_t size() const { return entries_.size(); }
   uint64_t memory_bytes() const {
     return entries_.bucket_count() * (sizeof(base::Hash128) + sizeof(Entry) + 1) +

@@ -44,6 +44,10 @@ inline constexpr uint32_t kMailPerTickMax = 4'096;
 // Messages that go to dead-letter queues: copied, so as many bytes as cleaning carries.
 inline constexpr uint32_t kDeadLettersPerTickMax = 512;
 inline constexpr uint64_t kDeadLetterBytesPerTickMax = 1u << 20;
+// Messages whose age is looked at, for a queue.
+inline constexpr uint32_t kRetentionSlotsPerTickMax = 4'096;
+inline constexpr int64_t kRetentionStepMs = 1'000;
+inline constexpr int64_t kRetentionSweepMs = 60'000;
 // Queues that name one another as dead-letter queues are followed this far.
 inline constexpr uint32_t kDeadLetterChainMax = 16;
 

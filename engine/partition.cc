@@ -4,6 +4,7 @@
 
 #include "base/assert.h"
 #include "base/hash.h"
+#include "engine/message_names.h"
 #include "storage/format.h"
 
 namespace millrace::engine {
@@ -294,6 +295,9 @@ void Partition::apply_carry(const PartitionContext& context, const CarryHead& he
   Added added;
   added.add(header);
   added.tell(context.log, bytes_, position);
+  // A dead letter that is met here first.
+  if (!kind_.fifo && in_order_ && find_property(properties_of(message), PropertyTag::moved))
+    in_order_ = false;
   index_->set_receive_count(slot, head.receive_count);
   if (head.state == static_cast<uint8_t>(MessageState::ready)) {
     make_ready(slot);
@@ -309,11 +313,19 @@ void Partition::apply_arrival(const PartitionContext& context, const DeadLetterH
   if (index_->live(slot)) return;  // only a planted bug gives a slot out twice
   place(slot, position);
   index_->set_receive_count(slot, head.receive_count);
+  if (!kind_.fifo) in_order_ = false;
+  oldest_sent_at_ = std::min(oldest_sent_at_, TimeMs{head.sent_at_ms});
   if (!kind_.fifo) index_->set_ready(slot, true);
   if (kind_.fifo) join_group(context, slot, message);
   Added added;
   added.add(*reinterpret_cast<const MessageHeader*>(message));
   added.tell(context.log, bytes_, position);
+}
+
+void Partition::end_sweep(TimeMs oldest) {
+  sweep_ = {};
+  oldest_sent_at_ = oldest;
+  if (index_->live_count() == 0) in_order_ = true;
 }
 
 void Partition::forget_live_before(const PartitionContext& context, Slot end) {

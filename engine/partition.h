@@ -84,6 +84,21 @@ class Partition {
   Kind kind() const { return kind_; }
   const QueueRules& rules() const { return rules_; }
   void set_rules(const QueueRules& rules) { rules_ = rules; }
+  bool at_in_flight_limit() const { return leased_ >= rules_.in_flight_max; }
+  uint64_t in_flight_left() const { return rules_.in_flight_max - leased_; }  // below the limit
+
+  // Retention (retention.cc). No message here was sent before this.
+  TimeMs oldest_sent_at() const { return oldest_sent_at_; }
+  // Sending times rise with the slots; not so with dead letters that keep theirs.
+  bool in_order() const { return in_order_; }
+  // How far the messages were looked at since oldest_sent_at() was over, and the oldest that stays.
+  struct Sweep {
+    Slot next{};
+    TimeMs oldest{};
+  };
+  const Sweep& sweep() const { return sweep_; }
+  void set_sweep(const Sweep& sweep) { sweep_ = sweep; }
+  void end_sweep(TimeMs oldest);
   const DedupWindow& dedup() const { return dedup_; }
   uint64_t groups() const { return groups_ == nullptr ? 0 : groups_->groups(); }
   const SlotIndex& index() const { return *index_; }
@@ -199,6 +214,9 @@ class Partition {
   QueueId queue_;
   Kind kind_;
   QueueRules rules_;
+  TimeMs oldest_sent_at_{};  // a bound; 0: not known yet
+  bool in_order_ = true;
+  Sweep sweep_;
   std::unique_ptr<GroupIndex> groups_;  // FIFO, from find_groups() on
   DedupWindow dedup_;                   // FIFO
   std::unique_ptr<SlotIndex> index_ = std::make_unique<SlotIndex>();

@@ -22,8 +22,11 @@ bool leads_back(const Catalog& catalog, const QueueInfo& queue, const QueueInfo*
 
 }  // namespace
 
-QueueRules rules_of(const Catalog& catalog, const QueueInfo& queue) {
+QueueRules rules_of(const Catalog& catalog, const QueueInfo& queue, uint16_t shards) {
   QueueRules rules;
+  rules.retention_ms = queue.attributes.retention_ms;
+  const uint64_t parts = queue.attributes.fifo ? queue.attributes.partitions : shards;
+  rules.in_flight_max = (queue.attributes.in_flight_max + parts - 1) / parts;
   const QueueInfo* target = dead_letter_queue(catalog, queue);
   if (target != nullptr && !leads_back(catalog, queue, target)) {
     rules.receives_max = queue.attributes.receives_max;

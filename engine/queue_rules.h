@@ -15,10 +15,13 @@ struct QueueRules {
   // After so many receives a message goes to `dead_letters`, a queue of the same kind. 0: never.
   uint32_t receives_max = 0;
   QueueId dead_letters{};
+  uint32_t retention_ms = UINT32_MAX;
+  // Leased at once, of this part: its share of what the queue may have.
+  uint64_t in_flight_max = UINT64_MAX;
 };
 
 // A dead-letter queue that leads back to the queue, at once or by way of others, counts as none:
 // messages would go round with each receive, and no end to it.
-QueueRules rules_of(const Catalog& catalog, const QueueInfo& queue);
+QueueRules rules_of(const Catalog& catalog, const QueueInfo& queue, uint16_t shards);
 
 }  // namespace millrace::engine

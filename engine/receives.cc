@@ -36,8 +36,10 @@ void Receives::receive(const ReceiveRequest& request, ReplyTo to) {
     const auto first = static_cast<uint32_t>(deliveries.size());
     const auto leased = parts_.state.lease(*partition, plan->messages_max, plan->bytes_max,
                                            plan->visibility_ms, parts_.now, &deliveries);
-    if (!leased) return to.sink->on_receive(to.token, {leased.error(), {}});
-    if (*leased) {
+    // Of the queue's limit another shard may have some left.
+    const bool limited = !leased && leased.error() == Errc::over_limit;
+    if (!leased && !limited) return to.sink->on_receive(to.token, {leased.error(), {}});
+    if (leased && *leased) {
       const auto count = static_cast<uint32_t>(deliveries.size()) - first;
       return park({.end = **leased,
                    .kind = Parked::Kind::receive,
@@ -47,8 +49,8 @@ void Receives::receive(const ReceiveRequest& request, ReplyTo to) {
                   *partition);
     }
     if (plan->wait_ms == 0 && parts_.other_shards() == 0 && !parts_.state.stopped_short()) {
-      ++partition->tally.empty_receives;
-      return to.sink->on_receive(to.token, {});
+      partition->tally.empty_receives += !limited;
+      return to.sink->on_receive(to.token, {leased.error(), {}});
     }
   }
   line = &waiters_.line(request.queue, parts_.other_shards());
@@ -268,6 +270,7 @@ bool Receives::serve_line(QueueId queue) {
         mark_dirty(queue, *line);
         return true;
       }
+      if (partition->at_in_flight_limit()) starve(queue);
       empty_here = true;
     }
     if (waiter.asked > 0) continue;
@@ -310,9 +313,13 @@ void Receives::starve(QueueId queue) {
 
 void Receives::serve_starved() {
   if (starved_.empty() || !parts_.state.can_lease()) return;
-  for (const QueueId queue : starved_)
-    if (Partition* partition = parts_.state.find(queue)) something_ready(*partition);
-  starved_.clear();
+  std::erase_if(starved_, [&](QueueId queue) {
+    Partition* partition = parts_.state.find(queue);
+    if (partition == nullptr) return true;
+    if (partition->at_in_flight_limit()) return false;
+    something_ready(*partition);
+    return true;
+  });
 }
 
 void Receives::answer_due(QueueId queue, WaiterLine& line, Errc error) {
@@ -322,8 +329,10 @@ void Receives::answer_due(QueueId queue, WaiterLine& line, Errc error) {
       ++i;
       continue;
     }
-    if (error == Errc::ok) ++parts_.state.find(queue)->tally.empty_receives;
-    end(id, error);  // takes it out of line.due
+    const bool waited = waiters_.find(id)->plan.wait_ms > 0;
+    const Errc told = error == Errc::over_limit && waited ? Errc::ok : error;
+    if (told == Errc::ok) ++parts_.state.find(queue)->tally.empty_receives;
+    end(id, told);  // takes it out of line.due
   }
 }
 
@@ -355,7 +364,7 @@ void Receives::on_receive(Mail& mail) {
   }
   answer->error = leased.error();
   answer->more = leased && parts_.state.stopped_short();
-  if (!leased) starve(mail.queue);
+  if (!leased || partition->at_in_flight_limit()) starve(mail.queue);
   partition->interested_shards |= uint64_t{1} << raw(mail.from);
   parts_.mailbox.post(mail.from, std::move(answer));
 }

@@ -10,7 +10,8 @@
 // A lease that comes back for a waiter that is gone is given back at once.
 //
 // When no lease can be given at all (a full disk, no timer left), a receive that is due is told so;
-// whoever can wait goes on waiting, and the queue is served again once leases can be given.
+// whoever can wait goes on waiting, and the queue is served again once leases can be given. So it
+// is with a queue that has as many leased as it may (a long poll then ends empty).
 //
 // Threads: shard-local.  Memory: Waiters'.
 #pragma once

@@ -13,6 +13,7 @@
 //   dead_letter  DeadLetterHead + message gone from one queue, in another now
 //   carry      CarryHead + messages       same messages, new position (cleaning)
 //   purge      SlotEnd                    all slots below slot_end are gone
+//   expire     AckHead + SlotRun...       gone, being older than the queue keeps messages
 //   slot_end   SlotEnd...                 slots below slot_end were given out once, or are passed
 //                                         over (cleaning, starts)
 //   dedup      DedupHead + DedupMark...   these deduplication ids are in force (cleaning)
@@ -45,6 +46,7 @@ enum class RecordKind : uint16_t {
   purge = 7,
   slot_end = 8,
   dedup = 9,
+  expire = 10,
   queue_put = 16,
   queue_delete = 17,
   meta = 18,

@@ -388,6 +388,7 @@ bool Shard::expire_timers() {
   if (fenced_) return false;
   const uint32_t ended = state_.expire(
       now_, kTimersPerTickMax, [&](Partition& partition) { receives_.something_ready(partition); });
+  state_.expire_messages(now_, [&](Partition& partition) { receives_.something_ready(partition); });
   state_.expire_dedup(now_);
   const bool more = receives_.expire();
   return more || ended == kTimersPerTickMax;
@@ -433,7 +434,8 @@ void Shard::start_jobs() {
 
 void Shard::note_rules(const QueueInfo& queue) {
   redrives_ = redrives_ || !queue.attributes.dead_letter_queue.empty();
-  state_.find(queue.id)->set_rules(rules_of(catalog_, queue));
+  state_.find(queue.id)->set_rules(rules_of(catalog_, queue, mailbox_.shards()));
+  state_.retention_changed();
 }
 
 // A queue came or went: others may have named it.
@@ -462,8 +464,8 @@ void Shard::fence_if_failed() {
 TimeMs Shard::next_deadline() const {
   TimeMs next = std::min(receives_.next_deadline(), log_->next_deadline());
   if (!fenced_)
-    next =
-        std::min({next, state_.timers().next_deadline(), interval_sync_due_, state_.dedup_due()});
+    next = std::min({next, state_.timers().next_deadline(), interval_sync_due_, state_.dedup_due(),
+                     state_.retention_due()});
   if (keeper_ != nullptr) next = std::min(next, keeper_->next_deadline());
   return next;
 }

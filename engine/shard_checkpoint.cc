@@ -1,9 +1,11 @@
 // The checkpoint of a shard: ShardState::save() and load(), and the part of each partition.
 //
 // All fixed-width, little endian, but for the slot index's own bytes:
-//   u64 position of the log's head   u32 partitions   u32 0
-//   each: u32 queue id   u32 timers   u64 slot_end_told   u32 segments   u32 0
+//   u64 position of the log's head   u32 partitions   u32 version, 2
+//   each: u32 queue id   u32 timers   u64 slot_end_told   u32 segments   u32 deduplication ids
+//         u32 flags: 1 messages are not in the order they were sent   u32 0
 //         segments x { u64 segment, u64 live bytes }   timers x { u64 slot << 1 | delay, i64 due }
+//         ids, oldest first, x { u64 u64 id, u64 slot, i64 at, u64 segment }
 //         SlotIndex::save()
 #include <algorithm>
 #include <array>
@@ -14,17 +16,29 @@
 namespace millrace::engine {
 namespace {
 
+constexpr uint32_t kVersion = 2;
+constexpr uint32_t kNotInOrder = 1;
+
 struct StateHead {
   uint64_t log_head;
   uint32_t partitions;
-  uint32_t reserved;
+  uint32_t version;
 };
 struct PartitionHead {
   uint32_t queue_id;
   uint32_t timers;
   uint64_t slot_end_told;
   uint32_t segments;
+  uint32_t dedup_ids;
+  uint32_t flags;
   uint32_t reserved;
+};
+struct SavedId {
+  uint64_t low;
+  uint64_t high;
+  uint64_t slot;
+  int64_t at_ms;
+  uint64_t segment;
 };
 struct SavedTimer {
   uint64_t slot_kind;
@@ -49,7 +63,8 @@ bool take(Bytes& in, T* value) {
 
 void Partition::save(const TimerWheel& timers, std::vector<std::byte>& out) const {
   put(out, PartitionHead{raw(queue_), static_cast<uint32_t>(leased_ + delayed_),
-                         slot_end_told.value, static_cast<uint32_t>(bytes_.entries().size()), 0});
+                         slot_end_told.value, static_cast<uint32_t>(bytes_.entries().size()),
+                         static_cast<uint32_t>(dedup_.size()), in_order_ ? 0 : kNotInOrder, 0});
   for (const SegmentBytes::Entry& entry : bytes_.entries())
     put(out, entry);
   index_->for_each_live([&](Slot slot) {
@@ -57,6 +72,9 @@ void Partition::save(const TimerWheel& timers, std::vector<std::byte>& out) cons
     if (timer == kNoTimer) return;
     const bool delay = timers.target(timer).kind == TimerKind::delay;
     put(out, SavedTimer{raw(slot) << 1 | delay, timers.deadline(timer).value});
+  });
+  dedup_.for_each_in_order([&](const base::Hash128& id, const DedupWindow::Entry& entry) {
+    put(out, SavedId{id.low, id.high, raw(entry.slot), entry.at.value, entry.segment});
   });
   index_->save(out);
 }
@@ -73,6 +91,15 @@ millrace::Status Partition::load(TimerWheel& timers, Bytes& in) {
   if (in.size() / sizeof(SavedTimer) < head.timers) return fail(Errc::corrupt);
   const Bytes saved_timers = in.first(head.timers * sizeof(SavedTimer));
   in = in.subspan(saved_timers.size());
+  for (uint32_t i = 0; i < head.dedup_ids; ++i) {
+    SavedId id;
+    if (!take(in, &id)) return fail(Errc::corrupt);
+    // Its bytes are in the segments' sums.
+    dedup_.put({id.low, id.high}, {Slot{id.slot}, TimeMs{id.at_ms}, id.segment},
+               [](uint64_t, int64_t) {});
+  }
+  if (dedup_.size() != head.dedup_ids) return fail(Errc::corrupt);
+  in_order_ = (head.flags & kNotInOrder) == 0;
   if (const auto loaded = index_->load(in); !loaded) return loaded;
   for (uint32_t i = 0; i < head.timers; ++i) {
     const auto saved = read_at<SavedTimer>(saved_timers, i * sizeof(SavedTimer));
@@ -83,8 +110,9 @@ millrace::Status Partition::load(TimerWheel& timers, Bytes& in) {
     index_->set_timer(slot, timers.start(TimeMs{saved.due_ms}, {raw(queue_), kind, slot}));
     ++(kind == TimerKind::lease ? leased_ : delayed_);
   }
-  // Every message that is not ready has a timer, or it would wait for ever.
-  if (index_->ready_count() + leased_ + delayed_ != index_->live_count())
+  // Every message that is not ready has a timer, or it would wait for ever. On FIFO it may be
+  // behind others of its group.
+  if (!kind_.fifo && index_->ready_count() + leased_ + delayed_ != index_->live_count())
     return fail(Errc::corrupt);
   return {};
 }
@@ -96,14 +124,9 @@ void Partition::account(storage::Log& log) const {
   if (slot_end_told != Position{}) log.add_live(slot_end_told, sizeof(SlotEnd));
 }
 
-bool ShardState::fits_checkpoint() const {
-  return std::none_of(partitions_.begin(), partitions_.end(),
-                      [](const auto& entry) { return entry.second->dedup().size() > 0; });
-}
-
 std::vector<std::byte> ShardState::save() const {
   std::vector<std::byte> out;
-  put(out, StateHead{log_.head().value, static_cast<uint32_t>(partitions_.size()), 0});
+  put(out, StateHead{log_.head().value, static_cast<uint32_t>(partitions_.size()), kVersion});
   for (const auto& [id, partition] : partitions_)
     partition->save(timers_, out);
   return out;
@@ -111,7 +134,8 @@ std::vector<std::byte> ShardState::save() const {
 
 Status ShardState::load(Bytes bytes) {
   StateHead head;
-  if (!take(bytes, &head) || head.log_head != log_.head().value) return fail(Errc::corrupt);
+  if (!take(bytes, &head) || head.version != kVersion || head.log_head != log_.head().value)
+    return fail(Errc::corrupt);
   std::unordered_map<QueueId, std::unique_ptr<Partition>> loaded;
   Status status;
   for (uint32_t i = 0; status && i < head.partitions; ++i) {

@@ -30,6 +30,7 @@ storage::Space space_of(RecordKind kind) {
       return storage::Space::leases;
     case RecordKind::ack:
     case RecordKind::purge:
+    case RecordKind::expire:
       return storage::Space::frees;
     case RecordKind::dead_letter:
       return storage::Space::moves;
@@ -137,6 +138,7 @@ void ShardState::on_record(const storage::Record& record) {
                                 items_after<ExtendMark, ExtendHead>(body, head->count));
       break;
     case RecordKind::ack:
+    case RecordKind::expire:
       if (const auto head = read_head<AckHead>(body))
         partition->apply_ack(context(), items_after<SlotRun, AckHead>(body, head->run_count));
       break;
@@ -317,9 +319,14 @@ Result<ShardState::Enqueued> ShardState::enqueue_fifo(Partition& partition, Byte
 Result<std::optional<Position>> ShardState::lease(Partition& partition, uint32_t messages_max,
                                                   uint32_t bytes_max, uint32_t visibility_ms,
                                                   TimeMs now, std::vector<Delivery>* deliveries) {
+  stopped_short_ = false;
   if (timers_.size() >= kTimersPerShardMax) return fail(Errc::over_limit);
-  messages_max =
-      static_cast<uint32_t>(std::min<uint64_t>(messages_max, kTimersPerShardMax - timers_.size()));
+  if (partition.at_in_flight_limit()) {
+    if (!partition.kind().fifo) return fail(Errc::over_limit);
+    return std::optional<Position>{};
+  }
+  const uint64_t room = std::min(kTimersPerShardMax - timers_.size(), partition.in_flight_left());
+  messages_max = static_cast<uint32_t>(std::min<uint64_t>(messages_max, room));
   const uint32_t chosen = choose(partition, messages_max, bytes_max, now);
   if (log_.fenced()) return fail(Errc::shard_fenced);
   if (chosen == 0) return std::optional<Position>{};
@@ -458,18 +465,6 @@ Status ShardState::tell_dedup(Partition& partition, std::span<const DedupMark> m
   if (!position) return fail(position.error());
   partition.apply_dedup(context(), marks, *position);
   return {};
-}
-
-void ShardState::expire_dedup(TimeMs now) {
-  if (now < dedup_due_) return;
-  dedup_due_ = kNever;
-  for (auto& [id, partition] : partitions_) {
-    if (partition->dedup().size() == 0) continue;
-    const bool more = partition->expire_dedup(log_, now, kDedupIdsEndedPerTickMax);
-    // Exact to a second: until an entry is forgotten it only keeps its segment.
-    const TimeMs next = more ? now : std::max(partition->dedup().next_end(), now + kDedupStepMs);
-    dedup_due_ = std::min(dedup_due_, next);
-  }
 }
 
 uint64_t ShardState::index_bytes() const {

@@ -114,6 +114,14 @@ class ShardState final : public storage::ReplaySink {
   // record, for many partitions. True if that was the last of them.
   Result<bool> tell_slot_ends(uint64_t cleaned_segment);
 
+  // Takes messages away that are older than their queue keeps them, if it is time to look, a
+  // bounded number of each queue; calls ready(Partition&) where something behind them may be had
+  // now.
+  template <class F>
+  void expire_messages(TimeMs now, F&& ready);
+  TimeMs retention_due() const { return retention_due_; }
+  void retention_changed() { retention_due_ = {}; }
+
   // Lets up to `max` due leases and delays end; calls ready(Partition&) for each. Returns how many.
   template <class F>
   uint32_t expire(TimeMs now, uint32_t max, F&& ready);
@@ -128,8 +136,6 @@ class ShardState final : public storage::ReplaySink {
   ReceiptSealer& sealer() { return sealer_; }
   // The ids of messages that are gone, whose segment is to be freed, are told again.
   Status tell_dedup(Partition& partition, std::span<const DedupMark> marks);
-  // Nothing is known that save() would leave out.
-  bool fits_checkpoint() const;
   // Forgets ids that are over, if it is time to, a bounded number for each queue.
   void expire_dedup(TimeMs now);
   TimeMs dedup_due() const { return dedup_due_; }
@@ -168,6 +174,10 @@ class ShardState final : public storage::ReplaySink {
   // dead_letters.cc
   uint32_t choose(Partition& partition, uint32_t messages_max, uint32_t bytes_max, TimeMs now);
   uint32_t choose_before(uint64_t slot);
+  // retention.cc
+  TimeMs expire_messages(Partition& partition, TimeMs now, bool* some);
+  bool is_over(const Partition& partition, Slot slot, TimeMs horizon) const;
+  Status append_expired(Partition& partition);
   Status move(Partition& source, Slot slot, Partition& target, TimeMs now);
   void apply_dead_letter(const DeadLetterHead& head, Bytes message, Position record);
   void become_visible(Partition& partition, Position end, bool wait_durable);
@@ -183,6 +193,7 @@ class ShardState final : public storage::ReplaySink {
   base::KeyedHash names_;
   bool recovered_ = false;
   TimeMs dedup_due_{};
+  TimeMs retention_due_{};
   std::unordered_map<QueueId, std::unique_ptr<Partition>> partitions_;
   Partition* last_found_ = nullptr;
   bool unaccounted_ = false;  // a checkpoint was loaded, the log's live bytes do not know yet
@@ -210,6 +221,8 @@ class ShardState final : public storage::ReplaySink {
   std::vector<Partition*> telling_;
   std::vector<SlotEnd> slot_ends_;
   std::vector<std::byte> carried_run_;
+  std::vector<uint64_t> over_;
+  std::vector<SlotRun> expired_runs_;
   std::string moved_properties_;
   std::vector<std::byte> moved_message_;
 };
@@ -299,6 +312,18 @@ uint32_t ShardState::expire(TimeMs now, uint32_t max, F&& ready) {
     if (target.kind == TimerKind::lease) ++partition->tally.expired;
     ready(*partition);
   });
+}
+
+template <class F>
+void ShardState::expire_messages(TimeMs now, F&& ready) {
+  if (now < retention_due_) return;
+  TimeMs next = kNever;
+  for (auto& [id, partition] : partitions_) {
+    bool some = false;
+    next = std::min(next, expire_messages(*partition, now, &some));
+    if (some) ready(*partition);
+  }
+  retention_due_ = next <= now ? now : std::max(next, now + kRetentionStepMs);
 }
 
 template <class F>

@@ -30,11 +30,9 @@ void Shard::answer_rest() {
   });
 }
 
-// A cache: without it the next start replays the log, as it does while deduplication ids are in
-// force, which a checkpoint does not hold. Only a clean stop makes one, since it is good
+// A cache: without it the next start replays the log. Only a clean stop makes one, since it is good
 // only until the log's head moves on, and the log's length is bounded by what is alive anyway.
 void Shard::save_checkpoint() {
-  if (!state_.fits_checkpoint()) return;
   log_->save_checkpoint(log_->durable(), state_.save());
   // The job runs elsewhere and there is no clock to wait by here: each look costs a system call.
   for (int look = 0; look < kLooksForCheckpointMax && log_->checkpoint_in_flight(); ++look) {

@@ -48,7 +48,6 @@ class DeadLetters : public EngineTest {
     });
     settle();
   }
-  // Delivered and failed at once, `times` over.
   void fail(QueueId queue, uint32_t times, uint32_t max = 10) {
     for (uint32_t i = 0; i < times; ++i)
       receive(queue, max, 0);
@@ -422,9 +421,10 @@ TEST_F(DeadLetters, AgreeWithPlainQueuesOverRandomRequestsAndCrashes) {
     options_.data_directory = fmt::format("{}/{}", directory_.path(), seed);
     environment_ = ManualEnvironment();
     open();
-    const QueueId queue = create(is_fifo ? "q.fifo" : "q", is_fifo ? fifo() : QueueAttributes{});
-    const QueueId dead =
-        create(is_fifo ? "dead.fifo" : "dead", is_fifo ? fifo() : QueueAttributes{});
+    QueueAttributes attributes = is_fifo ? fifo() : QueueAttributes{};
+    attributes.retention_ms = kRetentionMsMax;
+    const QueueId queue = create(is_fifo ? "q.fifo" : "q", attributes);
+    const QueueId dead = create(is_fifo ? "dead.fifo" : "dead", attributes);
     const auto receives_max = static_cast<uint32_t>(1 + random.below(3));
     redrive(queue, receives_max, is_fifo ? "dead.fifo" : "dead");
     PlainQueues plain(is_fifo, receives_max);

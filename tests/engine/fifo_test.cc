@@ -1,6 +1,7 @@
 // FIFO queues: order within a group, groups that are blocked, deduplication; through restarts and
 // cleaning, on one shard and on several.
 #include <deque>
+#include <filesystem>
 
 #include <fmt/format.h>
 
@@ -203,6 +204,35 @@ TEST_F(Fifo, IdsOutliveTheSegmentsTheyCameIn) {
   advance(301'000);
   settle();
   EXPECT_EQ(shard().state().find(queue)->dedup().size(), 0u);
+}
+
+TEST_F(Fifo, ACheckpointHoldsGroupsAndIds) {
+  open();
+  const QueueId queue = create("q.fifo", fifo());
+  const SendReply sent = send(queue, Batch().add_fifo("a", "1", "1").add_fifo("a", "2", "2"));
+  send(queue, Batch().add_fifo("b", "3", "3"));
+  ASSERT_EQ(receive(queue, 1, 60'000).size(), 1u);
+  const uint64_t digest = shard().state().digest(shard().now());
+  const uint64_t bytes = counters(queue).bytes;
+  for (const bool replayed : {false, true}) {
+    ASSERT_TRUE(broker_->stop());
+    const std::string checkpoint = directory_.path() + "/shard-0/checkpoint";
+    ASSERT_TRUE(std::filesystem::exists(checkpoint));
+    if (replayed) std::filesystem::remove(checkpoint);
+    broker_.reset();
+    open();
+    EXPECT_EQ(shard().state().digest(shard().now()), digest);
+    EXPECT_EQ(counters(queue).bytes, bytes);
+    EXPECT_EQ(shard().state().find(queue)->dedup().size(), 3u);
+    EXPECT_EQ(shard().state().find(queue)->groups(), 2u);
+    const SendReply again = send(queue, Batch().add_fifo("a", "2", "x"));
+    ASSERT_EQ(again.shard_slots.size(), 1u);
+    EXPECT_EQ(again.shard_slots[0], raw(sent.first_slot) + 1);
+  }
+  advance(300'000);
+  tick();
+  EXPECT_EQ(shard().state().find(queue)->dedup().size(), 0u);
+  EXPECT_EQ(bodies(receive(queue)), (Bodies{"1", "2", "3"}));
 }
 
 TEST_F(Fifo, LivesOnOneShardWhereverItIsSentAndReceived) {

@@ -94,6 +94,7 @@ TEST(Records, ThePageHasTheNumbersOfTheKinds) {
                                                       {"purge", RecordKind::purge},
                                                       {"slot_end", RecordKind::slot_end},
                                                       {"dedup", RecordKind::dedup},
+                                                      {"expire", RecordKind::expire},
                                                       {"queue_put", RecordKind::queue_put},
                                                       {"queue_delete", RecordKind::queue_delete},
                                                       {"meta", RecordKind::meta}};

@@ -42,6 +42,8 @@ std::string kind_name(uint16_t kind) {
       return "slot_end";
     case RecordKind::dedup:
       return "dedup";
+    case RecordKind::expire:
+      return "expire";
     case RecordKind::queue_put:
       return "queue_put";
     case RecordKind::queue_delete:
