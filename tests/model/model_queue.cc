@@ -46,8 +46,10 @@ std::string ModelQueue::receive(const std::vector<Delivered>& given, uint32_t ma
     if (!numbers.insert(one.number).second)
       return fmt::format("{} twice in one answer", one.number);
     auto message = find(one.number);
-    if (message == messages_.end()) message = find_moved(one.number);
+    if (message == messages_.end()) message = find_moved(one.number, now);
     if (message == messages_.end()) return fmt::format("{} is not there", one.number);
+    if (message->expires_at < now && !message->sent_at_is_new)
+      return fmt::format("{} is over since {} ms", one.number, now - message->expires_at);
     if (message->hidden_until > now)
       return fmt::format("{} is {} for {} ms", one.number, message->leased ? "leased" : "delayed",
                          message->hidden_until - now);
@@ -115,6 +117,8 @@ bool ModelQueue::may_have_moved(uint64_t number) {
 
 std::string ModelQueue::acknowledge(uint64_t number, uint32_t receives, Answer answer,
                                     int64_t now) {
+  forget_expired(now);
+  if (over_.contains(number) && !sources_.empty()) return {};
   if (may_have_moved(number)) {
     // Where it is a late receipt still counts; where it went it is about nothing.
     if (answer == Answer::done) find(number)->may_be_gone = true;
@@ -129,6 +133,10 @@ std::string ModelQueue::acknowledge(uint64_t number, uint32_t receives, Answer a
 std::string ModelQueue::extend(uint64_t number, uint32_t receives, int64_t visibility,
                                Answer answer, int64_t now) {
   if (may_have_moved(number) && answer == Answer::gone) return {};
+  // Among dead letters the oldest does not stand first, so the engine may come across it later.
+  // Nobody is given it again.
+  forget_expired(now);
+  if (over_.contains(number) && !sources_.empty()) return {};
   const Answer right = extend(number, receives, visibility, now);
   return answer == right ? ""
                          : fmt::format("extension of {} answered {}, is {}", number,
@@ -182,7 +190,14 @@ Counts ModelQueue::counts(int64_t now) const {
 }
 
 void ModelQueue::forget_expired(int64_t now) {
-  messages_.remove_if([now](const Message& message) { return message.expires_at < now; });
+  // What may be among the dead letters may live longer there.
+  messages_.remove_if([&](const Message& message) {
+    const bool over = message.expires_at < now && !message.may_have_moved;
+    if (over) over_.insert(message.sent.number);
+    return over;
+  });
+  for (Message& message : messages_)
+    if (message.expires_at < now) message.may_be_gone = true;
 }
 
 bool ModelQueue::doomed(const Message& message, int64_t now) const {
@@ -195,8 +210,9 @@ ModelQueue::Messages::iterator ModelQueue::find(uint64_t number) {
                               [number](const Message& m) { return m.sent.number == number; });
 }
 
-ModelQueue::Messages::iterator ModelQueue::find_moved(uint64_t number) {
+ModelQueue::Messages::iterator ModelQueue::find_moved(uint64_t number, int64_t now) {
   for (ModelQueue* source : sources_) {
+    source->forget_expired(now);
     const auto message = source->find(number);
     if (message == source->messages_.end() || !message->may_have_moved) continue;
     // They move in the order of their group.

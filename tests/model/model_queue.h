@@ -102,7 +102,7 @@ class ModelQueue {
   bool doomed(const Message& message, int64_t now) const;
   Messages::iterator find(uint64_t number);
   // Moves it here if a source may have let it go. End if not.
-  Messages::iterator find_moved(uint64_t number);
+  Messages::iterator find_moved(uint64_t number, int64_t now);
   std::string check_order(Messages::iterator message, const std::set<uint64_t>& given, int64_t now);
   Answer acknowledge(uint64_t number, uint32_t receives, int64_t now);
   Answer extend(uint64_t number, uint32_t receives, int64_t visibility, int64_t now);
@@ -112,7 +112,8 @@ class ModelQueue {
   const Rules rules_;
   ModelQueue* dead_letters_;
   std::vector<ModelQueue*> sources_;
-  Messages messages_;  // oldest first
+  Messages messages_;        // oldest first
+  std::set<uint64_t> over_;  // their retention
   // Deduplication: the key, when it was first accepted, and as which message.
   std::map<std::pair<std::string, std::string>, std::pair<int64_t, uint64_t>> accepted_;
 };
