@@ -226,7 +226,7 @@ class Checkpoint(unittest.TestCase):
                  "longer": lambda path: write(path, read(path) + b"more"),
                  "noise": lambda path: write(path, random.Random(1).randbytes(os.path.getsize(path))),
                  "of another shard": lambda path: write(path, other),
-                 "of a newer version": lambda path: patch(path, 8, struct.pack("<I", 2))}
+                 "of a newer version": lambda path: patch(path, 8, struct.pack("<I", 99))}
         for at in (0, 8, 12, 16, 24, 32, 40, 48, 56, 64, size - 1):
             cases[f"bit flipped at {at}"] = lambda path, at=at: flip(
                 path, min(at, os.path.getsize(path) - 1))

@@ -31,7 +31,8 @@ class DataDirectory(DirectoryTest):
                 path = os.path.join(data, log, name)
                 old = read(path)[:DATA_OFFSET]
                 header = bytearray(old[:HEADER.size - 8])
-                struct.pack_into("<I", header, 8, 2)
+                newer = struct.unpack_from("<I", header, 8)[0] + 1
+                struct.pack_into("<I", header, 8, newer)
                 header += struct.pack("<Q", xxh3(header, HEADER_SEED))
                 for copy in (0, PAGE):
                     patch(path, copy, header)
