@@ -64,7 +64,10 @@ std::string ReferenceQueue::delivered(const Delivered& d, TimeMs now) {
   m.ack_lost = false;
   if (!newest) return {};
   m.receive_count = d.receive_count;
-  m.hidden_until = d.asked_at + (d.receive_count == m.extended_ahead ? 0 : d.visibility_ms);
+  // An extension that is open may be by a receipt from before a power loss, which forgot the lease
+  // it is of; then it is as good as this one's, and may have come after it.
+  const bool extended = d.receive_count == m.extended_ahead || m.extends_pending > 0;
+  m.hidden_until = d.asked_at + (extended ? 0 : d.visibility_ms);
   return {};
 }
 
