@@ -163,10 +163,7 @@ void Gathers::on_extend(Mail& mail) {
   answer->results.resize(mail.entries.size());
   const auto wait = parts_.state.extend(mail.entries, answer->results, parts_.now,
                                         [&](QueueId queue) { return parts_.waits_durable(queue); });
-  for (const ExtendEntry& entry : mail.entries)
-    if (entry.visibility_ms == 0)
-      if (Partition* partition = parts_.state.find(QueueId{entry.receipt.queue_id}))
-        receives_.something_ready(*partition);
+  receives_.extended(mail.entries);
   answer_when(wait.error(), wait.value_or({}), mail, std::move(answer));
 }
 

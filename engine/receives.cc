@@ -155,6 +155,13 @@ void Receives::acknowledged(std::span<const Receipt> receipts) {
   }
 }
 
+void Receives::extended(std::span<const ExtendEntry> entries) {
+  for (const ExtendEntry& entry : entries)
+    if (entry.visibility_ms == 0)
+      if (Partition* partition = parts_.state.find(QueueId{entry.receipt.queue_id}))
+        something_ready(*partition);
+}
+
 void Receives::queue_created(Partition& partition) {
   // Another shard may have asked before this one knew the queue.
   partition.interested_shards = parts_.other_shards();
@@ -408,9 +415,7 @@ void Receives::on_give_back(const Mail& mail) {
   std::vector<Errc> results(mail.entries.size());
   // Nobody waits for the outcome: what fails comes back when its lease ends.
   (void)parts_.state.extend(mail.entries, results, parts_.now, [](QueueId) { return false; });
-  for (const ExtendEntry& entry : mail.entries)
-    if (Partition* partition = parts_.state.find(QueueId{entry.receipt.queue_id}))
-      something_ready(*partition);
+  extended(mail.entries);
 }
 
 void Receives::give_back(std::span<const Delivery> deliveries) {

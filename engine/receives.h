@@ -38,6 +38,8 @@ class Receives {
   void something_ready(Partition& partition);
   // These were asked to go: what stood behind them in their groups may be ready now.
   void acknowledged(std::span<const Receipt> receipts);
+  // These were asked for; those that end a lease at once make its message ready.
+  void extended(std::span<const ExtendEntry> entries);
   void queue_created(Partition& partition);
   void queue_deleted(QueueId queue);
   // Ends every waiter with `error`.

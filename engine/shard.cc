@@ -125,10 +125,7 @@ void Shard::extend(const ExtendRequest& request, ReplyTo reply) {
   const auto wait = state_.extend(request.entries, results_, now_,
                                   [&](QueueId queue) { return parts().waits_durable(queue); });
   if (!wait) return refuse(wait.error());
-  for (const ExtendEntry& entry : request.entries)
-    if (entry.visibility_ms == 0)
-      if (Partition* partition = state_.find(QueueId{entry.receipt.queue_id}))
-        receives_.something_ready(*partition);
+  receives_.extended(request.entries);
   answer_results(*wait, reply);
 }
 
