@@ -64,14 +64,14 @@ uint32_t ShardState::choose(Partition& partition, uint32_t messages_max, uint32_
     const uint32_t chosen = partition.choose(log_, messages_max, bytes_max, &runs_);
     if (target == nullptr && !some_are_over) return chosen;
     slots_.clear();
-    over_.clear();
+    doomed_.clear();
     std::optional<uint64_t> first;
     for (const SlotRun& run : runs_)
       for (uint64_t slot = run.first_slot; slot < run.first_slot + run.count; ++slot) {
         if (some_are_over && is_over(partition, Slot{slot}, horizon))
           slots_.push_back(slot);
         else if (target != nullptr && index.receive_count(Slot{slot}) >= rules.receives_max)
-          over_.push_back(slot);
+          doomed_.push_back(slot);
         else
           continue;
         if (!first) first = slot;
@@ -86,8 +86,8 @@ uint32_t ShardState::choose(Partition& partition, uint32_t messages_max, uint32_
       if (!append_expired(partition)) return choose_before(*first);
       moves_left_.messages -= std::min(moves_left_.messages, gone);
     }
-    for (size_t i = 0; i < over_.size() && target != nullptr && !none_left(); ++i)
-      if (!move(partition, Slot{over_[i]}, *target, now)) target = nullptr;
+    for (size_t i = 0; i < doomed_.size() && target != nullptr && !none_left(); ++i)
+      if (!move(partition, Slot{doomed_[i]}, *target, now)) target = nullptr;
   }
 }
 

@@ -221,7 +221,7 @@ class ShardState final : public storage::ReplaySink {
   std::vector<Partition*> telling_;
   std::vector<SlotEnd> slot_ends_;
   std::vector<std::byte> carried_run_;
-  std::vector<uint64_t> over_;
+  std::vector<uint64_t> doomed_;
   std::vector<SlotRun> expired_runs_;
   std::string moved_properties_;
   std::vector<std::byte> moved_message_;
