@@ -4,7 +4,6 @@
 // Threads: shard-local.
 #pragma once
 
-#include <algorithm>
 #include <cstdint>
 
 #include "millrace/types.h"

@@ -20,6 +20,13 @@ class Fifo : public EngineTest {
     attributes.fifo = true;
     return attributes;
   }
+  // Over the shards, by group.
+  QueueAttributes spread() const {
+    QueueAttributes attributes = fifo();
+    attributes.deduplication_scope = DeduplicationScope::group;
+    attributes.throughput_limit = ThroughputLimit::group;
+    return attributes;
+  }
   // Each word is "group:body"; the id is the body's own.
   Batch run(std::initializer_list<std::string_view> words) {
     Batch batch;
@@ -263,10 +270,7 @@ TEST_F(Fifo, LivesOnOneShardWhereverItIsSentAndReceived) {
 TEST_F(Fifo, SpreadByGroupKeepsTheOrderOfEachGroup) {
   options_.shards = 3;
   open();
-  QueueAttributes attributes = fifo();
-  attributes.deduplication_scope = DeduplicationScope::group;
-  attributes.throughput_limit = ThroughputLimit::group;
-  const QueueId queue = create("q.fifo", attributes);
+  const QueueId queue = create("q.fifo", spread());
   for (int i = 0; i < 20; ++i) {
     Batch batch;
     for (int g = 0; g < 10; ++g)
@@ -298,10 +302,7 @@ TEST_F(Fifo, SpreadByGroupKeepsTheOrderOfEachGroup) {
 TEST_F(Fifo, ARunThatStaysDoesNotOvertakeOneThatIsSplit) {
   options_.shards = 3;
   open();
-  QueueAttributes attributes = fifo();
-  attributes.deduplication_scope = DeduplicationScope::group;
-  attributes.throughput_limit = ThroughputLimit::group;
-  const QueueId queue = create("q.fifo", attributes);
+  const QueueId queue = create("q.fifo", spread());
   Batch mixed;
   for (int g = 0; g < 20; ++g)
     mixed.add_fifo(fmt::format("g{}", g), "first", "1");
