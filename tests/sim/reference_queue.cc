@@ -12,6 +12,7 @@ bool ReferenceQueue::may_exist(const ReferenceMessage& m) {
 }
 
 bool ReferenceQueue::must_exist(const ReferenceMessage& m) const {
+  if (m.in_a_hole) return false;
   const bool sent = m.sent == Known::yes || (m.delivered && delivered_is_durable_);
   return sent && m.acked == Known::no && m.purged == Known::no;
 }
@@ -161,8 +162,7 @@ void ReferenceQueue::crashed(bool power, bool answers_hold) {
 
 void ReferenceQueue::syncs_lied(uint64_t since) {
   for (auto& [key, m] : messages_) {
-    m.delivered = false;
-    if (m.sent == Known::yes) m.sent = Known::unknown;
+    m.in_a_hole = true;
     if (m.acked == Known::yes && m.acked_event > since) {
       m.acked = Known::unknown;
       m.ack_lost = true;

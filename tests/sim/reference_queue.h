@@ -54,6 +54,8 @@ struct ReferenceMessage {
   uint64_t purged_event = 0;
   bool ack_lost = false;  // by a lying sync: until it is delivered again, an ack that finds it gone
                           // may rest on that one
+  bool in_a_hole = false;  // sent before a sync lied: it may lie where the disk has nothing, and be
+                           // delivered from the page cache until the power fails
 };
 
 class ReferenceQueue {

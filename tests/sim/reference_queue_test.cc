@@ -131,5 +131,16 @@ TEST_F(ReferenceQueueTest, ExtendMovesTheEarliestNextDelivery) {
   EXPECT_EQ(delivered(1, 1510, 2), "");
 }
 
+TEST_F(ReferenceQueueTest, WhatWasSentBeforeASyncLiedMayBeLostAlsoOnceItWasDeliveredAgain) {
+  sent(1);
+  reference_.crashed(false, true);
+  reference_.syncs_lied(0);
+  sent(2);
+  EXPECT_EQ(delivered(1, 1000, 1), "");
+  EXPECT_EQ(reference_.bounds(0).at_least, 1u);
+  EXPECT_EQ(reference_.bounds(0).at_most, 2u);
+  EXPECT_NE(reference_.check_drained().find("key 2"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace millrace::sim
