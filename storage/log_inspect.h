@@ -7,7 +7,9 @@
 // an empty one, so that its bytes count as damage and the rest is served, a file that contradicts
 // another is renamed to "<name>.set-aside". Nothing is deleted, and the answer says what is lost.
 //
-// The Disk must be locked by the caller: nothing else may have the directory open.
+// For the last two the Disk must be locked by the caller: nothing else may have the directory open.
+// inspect_log() may look at a broker's log while it runs: it then sees the log as it was at some
+// time since, or fails with not_found, damaged or corrupt where segments are just being recycled.
 // Errors: those of Disk; not_found if `directory` is not there.
 #pragma once
 

@@ -60,5 +60,6 @@ void add_lease_commands(Parser& parser, Context& context);  // receive, ack, ext
 void add_tail_command(Parser& parser, Context& context);
 void add_top_command(Parser& parser, Context& context);
 void add_log_commands(Parser& parser, Context& context);
+void add_trace_command(Parser& parser, Context& context);
 
 }  // namespace millrace::tools

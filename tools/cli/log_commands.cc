@@ -1,25 +1,19 @@
 // millrace log inspect | verify | repair: the data directory of a stopped broker.
-#include <algorithm>
-#include <filesystem>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "engine/records.h"
 #include "storage/log_inspect.h"
-#include "storage/real_disk.h"
 #include "tools/cli/command.h"
+#include "tools/cli/log_files.h"
 #include "tools/common/quantity.h"
 #include "tools/common/text.h"
 
 namespace millrace::tools {
 namespace {
 
-namespace fs = std::filesystem;
 using storage::VerifyReport;
-
-constexpr std::string_view kCatalog = "catalog";
-constexpr std::string_view kShard = "shard-";
 
 std::string kind_name(uint16_t kind) {
   using engine::RecordKind;
@@ -53,59 +47,6 @@ std::string kind_name(uint16_t kind) {
   }
   return std::to_string(kind);
 }
-
-// A data directory, locked, and the logs in it: the catalog's, then the shards' by number.
-class DataDirectory {
- public:
-  // False after the one line on standard error.
-  bool open(const std::string& path) {
-    path_ = path;
-    std::error_code error;
-    // Opening a disk would make the directory.
-    if (!fs::is_directory(path, error)) {
-      refuse("'" + path + "': no such directory");
-      return false;
-    }
-    find_logs();
-    if (logs_.empty()) {
-      refuse("'" + path + "': not a data directory: it has neither a catalog nor a shard");
-      return false;
-    }
-    auto disk = storage::RealDisk::open_directory(path, {});
-    const Status locked = disk ? (*disk)->lock() : fail(disk.error());
-    if (!locked) {
-      refuse(fmt::format("'{}': {}", path, errc_text(locked.error())));
-      return false;
-    }
-    disk_ = std::move(*disk);
-    return true;
-  }
-  storage::Disk& disk() { return *disk_; }
-  const std::vector<std::string>& logs() const { return logs_; }
-  int refused(const std::string& log, Errc error) const {
-    return refuse(fmt::format("'{}/{}': {}", path_, log, errc_text(error)));
-  }
-
- private:
-  void find_logs() {
-    std::error_code error;
-    std::vector<uint64_t> shards;
-    for (const fs::directory_entry& entry : fs::directory_iterator(path_, error)) {
-      const std::string name = entry.path().filename().string();
-      if (!entry.is_directory(error) || entry.is_symlink(error)) continue;
-      if (name == kCatalog) logs_.push_back(name);
-      if (!name.starts_with(kShard)) continue;
-      if (const auto number = parse_whole(name.substr(kShard.size()))) shards.push_back(*number);
-    }
-    std::sort(shards.begin(), shards.end());
-    for (const uint64_t shard : shards)
-      logs_.push_back(fmt::format("{}{}", kShard, shard));
-  }
-
-  std::string path_;
-  std::unique_ptr<storage::RealDisk> disk_;
-  std::vector<std::string> logs_;
-};
 
 std::string state_of(const VerifyReport& report) {
   if (report.error != Errc::ok) return "REFUSED";
@@ -181,8 +122,8 @@ void print_segment(const Context& context, Table& table, const std::string& log,
 }
 
 int inspect(Context& context, const std::string& path, bool with_records) {
-  DataDirectory directory;
-  if (!directory.open(path)) return kRefused;
+  LogFiles directory;
+  if (!directory.open(path, LogFiles::Use::locked)) return kRefused;
   Verdict verdict(context);
   Table segments({"LOG", "FILE", "USE", "SIZE", "SEQUENCE", "GENERATION", "END"},
                  {false, false, false, true, true, false, true});
@@ -221,8 +162,8 @@ int inspect(Context& context, const std::string& path, bool with_records) {
 }
 
 int verify(Context& context, const std::string& path) {
-  DataDirectory directory;
-  if (!directory.open(path)) return kRefused;
+  LogFiles directory;
+  if (!directory.open(path, LogFiles::Use::locked)) return kRefused;
   Verdict verdict(context);
   for (const std::string& log : directory.logs()) {
     const auto report = storage::verify_log(directory.disk(), log, std::nullopt);
@@ -233,8 +174,8 @@ int verify(Context& context, const std::string& path) {
 }
 
 int repair(Context& context, const std::string& path) {
-  DataDirectory directory;
-  if (!directory.open(path)) return kRefused;
+  LogFiles directory;
+  if (!directory.open(path, LogFiles::Use::locked)) return kRefused;
   Verdict verdict(context);
   bool startable = true;
   for (const std::string& log : directory.logs()) {
