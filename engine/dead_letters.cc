@@ -121,14 +121,18 @@ Status ShardState::move(Partition& source, Slot slot, Partition& target, TimeMs 
   moved.moved_at_ms = now.value;
   moved_properties(properties, moved, moved_properties_);
 
+  const ReceivedTimes received = source.index().received(slot);
+  const TimeMs first_received_at = message->sent_at() + received.first_ms;
+  const TimeMs last_received_at = message->sent_at() + received.last_ms;
+  const TimeMs sent_at = target.kind().fifo ? now : message->sent_at();
   const DeadLetterHead head{raw(target.queue()),
                             source.index().receive_count(slot),
                             raw(target.slot_end()),
-                            target.kind().fifo ? now.value : message->sent_at().value,
+                            sent_at.value,
                             raw(slot),
                             raw(source.queue()),
-                            0,
-                            0};
+                            ms_after(sent_at, last_received_at),
+                            first_received_at.value};
   MessageHeader header = message->header;
   header.properties_bytes = static_cast<uint32_t>(moved_properties_.size());
   header.delay_ms = 0;

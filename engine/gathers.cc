@@ -180,8 +180,17 @@ void peek_partition(ShardState& state, Partition& partition, uint32_t messages_m
     const Bytes message = stored->bytes();
     mail->bytes.insert(mail->bytes.end(), message.begin(), message.end());
     // finish() points each at its bytes in the mail, which lie one after the other.
-    mail->peeked.push_back({pack_shard_slot(state.shard(), slot), stored->sent_at(), status.due,
-                            index.receive_count(slot), status.state, message});
+    PeekedMessage peeked{.shard_slot = pack_shard_slot(state.shard(), slot),
+                         .sent_at = stored->sent_at(),
+                         .due = status.due,
+                         .receive_count = index.receive_count(slot),
+                         .state = status.state,
+                         .message = message};
+    if (peeked.receive_count > 0) {
+      peeked.first_received_at = peeked.sent_at + index.received(slot).first_ms;
+      peeked.last_received_at = peeked.sent_at + index.received(slot).last_ms;
+    }
+    mail->peeked.push_back(peeked);
   };
   const bool only_ready = states == 1 << static_cast<uint8_t>(MessageState::ready);
   Slot from{0};

@@ -95,6 +95,10 @@ TimeMs StoredMessage::sent_at() const {
   return TimeMs{ms};
 }
 
+TimeMs StoredMessage::kept_from() const {
+  return sent_at() + (header.delay_ms > kDelayMsMax ? header.delay_ms : 0);
+}
+
 Partition::Status Partition::status(Slot slot, const TimerWheel& timers) const {
   const TimerId timer = index_->timer(slot);
   if (timer == kNoTimer) return {MessageState::ready, TimeMs{0}};
@@ -144,14 +148,16 @@ Partition::Verdict Partition::judge_ack(Slot slot, uint32_t generation,
   return generation < index_->receive_count(slot) ? Verdict::receipt_expired : Verdict::act;
 }
 
-Partition::Verdict Partition::judge_extend(Slot slot, uint32_t generation,
-                                           const TimerWheel& timers) const {
+Partition::Verdict Partition::judge_extend(Slot slot, uint32_t generation, TimeMs hidden_until,
+                                           uint32_t lease_ms_max, const storage::Log& log) const {
   if (!shown(slot)) return Verdict::gone;
   const uint32_t count = index_->receive_count(slot);
   if (generation < count) return Verdict::receipt_expired;
-  const TimerId timer = index_->timer(slot);
-  const bool leased = timer != kNoTimer && timers.target(timer).kind == TimerKind::lease;
-  return leased && generation == count ? Verdict::act : Verdict::not_leased;
+  if (generation > count) return Verdict::not_leased;
+  const auto message = message_at(log, index_->position(slot));
+  if (!message) return Verdict::act;  // a lease that nobody can read is as good as any
+  const TimeMs received_at = message->sent_at() + index_->received(slot).last_ms;
+  return hidden_until - received_at > lease_ms_max ? Verdict::too_long : Verdict::act;
 }
 
 void Partition::place(Slot slot, Position position) {
@@ -215,9 +221,11 @@ void Partition::apply_enqueue(const PartitionContext& context, const EnqueueHead
       added.add(header_of(i));
     }
   }
-  for (const uint32_t i : delayed)
-    start_timer(context, first + i, TimerKind::delay,
-                TimeMs{head.sent_at_ms} + header_of(i).delay_ms);
+  for (const uint32_t i : delayed) {
+    const uint32_t delay_ms = header_of(i).delay_ms;
+    start_timer(context, first + i, TimerKind::delay, TimeMs{head.sent_at_ms} + delay_ms);
+    if (delay_ms > kDelayMsMax) in_order_ = false;
+  }
   if (!kind_.fifo || groups_ == nullptr) (void)index_->set_ready_run(first, count);
   if (kind_.fifo) {
     const TimeMs now{head.sent_at_ms};
@@ -238,7 +246,13 @@ void Partition::apply_lease(const PartitionContext& context, const LeaseHead& he
     for (uint32_t i = 0; i < run.count; ++i) {
       const Slot slot{run.first_slot + i};
       if (!index_->live(slot)) continue;
-      index_->set_receive_count(slot, index_->receive_count(slot) + 1);
+      const uint32_t before = index_->receive_count(slot);
+      index_->set_receive_count(slot, before + 1);
+      if (const auto message = message_at(context.log, index_->position(slot))) {
+        const int32_t now_ms = ms_after(message->sent_at(), TimeMs{head.leased_at_ms});
+        index_->set_received(slot,
+                             {before == 0 ? now_ms : index_->received(slot).first_ms, now_ms});
+      }
       start_timer(context, slot, TimerKind::lease, due);
     }
 }
@@ -295,10 +309,12 @@ void Partition::apply_carry(const PartitionContext& context, const CarryHead& he
   Added added;
   added.add(header);
   added.tell(context.log, bytes_, position);
-  // A dead letter that is met here first.
-  if (!kind_.fifo && in_order_ && find_property(properties_of(message), PropertyTag::moved))
+  // A dead letter that is met here first, or a long delay.
+  if (!kind_.fifo && in_order_ &&
+      (header.delay_ms > kDelayMsMax || find_property(properties_of(message), PropertyTag::moved)))
     in_order_ = false;
   index_->set_receive_count(slot, head.receive_count);
+  index_->set_received(slot, {head.first_received_ms, ms_of(head.last_received_s)});
   if (head.state == static_cast<uint8_t>(MessageState::ready)) {
     make_ready(slot);
   } else {
@@ -313,6 +329,10 @@ void Partition::apply_arrival(const PartitionContext& context, const DeadLetterH
   if (index_->live(slot)) return;  // only a planted bug gives a slot out twice
   place(slot, position);
   index_->set_receive_count(slot, head.receive_count);
+  if (head.first_received_at_ms != 0)
+    index_->set_received(slot,
+                         {ms_after(TimeMs{head.sent_at_ms}, TimeMs{head.first_received_at_ms}),
+                          head.last_received_ms});
   if (!kind_.fifo) in_order_ = false;
   oldest_sent_at_ = std::min(oldest_sent_at_, TimeMs{head.sent_at_ms});
   if (!kind_.fifo) index_->set_ready(slot, true);
@@ -383,6 +403,7 @@ void Partition::forget_slot_end(const PartitionContext& context) {
   old->for_each_live([&](Slot slot) {
     place(slot, old->position(slot));
     index_->set_receive_count(slot, old->receive_count(slot));
+    index_->set_received(slot, old->received(slot));
     const TimerId timer = old->timer(slot);
     if (timer == kNoTimer) {
       index_->set_ready(slot, true);
@@ -423,6 +444,8 @@ uint64_t Partition::digest(const PartitionContext& context, TimeMs now) const {
     const auto message = message_at(context.log, index_->position(slot));
     digest = base::mix(digest, raw(slot));
     digest = base::mix(digest, index_->receive_count(slot));
+    digest = base::mix(digest, static_cast<uint32_t>(index_->received(slot).first_ms));
+    digest = base::mix(digest, static_cast<uint32_t>(index_->received(slot).last_ms));
     digest = base::mix(digest, static_cast<uint64_t>(s.state));
     digest = base::mix(digest, static_cast<uint64_t>(s.due.value));
     if (!message) return;

@@ -63,6 +63,9 @@ struct StoredMessage {
   Bytes bytes() const { return {at, message_stride(header)}; }
   Bytes content() const { return bytes().subspan(sizeof header); }
   TimeMs sent_at() const;
+  // From when on its queue's retention counts. A delay longer than a queue's own can be counts as
+  // not sent yet, or it could not be longer than the retention.
+  TimeMs kept_from() const;
 };
 // The message at a written position. Nothing if the bytes there can't be one: the map shows what a
 // failed write-back left of them, before any sync tells of it. Nothing outside the segment is ever
@@ -84,6 +87,7 @@ class Partition {
   Kind kind() const { return kind_; }
   const QueueRules& rules() const { return rules_; }
   void set_rules(const QueueRules& rules) { rules_ = rules; }
+  uint64_t leased() const { return leased_; }
   bool at_in_flight_limit() const { return leased_ >= rules_.in_flight_max; }
   uint64_t in_flight_left() const { return rules_.in_flight_max - leased_; }  // below the limit
 
@@ -123,12 +127,17 @@ class Partition {
   uint32_t choose(const storage::Log& log, uint32_t messages_max, uint32_t bytes_max,
                   std::vector<SlotRun>* runs) const;
 
-  enum class Verdict : uint8_t { act, nothing, receipt_expired, not_leased, gone };
+  enum class Verdict : uint8_t { act, nothing, receipt_expired, not_leased, gone, too_long };
   // nothing: gone already, which is success. On FIFO only the lease in force counts. A generation
   // above the count comes from a lease that a power cut made the log forget: the work was done, so
   // the ack counts.
   Verdict judge_ack(Slot slot, uint32_t generation, const TimerWheel& timers) const;
-  Verdict judge_extend(Slot slot, uint32_t generation, const TimerWheel& timers) const;
+  // The newest receipt hides its message again also when its lease is over, as long as nobody else
+  // got it. too_long: it would be hidden past `lease_ms_max` from its receive on.
+  Verdict judge_extend(Slot slot, uint32_t generation, TimeMs hidden_until, uint32_t lease_ms_max,
+                       const storage::Log& log) const;
+  // Neither leased nor delayed: to hide it takes a timer.
+  bool has_timer(Slot slot) const { return index_->timer(slot) != kNoTimer; }
 
   // `run_position` is where the first message of `run` lies, or will lie once written.
   void apply_enqueue(const PartitionContext& context, const EnqueueHead& head, Bytes run,

@@ -31,6 +31,7 @@
 #include <optional>
 #include <type_traits>
 
+#include "engine/received_times.h"
 #include "millrace/message.h"
 #include "millrace/types.h"
 
@@ -71,7 +72,9 @@ struct CarryHead {
   int64_t sent_at_ms;      // 16  of the first enqueue
   int64_t due_ms;          // 24  leased: when the lease ends; delayed: when ready; ready: 0
   uint8_t state;           // 32  MessageState
-  uint8_t reserved[7];     // 33  0
+  // When it was received; 0 if it was not.
+  ThreeByteSeconds last_received_s;  // 33  seconds after it was sent, rounded up, signed
+  int32_t first_received_ms;         // 36  milliseconds after it was sent
 };
 static_assert(sizeof(CarryHead) == 40);
 static_assert(offsetof(EnqueueHead, sent_at_ms) == offsetof(CarryHead, sent_at_ms));
@@ -84,7 +87,7 @@ struct DeadLetterHead {
   int64_t sent_at_ms;            // 16  standard: of the first enqueue; FIFO: of the move
   uint64_t source_slot;          // 24  where it was
   uint32_t source_queue_id;      // 32
-  uint32_t reserved;             // 36  0
+  int32_t last_received_ms;      // 36  after sent_at_ms; below 0: before it
   int64_t first_received_at_ms;  // 40  0: not known
 };
 static_assert(sizeof(DeadLetterHead) == 48);

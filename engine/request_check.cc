@@ -15,7 +15,7 @@ RunFault check_run(Bytes run, uint32_t count, const QueueAttributes& queue) {
     if (header.body_bytes > queue.message_bytes_max ||
         header.properties_bytes > kMessageBytesMax + kPropertyOverheadMax)
       return {Errc::message_too_large, i};
-    if (header.delay_ms > kDelayMsMax && header.delay_ms != kDelayQueueDefault)
+    if (header.delay_ms > kMessageDelayMsMax && header.delay_ms != kDelayQueueDefault)
       return {Errc::invalid_argument, i};
     // On FIFO only the queue's delay exists.
     if (queue.fifo && header.delay_ms != kDelayQueueDefault && header.delay_ms != 0)
@@ -38,7 +38,7 @@ Result<ReceivePlan> plan_receive(const ReceiveRequest& request, const QueueAttri
   if (plan.visibility_ms == kDelayQueueDefault) plan.visibility_ms = queue.visibility_timeout_ms;
   if (plan.wait_ms == kDelayQueueDefault) plan.wait_ms = queue.receive_wait_ms;
   if (plan.messages_max == 0 || plan.messages_max > kBatchMessagesMax ||
-      plan.visibility_ms > kVisibilityMsMax || plan.wait_ms > kReceiveWaitMsMax)
+      plan.visibility_ms > kLeaseMsMax || plan.wait_ms > kReceiveWaitMsMax)
     return fail(Errc::invalid_argument);
   return plan;
 }

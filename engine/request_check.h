@@ -14,7 +14,7 @@ struct RunFault {
 };
 // Checks that `run` is exactly `count` messages within the bounds. Errors: batch_empty,
 // batch_too_large, malformed (lengths do not fill the run), message_too_large, invalid_argument (a
-// delay over kDelayMsMax, or of one message on FIFO), and those of check_properties().
+// delay over kMessageDelayMsMax, or of one message on FIFO), and those of check_properties().
 RunFault check_run(Bytes run, uint32_t count, const QueueAttributes& queue);
 
 // A receive or subscription with the queue's own values filled in.

@@ -3,10 +3,11 @@
 //
 // Sending times rise with the slots, so what is over lies at the front; a partition is looked at
 // again when its oldest message is over, and until then messages cost nothing. Only a standard
-// dead-letter queue, whose messages keep their first sending time, has them in no order: it is
-// swept once a minute while some are over. What is over and not gone yet is found when it is chosen
-// (dead_letters.cc), so it is never delivered. A leased message goes too: its ack finds nothing,
-// which is success.
+// dead-letter queue, whose messages keep their first sending time, and a queue with a message that
+// is delayed for longer than a queue can ask for, which counts as sent when that is over, have them
+// in no order: these are swept once a minute while some are over. What is over and not gone yet is
+// found when it is chosen (dead_letters.cc), so it is never delivered. A leased message goes too:
+// its ack finds nothing, which is success.
 #include <algorithm>
 
 #include "engine/limits.h"
@@ -16,7 +17,7 @@ namespace millrace::engine {
 
 bool ShardState::is_over(const Partition& partition, Slot slot, TimeMs horizon) const {
   const auto message = message_at(log_, partition.index().position(slot));
-  return message && message->sent_at() <= horizon;  // who leases it finds out if it can't be read
+  return message && message->kept_from() <= horizon;  // who leases it finds out if it can't be read
 }
 
 // When it is to be looked at again.
@@ -41,11 +42,11 @@ TimeMs ShardState::expire_messages(Partition& partition, TimeMs now, bool* some)
       log_.fence_corrupt(index.position(*slot));
       return kNever;
     }
-    if (message->sent_at() <= horizon) {
+    if (message->kept_from() <= horizon) {
       slots_.push_back(raw(*slot));
       continue;
     }
-    sweep.oldest = std::min(sweep.oldest, message->sent_at());
+    sweep.oldest = std::min(sweep.oldest, message->kept_from());
     if (partition.in_order()) break;
   }
   const bool invisible = slot && *slot >= partition.visible_end();

@@ -116,7 +116,7 @@ void Shard::extend(const ExtendRequest& request, ReplyTo reply) {
   const auto receipt_at = [&](size_t i) -> const Receipt& { return request.entries[i].receipt; };
   bool simple = judge_receipts(request.entries.size(), receipt_at);
   for (size_t i = 0; i < request.entries.size(); ++i) {
-    if (results_[i] != Errc::ok || request.entries[i].visibility_ms <= kVisibilityMsMax) continue;
+    if (results_[i] != Errc::ok || request.entries[i].visibility_ms <= kLeaseMsMax) continue;
     results_[i] = Errc::invalid_argument;
     simple = false;
   }

@@ -352,7 +352,8 @@ Result<std::optional<Position>> ShardState::lease(Partition& partition, uint32_t
       const uint32_t count = index.receive_count(slot);
       deliveries->push_back(
           {Receipt{pack_shard_slot(shard_, slot), raw(partition.queue()), count, 0},
-           message->sent_at(), count, message->bytes()});
+           message->sent_at(), count, message->sent_at() + index.received(slot).first_ms,
+           message->bytes()});
     }
   sealer_.seal_all(deliveries->size() - first,
                    [&](size_t i) -> Receipt& { return (*deliveries)[first + i].receipt; });
@@ -422,13 +423,11 @@ Result<ShardState::Carried> ShardState::carry(Partition& partition, Slot first, 
     return fail(Errc::shard_fenced);
   }
   const auto status = partition.status(first, timers_);
-  const CarryHead head{raw(partition.queue()),
-                       index.receive_count(first),
-                       raw(first),
-                       message->sent_at().value,
-                       status.due.value,
-                       static_cast<uint8_t>(status.state),
-                       {}};
+  const ReceivedTimes received = index.received(first);
+  const CarryHead head{
+      raw(partition.queue()),       index.receive_count(first), raw(first),
+      message->sent_at().value,     status.due.value,           static_cast<uint8_t>(status.state),
+      seconds_up(received.last_ms), received.first_ms};
   // Neighbours in the same state go along: a record for each would take more room than they had.
   carried_run_.clear();
   for (Position at = from; carried.messages < count_max; ++carried.messages) {
@@ -436,7 +435,7 @@ Result<ShardState::Carried> ShardState::carry(Partition& partition, Slot first, 
     if (!lies_here(slot, at)) break;
     const auto state = partition.status(slot, timers_);
     if (state.state != status.state || state.due != status.due ||
-        index.receive_count(slot) != head.receive_count)
+        index.receive_count(slot) != head.receive_count || index.received(slot) != received)
       break;
     message = message_at(log_, at);
     if (!message) break;  // the next call finds out

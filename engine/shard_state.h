@@ -159,6 +159,11 @@ class ShardState final : public storage::ReplaySink {
     Slot slot_end{};
   };
 
+  // Whether `count` messages that have no timer may be hidden.
+  bool may_hide(const Partition& partition, uint64_t count) const {
+    return timers_.size() + count <= kTimersPerShardMax &&
+           partition.leased() + count <= partition.rules().in_flight_max;
+  }
   // Appends one record; returns its position.
   Result<Position> append(RecordKind kind, Bytes head, Bytes items);
   void account_checkpoint();
@@ -270,6 +275,7 @@ Result<ShardState::Wait> ShardState::extend(std::span<const ExtendEntry> entries
     const QueueId queue{entries[i].receipt.queue_id};
     Partition* partition = find(queue);
     marks_.clear();
+    uint64_t hidden_again = 0;
     for (; i < entries.size() && QueueId{entries[i].receipt.queue_id} == queue; ++i) {
       if (partition == nullptr) {
         results[i] = Errc::queue_not_found;
@@ -277,10 +283,22 @@ Result<ShardState::Wait> ShardState::extend(std::span<const ExtendEntry> entries
       }
       const Receipt& receipt = entries[i].receipt;
       const Slot slot = slot_of(receipt.shard_slot);
-      switch (partition->judge_extend(slot, receipt.generation, timers_)) {
+      const uint32_t visibility_ms = entries[i].visibility_ms;
+      const uint32_t lease_ms_max =
+          entries[i].lease_ms_max == 0 ? kLeaseMsMax : entries[i].lease_ms_max;
+      switch (partition->judge_extend(slot, receipt.generation, now + visibility_ms, lease_ms_max,
+                                      log_)) {
         case Partition::Verdict::act:
-          marks_.push_back({raw(slot), receipt.generation, entries[i].visibility_ms});
+          if (visibility_ms > 0 && !partition->has_timer(slot) &&
+              !may_hide(*partition, ++hidden_again)) {
+            results[i] = Errc::over_limit;
+            break;
+          }
+          marks_.push_back({raw(slot), receipt.generation, visibility_ms});
           results[i] = Errc::ok;
+          break;
+        case Partition::Verdict::too_long:
+          results[i] = Errc::lease_too_long;
           break;
         case Partition::Verdict::receipt_expired:
           results[i] = Errc::receipt_expired;

@@ -79,6 +79,7 @@ void SlotIndex::insert(Slot slot, Position position) {
   page->live[i / 64] |= bit(i);
   ++page->live_count;
   ++live_count_;
+  set_received(slot, {});
 }
 
 void SlotIndex::set_receive_count(Slot slot, uint32_t count) {
@@ -96,6 +97,23 @@ void SlotIndex::set_receive_count(Slot slot, uint32_t count) {
     small = kManyReceives;
     many_receives_[raw(slot)] = count;
   }
+}
+
+void SlotIndex::set_received(Slot slot, ReceivedTimes times) {
+  Page& page = page_of_live(slot);
+  const uint32_t i = index(slot);
+  if (page.last_received == nullptr) {
+    if (times == ReceivedTimes{}) return;
+    page.last_received = std::make_unique<int32_t[]>(kPageSlots);
+    ++received_arrays_;
+  }
+  if (page.first_received == nullptr && times.first_ms != times.last_ms) {
+    page.first_received = std::make_unique_for_overwrite<int32_t[]>(kPageSlots);
+    std::copy_n(page.last_received.get(), kPageSlots, page.first_received.get());
+    ++received_arrays_;
+  }
+  page.last_received[i] = times.last_ms;
+  if (page.first_received) page.first_received[i] = times.first_ms;
 }
 
 void SlotIndex::set_timer(Slot slot, TimerId timer) {
@@ -303,8 +321,8 @@ uint64_t SlotIndex::memory_bytes() const {
   constexpr uint64_t kMapNode = 32;  // key, value, link, padding
   return pages_ * (sizeof(Page) + kPageSlots * sizeof(uint32_t)) +
          wide_pages_ * kPageSlots * (sizeof(uint64_t) - sizeof(uint32_t)) +
-         count_arrays_ * kPageSlots + timer_arrays_ * kPageSlots * sizeof(TimerId) +
-         groups_.capacity() * sizeof(Group) +
+         count_arrays_ * kPageSlots + received_arrays_ * kPageSlots * sizeof(int32_t) +
+         timer_arrays_ * kPageSlots * sizeof(TimerId) + groups_.capacity() * sizeof(Group) +
          groups_.size() * kGroupPages * sizeof(std::unique_ptr<Page>) +
          many_receives_.size() * kMapNode + many_receives_.bucket_count() * sizeof(void*);
 }
@@ -363,6 +381,8 @@ void SlotIndex::drop_page(uint64_t number) {
   MR_ASSERT(page->live_count == 0 && page->timer_count == 0 && page->ready_words == 0);
   if (page->wide) --wide_pages_;
   if (page->counts) --count_arrays_;
+  if (page->last_received) --received_arrays_;
+  if (page->first_received) --received_arrays_;
   --pages_;
   if (number == recent_number_) recent_number_ = kNoPage;
   page.reset();
@@ -411,7 +431,7 @@ void SlotIndex::reset(uint64_t end) {
   ready_hint_ = 0;
   end_ = end;
   live_count_ = ready_count_ = 0;
-  pages_ = wide_pages_ = count_arrays_ = timer_arrays_ = 0;
+  pages_ = wide_pages_ = count_arrays_ = received_arrays_ = timer_arrays_ = 0;
 }
 
 }  // namespace millrace::engine

@@ -4,18 +4,19 @@
 // Pages of kPageSlots slots, one slot per message in log order, 64 pages to a group, groups in a
 // sorted vector. Per page: each position as 32 bits in 8-byte units from the page's base (a page
 // whose messages were carried out of that range, 32 GiB, switches to 64 bits), a bitmap of live
-// slots, a bitmap of ready slots, and two arrays that exist only while needed: receive counts (from
-// the first lease in the page on; 8 bits, larger counts in a side table) and timers (while a slot
-// in the page is leased or delayed). Dead pages and groups are freed, wherever they are: one
+// slots, a bitmap of ready slots, and four arrays that exist only while needed: receive counts and
+// when the last receive was (from the first lease in the page on; counts of 8 bits, larger ones in
+// a side table), when the first was (from the first second lease in the page on) and timers (while
+// a slot in the page is leased or delayed). Dead pages and groups are freed, wherever they are: one
 // straggler holds its own page and nothing else.
 //
 // Ready means: alive, not delayed, not leased. The next ready slot is a find-first-set from a hint
 // that only moves back when a slot becomes ready again; a bitmap per group says which pages have
 // one. Leased against delayed: both have a timer; the wheel's entry says which.
 //
-// Threads: shard-local.  Memory: 4.31 bytes a ready message never leased, 9.31 a leased one without
-// its timer entry (timer_wheel.h: 24). Invariants: ready is a subset of live; a slot with a timer
-// is alive and not ready; slots are never reused; each page but the last has a live slot.
+// Threads: shard-local.  Memory: 4.31 bytes a ready message never leased, 13.31 a leased one
+// without its timer entry (timer_wheel.h: 24). Invariants: ready is a subset of live; a slot with a
+// timer is alive and not ready; slots are never reused; each page but the last has a live slot.
 #pragma once
 
 #include <array>
@@ -29,6 +30,7 @@
 #include <vector>
 
 #include "base/assert.h"
+#include "engine/received_times.h"
 #include "engine/timer_wheel.h"
 #include "millrace/result.h"
 #include "millrace/types.h"
@@ -102,6 +104,13 @@ class SlotIndex {
     return count < kManyReceives ? count : many_receives_.find(raw(slot))->second;
   }
   void set_receive_count(Slot slot, uint32_t count);  // requires live
+  ReceivedTimes received(Slot slot) const {           // requires live
+    const Page& page = page_of_live(slot);
+    if (page.last_received == nullptr) return {};
+    const int32_t last = page.last_received[index(slot)];
+    return {page.first_received ? page.first_received[index(slot)] : last, last};
+  }
+  void set_received(Slot slot, ReceivedTimes times);  // requires live
   TimerId timer(Slot slot) const {                    // kNoTimer: none
     const Page* page = find(slot);
     return page != nullptr && page->timers ? page->timers[index(slot)] : kNoTimer;
@@ -138,13 +147,14 @@ class SlotIndex {
   uint64_t ready_count() const { return ready_count_; }
   uint64_t memory_bytes() const;  // anonymous memory held, pages and directory
 
-  // Checkpoints: about 1.1 bytes a message of even size, 2.1 with a receive count. Timers are not
-  // in it: the caller stores the deadlines and sets the timers again. `v` is a varint (LEB128),
+  // Checkpoints: about 1.1 bytes a message of even size, 5 to 8 with a receive. Timers are
+  // not in it: the caller stores the deadlines and sets the timers again. `v` is a varint (LEB128),
   // `z` a zigzag varint, B a page's slots in a bitmap of 128 bytes.
-  //   "slotidx2"  v end  v live slots  v pages, then for each page with a live slot, rising:
+  //   "slotidx3"  v end  v live slots  v pages, then for each page with a live slot, rising:
   //   v page number - 1 - the previous one's   u8 flags: 1 every slot live, 2 each live slot ready,
-  //   4 receive counts   [B live]   [B ready]   z position / 8 - the previous one's, for each live
-  //   slot (the first page starts from 0)   [v receive count, for each live slot]
+  //   4 receive counts, 8 received times   [B live]   [B ready]   z position / 8 - the previous
+  //   one's, for each live slot (the first page starts from 0)   [v receive count, for each live
+  //   slot] [z last received, z that - first received, for each live slot]
   void save(std::vector<std::byte>& out) const;  // appends
   // Replaces the state, and moves `in` past what save() wrote. Error corrupt: cut short or
   // contradicting itself; the index is empty then. Allocates at most in proportion to in.size().
@@ -159,11 +169,13 @@ class SlotIndex {
   using Bitmap = std::array<uint64_t, kWords>;
 
   struct Page {
-    uint64_t base = 0;                   // 8-byte units
-    std::unique_ptr<uint32_t[]> narrow;  // units from base
-    std::unique_ptr<uint64_t[]> wide;    // units from 0; replaces narrow
-    std::unique_ptr<uint8_t[]> counts;   // null: all 0
-    std::unique_ptr<TimerId[]> timers;   // null: all kNoTimer
+    uint64_t base = 0;                          // 8-byte units
+    std::unique_ptr<uint32_t[]> narrow;         // units from base
+    std::unique_ptr<uint64_t[]> wide;           // units from 0; replaces narrow
+    std::unique_ptr<uint8_t[]> counts;          // null: all 0
+    std::unique_ptr<int32_t[]> last_received;   // null: all 0
+    std::unique_ptr<int32_t[]> first_received;  // null: all as the last
+    std::unique_ptr<TimerId[]> timers;          // null: all kNoTimer
     uint16_t live_count = 0;
     uint16_t timer_count = 0;
     uint16_t ready_words = 0;  // which words of `ready` are not 0
@@ -254,6 +266,7 @@ class SlotIndex {
   uint64_t pages_ = 0;
   uint64_t wide_pages_ = 0;
   uint64_t count_arrays_ = 0;
+  uint64_t received_arrays_ = 0;
   uint64_t timer_arrays_ = 0;
 };
 

@@ -7,12 +7,13 @@
 namespace millrace::engine {
 namespace {
 
-constexpr char kMagic[8] = {'s', 'l', 'o', 't', 'i', 'd', 'x', '2'};
+constexpr char kMagic[8] = {'s', 'l', 'o', 't', 'i', 'd', 'x', '3'};
 constexpr uint64_t kSlotsMax = uint64_t{1} << 48;
 constexpr uint64_t kUnitsMax = uint64_t{1} << 61;  // positions are 64 bits of bytes
 constexpr uint8_t kAllLive = 1;
 constexpr uint8_t kAllReady = 2;
 constexpr uint8_t kCounts = 4;
+constexpr uint8_t kReceived = 8;
 
 class Writer {
  public:
@@ -88,7 +89,8 @@ void SlotIndex::save(std::vector<std::byte>& out) const {
     const bool all_live = page->live_count == kPageSlots;
     const bool all_ready = page->ready == page->live;
     w.byte(static_cast<uint8_t>((all_live ? kAllLive : 0) | (all_ready ? kAllReady : 0) |
-                                (page->counts ? kCounts : 0)));
+                                (page->counts ? kCounts : 0) |
+                                (page->last_received ? kReceived : 0)));
     if (!all_live) w.raw_bytes(page->live.data(), sizeof page->live);
     if (!all_ready) w.raw_bytes(page->ready.data(), sizeof page->ready);
     for (uint32_t i = 0; i < kPageSlots; ++i) {
@@ -97,9 +99,14 @@ void SlotIndex::save(std::vector<std::byte>& out) const {
       w.varint(zigzag(static_cast<int64_t>(here - units)));
       units = here;
     }
-    if (page->counts == nullptr) continue;
-    for (uint32_t i = 0; i < kPageSlots; ++i) {
+    for (uint32_t i = 0; page->counts && i < kPageSlots; ++i) {
       if (test(page->live, i)) w.varint(receive_count(Slot{number * kPageSlots + i}));
+    }
+    for (uint32_t i = 0; page->last_received && i < kPageSlots; ++i) {
+      if (!test(page->live, i)) continue;
+      const ReceivedTimes times = received(Slot{number * kPageSlots + i});
+      w.varint(zigzag(times.last_ms));
+      w.varint(zigzag(int64_t{times.last_ms} - times.first_ms));
     }
   }
 }
@@ -145,7 +152,7 @@ Status SlotIndex::load_page(Bytes& in, uint64_t number, uint64_t* units) {
   uint8_t flags = 0;
   Bitmap live;
   live.fill(~uint64_t{0});
-  if (!r.raw_bytes(&flags, 1) || flags > (kAllLive | kAllReady | kCounts)) {
+  if (!r.raw_bytes(&flags, 1) || flags > (kAllLive | kAllReady | kCounts | kReceived)) {
     return fail(Errc::corrupt);
   }
   if ((flags & kAllLive) == 0 && !r.raw_bytes(live.data(), sizeof live)) return fail(Errc::corrupt);
@@ -190,6 +197,18 @@ Status SlotIndex::load_page(Bytes& in, uint64_t number, uint64_t* units) {
     uint64_t count = 0;
     if (!r.varint(&count) || count > UINT32_MAX) return fail(Errc::corrupt);
     set_receive_count(Slot{number * kPageSlots + i}, static_cast<uint32_t>(count));
+  }
+  for (uint32_t i = 0; (flags & kReceived) != 0 && i < kPageSlots; ++i) {
+    if (!test(live, i)) continue;
+    uint64_t bits = 0;
+    uint64_t back = 0;
+    if (!r.varint(&bits) || !r.varint(&back) || bits > UINT32_MAX || back > kUnitsMax)
+      return fail(Errc::corrupt);
+    const int64_t last = unzigzag(bits);
+    const int64_t first = last - unzigzag(back);
+    if (first < INT32_MIN || first > INT32_MAX) return fail(Errc::corrupt);
+    set_received(Slot{number * kPageSlots + i},
+                 {static_cast<int32_t>(first), static_cast<int32_t>(last)});
   }
   for (uint32_t w = 0; w < kWords; ++w) {
     if (ready[w] == 0) continue;

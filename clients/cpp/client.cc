@@ -53,7 +53,8 @@ bool fit_a_frame(const QueueSettings& settings, size_t texts_bytes) {
 constexpr size_t kNameBytesMax = 4096;
 
 static_assert(sizeof(ExtendEntry) == sizeof(wire::ExtendItem) &&
-              offsetof(ExtendEntry, visibility_ms) == offsetof(wire::ExtendItem, visibility_ms));
+              offsetof(ExtendEntry, visibility_ms) == offsetof(wire::ExtendItem, visibility_ms) &&
+              offsetof(ExtendEntry, lease_ms_max) == offsetof(wire::ExtendItem, lease_ms_max));
 
 }  // namespace
 

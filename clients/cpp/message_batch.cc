@@ -10,7 +10,8 @@ namespace millrace::client {
 Status MessageBatch::add(Bytes body, uint32_t delay_ms, Bytes properties) {
   if (body.size() > kMessageBytesMax || properties.size() > kMessageBytesMax - body.size())
     return fail(Errc::message_too_large);
-  if (delay_ms > kDelayMsMax && delay_ms != kDelayQueueDefault) return fail(Errc::invalid_argument);
+  if (delay_ms > kMessageDelayMsMax && delay_ms != kDelayQueueDefault)
+    return fail(Errc::invalid_argument);
   const MessageHeader header{static_cast<uint32_t>(body.size()),
                              static_cast<uint32_t>(properties.size()), delay_ms, 0};
   const size_t before = bytes_.size();

@@ -57,8 +57,9 @@ struct AckRequest {
 
 struct ExtendEntry {
   Receipt receipt;
-  uint32_t visibility_ms;  // 0: visible at once; counted from now
-  uint32_t reserved = 0;
+  uint32_t visibility_ms;     // 0: visible at once; counted from now; at most kLeaseMsMax
+  uint32_t lease_ms_max = 0;  // refused (lease_too_long) if it would last longer than this in all,
+                              // from the receive on; 0: kLeaseMsMax
 };
 struct ExtendRequest {
   std::span<const ExtendEntry> entries;
@@ -92,6 +93,7 @@ struct Delivery {
   Receipt receipt;
   TimeMs sent_at;
   uint32_t receive_count;
+  TimeMs first_received_at;  // this receive, if it is the first
   Bytes message;
 };
 
@@ -110,6 +112,8 @@ struct PeekedMessage {
   TimeMs sent_at;
   TimeMs due;  // delayed: when ready; leased: when the lease ends; ready: 0
   uint32_t receive_count;
+  TimeMs first_received_at{};  // 0: never received
+  TimeMs last_received_at{};   // 0: never received
   MessageState state;
   Bytes message;
 };

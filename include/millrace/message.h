@@ -24,8 +24,8 @@ struct MessageHeader {
   uint32_t body_bytes;        //  0  0..kMessageBytesMax
   uint32_t properties_bytes;  //  4  attributes and system properties, opaque here; with the body <=
                               //  kMessageBytesMax
-  uint32_t delay_ms;  //  8  on the wire: 0..kDelayMsMax or kDelayQueueDefault; in the log: what was
-                      //  decided
+  uint32_t delay_ms;  //  8  on the wire: 0..kMessageDelayMsMax or kDelayQueueDefault; in the log:
+                      //  what was decided
   uint32_t record_offset;  // 12  on the wire 0; in the log: bytes from the start of its record's
                            // body to this header
 };

@@ -69,8 +69,11 @@ struct QueueAttributes {
   friend bool operator==(const QueueAttributes&, const QueueAttributes&) = default;
 };
 
-inline constexpr uint32_t kVisibilityMsMax = 43'200'000;  // 12 h
-inline constexpr uint32_t kDelayMsMax = 900'000;          // 15 min
+inline constexpr uint32_t kVisibilityMsMax = 43'200'000;  // of a queue: 12 h
+inline constexpr uint32_t kDelayMsMax = 900'000;          // of a queue: 15 min
+// What one message or one receive may ask for instead: 30 days.
+inline constexpr uint32_t kLeaseMsMax = 2'592'000'000;
+inline constexpr uint32_t kMessageDelayMsMax = 2'592'000'000;
 inline constexpr uint32_t kRetentionMsMin = 60'000;
 inline constexpr uint32_t kRetentionMsMax = 1'209'600'000;  // 14 days
 inline constexpr uint32_t kInFlightMax = 1'000'000'000;     // memory is the bound: 32 bytes each

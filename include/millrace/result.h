@@ -35,11 +35,12 @@ enum class Errc : uint16_t {
   batch_too_large = 22,
   receipt_invalid = 23,     // not one of ours, cut, or of another queue
   receipt_expired = 24,     // ours, but of a past lease: a newer one exists
-  message_not_leased = 25,  // extend of a message that is ready again
+  message_not_leased = 25,  // extend by a lease that a power loss took back
   message_gone = 26,        // already acknowledged or purged
   over_limit = 27,          // a documented bound (limits.h) is reached
   throttled = 28,           // the connection or shard has too much under way; retry later
   subscription_not_found = 29,
+  lease_too_long = 30,  // extend past what a lease may last in all
 
   // The world fails.
   disk_full = 48,

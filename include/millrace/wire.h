@@ -139,7 +139,7 @@ static_assert(sizeof(CountBody) == 8);
 struct ExtendItem {
   Receipt receipt;         //  0
   uint32_t visibility_ms;  // 24  0: visible at once
-  uint32_t reserved;       // 28
+  uint32_t lease_ms_max;   // 28  of the whole lease; 0: kLeaseMsMax
 };
 static_assert(sizeof(ExtendItem) == 32);
 
@@ -183,16 +183,18 @@ struct PeekBody {
 static_assert(sizeof(PeekBody) == 16);
 
 struct PeekItem {
-  uint64_t shard_slot;     //  0
-  int64_t sent_at_ms;      //  8
-  int64_t due_ms;          // 16
-  uint32_t receive_count;  // 24
-  uint8_t state;           // 28  MessageState
-  uint8_t reserved[3];     // 29
-  uint32_t run_offset;     // 32
-  uint32_t reserved2;      // 36
+  uint64_t shard_slot;           //  0
+  int64_t sent_at_ms;            //  8
+  int64_t due_ms;                // 16
+  uint32_t receive_count;        // 24
+  uint8_t state;                 // 28  MessageState
+  uint8_t reserved[3];           // 29
+  uint32_t run_offset;           // 32
+  uint32_t reserved2;            // 36
+  int64_t first_received_at_ms;  // 40  0: never
+  int64_t last_received_at_ms;   // 48  0: never
 };
-static_assert(sizeof(PeekItem) == 40);
+static_assert(sizeof(PeekItem) == 56);
 
 // What is to be set of a queue, in texts (options.h, QueueSettings). Behind it, one after the
 // other, unpadded: the name, `attributes` and `tags` TextItems, `untagged` TextItems without value.

@@ -151,6 +151,8 @@ void answer_peek(OutputBuffer& out, uint64_t correlation, std::span<const Peeked
     peeked.receive_count = message.receive_count;
     peeked.state = static_cast<uint8_t>(message.state);
     peeked.run_offset = run_offset;
+    peeked.first_received_at_ms = message.first_received_at.value;
+    peeked.last_received_at_ms = message.last_received_at.value;
     item = put(item, peeked);
     run.add(message.message);
     run_offset += static_cast<uint32_t>(message.message.size());

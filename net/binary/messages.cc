@@ -9,7 +9,8 @@ namespace millrace::net {
 namespace {
 
 static_assert(sizeof(ExtendEntry) == sizeof(wire::ExtendItem) &&
-              offsetof(ExtendEntry, visibility_ms) == offsetof(wire::ExtendItem, visibility_ms));
+              offsetof(ExtendEntry, visibility_ms) == offsetof(wire::ExtendItem, visibility_ms) &&
+              offsetof(ExtendEntry, lease_ms_max) == offsetof(wire::ExtendItem, lease_ms_max));
 
 // `count` entries of type T behind a CountBody; false if the body is not exactly that.
 template <class T>
@@ -47,10 +48,9 @@ bool Handlers::check_receive(Session& session, uint64_t correlation,
                         kBatchMessagesMax);
   } else if (request.bytes_max > kBatchBytesMax) {
     fault = fmt::format("bytes_max is {}; allowed are up to {}", request.bytes_max, kBatchBytesMax);
-  } else if (request.visibility_ms > kVisibilityMsMax &&
-             request.visibility_ms != kDelayQueueDefault) {
+  } else if (request.visibility_ms > kLeaseMsMax && request.visibility_ms != kDelayQueueDefault) {
     fault = fmt::format("visibility_ms is {}; allowed are up to {}", request.visibility_ms,
-                        kVisibilityMsMax);
+                        kLeaseMsMax);
   } else if (request.wait_ms > kReceiveWaitMsMax && request.wait_ms != kDelayQueueDefault) {
     fault = fmt::format("wait_ms is {}; allowed are up to {}", request.wait_ms, kReceiveWaitMsMax);
   } else {
@@ -88,11 +88,14 @@ void Handlers::extend(Session& session, const Frame& frame) {
     return;
   }
   for (const ExtendEntry& entry : entries) {
-    if (entry.visibility_ms <= kVisibilityMsMax) continue;
-    session.refuse(frame.header.correlation, Errc::invalid_argument,
-                   fmt::format("visibility_ms is {}; allowed are up to {}", entry.visibility_ms,
-                               kVisibilityMsMax),
-                   static_cast<uint32_t>(&entry - entries.data()));
+    const bool visibility_is_good = entry.visibility_ms <= kLeaseMsMax;
+    if (visibility_is_good && entry.lease_ms_max <= kLeaseMsMax) continue;
+    session.refuse(
+        frame.header.correlation, Errc::invalid_argument,
+        fmt::format("{} is {}; allowed are up to {}",
+                    visibility_is_good ? "lease_ms_max" : "visibility_ms",
+                    visibility_is_good ? entry.lease_ms_max : entry.visibility_ms, kLeaseMsMax),
+        static_cast<uint32_t>(&entry - entries.data()));
     return;
   }
   const auto count = static_cast<uint32_t>(entries.size());

@@ -34,6 +34,7 @@ bool declared(Errc e) {
     case Errc::over_limit:
     case Errc::throttled:
     case Errc::subscription_not_found:
+    case Errc::lease_too_long:
     case Errc::disk_full:
     case Errc::io_error:
     case Errc::shard_fenced:

@@ -51,6 +51,10 @@ TEST_F(Cleaning, StragglersKeepTheirStateThroughCarriesAndAKill) {
     EXPECT_EQ(after[i].state, all[i].state);
     EXPECT_EQ(after[i].due, all[i].due);
     EXPECT_EQ(after[i].receive_count, all[i].receive_count);
+    EXPECT_EQ(after[i].first_received_at, all[i].first_received_at);
+    // A carry keeps it in whole seconds.
+    EXPECT_GE(after[i].last_received_at, all[i].last_received_at);
+    EXPECT_LT(after[i].last_received_at, all[i].last_received_at + 1'000);
   }
   EXPECT_EQ(extend(first[0].receipt, 1'000), Errc::ok);
   EXPECT_EQ(ack(first[0].receipt), Errc::ok);

@@ -78,11 +78,40 @@ TEST_F(DeadLetters, PoisonMessageWithMaxTwoEndsInTheDeadLetterQueueAfterExactlyT
   EXPECT_EQ(got[0].body, "poison");
   EXPECT_EQ(got[0].receive_count, 3u);  // goes on
   EXPECT_EQ(got[0].sent_at.value, sent_at);
+  EXPECT_EQ(got[0].first_received_at.value, sent_at);
   const MovedFrom moved = moved_from(got[0]);
   EXPECT_EQ(moved.origin_queue, raw(queue));
   EXPECT_EQ(moved.origin_shard_slot, raw(sent.first_slot));
   EXPECT_EQ(moved.source_queue, raw(queue));
   EXPECT_EQ(moved.moved_at_ms, sent_at + 2'000);
+}
+
+TEST_F(DeadLetters, FirstAndLastReceiveStayKnownAlsoWhereTheSendingTimeBeginsAnew) {
+  for (const bool is_fifo : {false, true}) {
+    if (is_fifo) options_.data_directory += "-fifo";
+    open();
+    const std::string suffix = is_fifo ? ".fifo" : "";
+    const QueueId queue = is_fifo ? create("q.fifo", fifo()) : create("q");
+    const QueueId dead = is_fifo ? create("dead.fifo", fifo()) : create("dead");
+    redrive(queue, 2, "dead" + suffix);
+    const int64_t sent_at = environment_.wall_ms();
+    send(queue, is_fifo ? Batch().add_fifo("g", "id", "m") : Batch().add("m"));
+    advance(100);
+    EXPECT_EQ(receive(queue, 1, 1'000).size(), 1u);
+    advance(2'000);
+    EXPECT_EQ(receive(queue, 1, 1'000).size(), 1u);
+    advance(3'000);
+    EXPECT_TRUE(receive(queue, 1, 1'000).empty());
+    settle_moves();
+    for (const bool after_a_kill : {false, true}) {
+      if (after_a_kill) crash_and_open();
+      tick();
+      const auto peeked = peek(dead);
+      ASSERT_EQ(peeked.size(), 1u);
+      EXPECT_EQ(peeked[0].first_received_at.value, sent_at + 100);
+      EXPECT_EQ(peeked[0].last_received_at.value, sent_at + 2'100);
+    }
+  }
 }
 
 TEST_F(DeadLetters, TheReceiveThatMovesGoesOnToTheNextMessage) {

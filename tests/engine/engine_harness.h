@@ -88,6 +88,7 @@ struct Got {
   uint32_t receive_count = 0;
   std::string body;
   std::string properties;
+  TimeMs first_received_at{};
 };
 
 class RecordingSink final : public ReplySink {
@@ -102,6 +103,8 @@ class RecordingSink final : public ReplySink {
     uint32_t receive_count = 0;
     TimeMs due{};
     std::string body;
+    TimeMs first_received_at{};
+    TimeMs last_received_at{};
   };
 
   void on_send(uint64_t token, const SendReply& reply) override {
@@ -114,7 +117,8 @@ class RecordingSink final : public ReplySink {
     for (const Delivery& delivery : reply.deliveries)
       got.messages.push_back({delivery.receipt, delivery.sent_at, delivery.receive_count,
                               body_of(delivery.message),
-                              std::string(as_text(properties_of(delivery.message.data())))});
+                              std::string(as_text(properties_of(delivery.message.data()))),
+                              delivery.first_received_at});
     receives[token].push_back(std::move(got));
   }
   void on_results(uint64_t token, const ResultsReply& reply) override {
@@ -124,8 +128,8 @@ class RecordingSink final : public ReplySink {
   void on_peek(uint64_t token, const PeekReply& reply) override {
     peeks[token].clear();
     for (const PeekedMessage& one : reply.messages)
-      peeks[token].push_back(
-          {one.shard_slot, one.state, one.receive_count, one.due, body_of(one.message)});
+      peeks[token].push_back({one.shard_slot, one.state, one.receive_count, one.due,
+                              body_of(one.message), one.first_received_at, one.last_received_at});
   }
   void on_queues(uint64_t token, const QueueReply& reply) override {
     queue_errors[token] = reply.error;
@@ -240,8 +244,12 @@ class EngineTest : public testing::Test {
     return ack(std::vector<Receipt>{receipt}, at).at(0);
   }
   Errc extend(const Receipt& receipt, uint32_t visibility_ms, uint16_t at = 0) {
+    return extend_at_most(receipt, visibility_ms, 0, at);
+  }
+  Errc extend_at_most(const Receipt& receipt, uint32_t visibility_ms, uint32_t lease_ms_max,
+                      uint16_t at = 0) {
     const ReplyTo to = reply();
-    const std::vector<ExtendEntry> entries{{receipt, visibility_ms}};
+    const std::vector<ExtendEntry> entries{{receipt, visibility_ms, lease_ms_max}};
     shard(at).extend({entries}, to);
     until([&] { return sink_.result_errors.contains(to.token); });
     return sink_.results[to.token].at(0);

@@ -382,8 +382,7 @@ class PlainFifo {
   }
   void show(uint64_t number, uint32_t receives, int64_t visibility, int64_t now) {
     for (Message& m : messages_)
-      if (m.number == number && m.receives == receives && m.hidden_until > now)
-        m.hidden_until = now + visibility;
+      if (m.number == number && m.receives == receives) m.hidden_until = now + visibility;
   }
   size_t size() const { return messages_.size(); }
 

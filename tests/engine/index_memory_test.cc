@@ -47,6 +47,7 @@ class IndexMemory : public ::testing::Test {
       index_.set_timer(*slot, wheel_.start(TimeMs{kNow + 30'000 + static_cast<int64_t>(n / 1000)},
                                            {0, TimerKind::lease, *slot}));
       index_.set_receive_count(*slot, 1);
+      index_.set_received(*slot, {1, 1});
     }
   }
   // Checks both measures of what was taken since the test began.

@@ -79,8 +79,11 @@ TEST_F(Messages, ReceiptsOfPastLeasesAreTold) {
   const auto first = receive(queue, 1, 1'000);
   ASSERT_EQ(first.size(), 1u);
   advance(1'000);
-  // Ready again: it can't be extended, but the work may be done.
-  EXPECT_EQ(extend(first[0].receipt, 5'000), Errc::message_not_leased);
+  // Ready again, and nobody else has it: it is hidden once more.
+  EXPECT_EQ(extend(first[0].receipt, 5'000), Errc::ok);
+  EXPECT_EQ(counters(queue).leased, 1u);
+  EXPECT_TRUE(receive(queue, 1, 1'000).empty());
+  advance(5'000);
   const auto second = receive(queue, 1, 1'000);
   ASSERT_EQ(second.size(), 1u);
   EXPECT_EQ(extend(first[0].receipt, 5'000), Errc::receipt_expired);
@@ -90,6 +93,73 @@ TEST_F(Messages, ReceiptsOfPastLeasesAreTold) {
   EXPECT_EQ(ack(second[0].receipt), Errc::ok);  // ready again, and gone now
   EXPECT_EQ(extend(second[0].receipt, 5'000), Errc::message_gone);
   EXPECT_EQ(counters(queue).ready, 0u);
+}
+
+TEST_F(Messages, ALeaseLastsNoLongerInAllThanItMay) {
+  const QueueId queue = create("orders");
+  send(queue, "a");
+  constexpr uint32_t kHalfADay = 43'200'000;
+  const auto first = receive(queue, 1, kHalfADay);
+  ASSERT_EQ(first.size(), 1u);
+  EXPECT_EQ(extend_at_most(first[0].receipt, kHalfADay, kHalfADay),
+            Errc::ok);  // no time has passed
+  advance(1'000);
+  EXPECT_EQ(extend_at_most(first[0].receipt, kHalfADay, kHalfADay), Errc::lease_too_long);
+  EXPECT_EQ(extend_at_most(first[0].receipt, kHalfADay - 1'000, kHalfADay), Errc::ok);
+  EXPECT_EQ(extend(first[0].receipt, kHalfADay), Errc::ok);
+  EXPECT_EQ(extend(first[0].receipt, kLeaseMsMax), Errc::lease_too_long);
+  EXPECT_EQ(extend(first[0].receipt, kLeaseMsMax - 1'000), Errc::ok);
+  EXPECT_EQ(extend(first[0].receipt, kLeaseMsMax + 1), Errc::invalid_argument);
+  EXPECT_EQ(extend(first[0].receipt, 0), Errc::ok);
+  // Each receive begins a lease of its own.
+  const auto second = receive(queue, 1, 1'000);
+  ASSERT_EQ(second.size(), 1u);
+  EXPECT_EQ(extend_at_most(second[0].receipt, kHalfADay, kHalfADay), Errc::ok);
+}
+
+TEST_F(Messages, HidingAMessageAgainKeepsToTheLimitOfMessagesInFlight) {
+  const QueueId queue = create("orders", {.in_flight_max = 2});
+  send(queue, "a");
+  send(queue, "b");
+  send(queue, "c");
+  const auto first = receive(queue, 2, 1'000);
+  ASSERT_EQ(first.size(), 2u);
+  advance(1'000);
+  EXPECT_EQ(extend(first[0].receipt, 5'000), Errc::ok);
+  EXPECT_EQ(extend(first[1].receipt, 5'000), Errc::ok);
+  advance(5'000);
+  EXPECT_EQ(receive(queue, 1, 9'000).size(), 1u);  // a
+  EXPECT_EQ(extend(first[1].receipt, 5'000), Errc::ok);
+  EXPECT_EQ(extend(first[0].receipt, 5'000), Errc::receipt_expired);
+  EXPECT_EQ(counters(queue).leased, 2u);
+  advance(5'000);
+  EXPECT_EQ(receive(queue, 1, 9'000).size(), 1u);  // b
+  EXPECT_EQ(counters(queue).leased, 2u);
+}
+
+TEST_F(Messages, FirstAndLastReceiveAreKnownAlsoAfterAKillAndAStop) {
+  const QueueId queue = create("orders");
+  send(queue, "a");
+  const int64_t sent_at = shard().now().value;
+  advance(1'500);
+  const auto first = receive(queue, 1, 1'000);
+  ASSERT_EQ(first.size(), 1u);
+  EXPECT_EQ(first[0].first_received_at.value, sent_at + 1'500);
+  advance(3'000);
+  const auto second = receive(queue, 1, 1'000);
+  ASSERT_EQ(second.size(), 1u);
+  EXPECT_EQ(second[0].first_received_at.value, sent_at + 1'500);
+  const auto look = [&] {
+    const auto peeked = peek(queue);
+    ASSERT_EQ(peeked.size(), 1u);
+    EXPECT_EQ(peeked[0].first_received_at.value, sent_at + 1'500);
+    EXPECT_EQ(peeked[0].last_received_at.value, sent_at + 4'500);
+  };
+  look();
+  crash_and_open();
+  look();
+  stop_and_open();  // from a checkpoint
+  look();
 }
 
 TEST_F(Messages, AForgedReceiptIsRefusedAndTheRestOfTheBatchIsDone) {
@@ -126,7 +196,7 @@ TEST_F(Messages, ABadMessageRefusesTheWholeBatchAndSaysWhich) {
   const SendReply large = refused(Batch().add("a").add(std::string(1025, 'x')).add("b"));
   EXPECT_EQ(large.error, Errc::message_too_large);
   EXPECT_EQ(large.bad_index, 1u);
-  const SendReply late = refused(Batch().add("a", kDelayMsMax + 1));
+  const SendReply late = refused(Batch().add("a", kMessageDelayMsMax + 1));
   EXPECT_EQ(late.error, Errc::invalid_argument);
   Batch cut;
   cut.add("12345678").add("12345678");

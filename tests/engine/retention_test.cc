@@ -55,6 +55,25 @@ TEST_F(Retention, AMessageIsDeliveredUntilItIsOverAndNeverAfter) {
   EXPECT_EQ(bodies(receive(queue, 10, 0)), Bodies{"b"});
 }
 
+TEST_F(Retention, ADelayThatNoQueueCanAskForCountsAsNotSentYet) {
+  open();
+  const QueueId queue = create("q", keeping(kMinute));
+  constexpr uint32_t kTwentyDays = 1'728'000'000;
+  send(queue, Batch().add("late", kTwentyDays).add("soon"));
+  EXPECT_EQ(bodies(receive(queue, 10, 0)), Bodies{"soon"});
+  for (int day = 0; day < 20; ++day) {
+    if (day == 10) crash_and_open();
+    if (day == 15) stop_and_open();
+    tick();
+    EXPECT_EQ(all(queue), day == 0 ? 2u : 1u);
+    advance(kTwentyDays / 20);
+  }
+  const auto late = receive(queue, 10, 0);
+  EXPECT_EQ(bodies(late), Bodies{"late"});
+  advance(2 * kMinute);
+  EXPECT_EQ(all(queue), 0u);
+}
+
 TEST_F(Retention, WhateverStateItIsInAndWhateverTheQueueIsToldLater) {
   open();
   const QueueId queue = create("q", keeping(kMinute));

@@ -188,7 +188,7 @@ TEST(SlotIndexCheckpoint, RefusesWhatContradictsItself) {
       {"ready and not alive",
        with(with({5, 1, 1, 0, 0}, bitmap_of_first, {}), std::vector<uint8_t>(128, 3), {2})},
       {"a full page of which slots are past the end", {5, 5, 1, 0, 3, 2, 2, 2, 2, 2}},
-      {"an unknown flag", with({5, 1, 1, 0, 8}, bitmap_of_first, {2})},
+      {"an unknown flag", with({5, 1, 1, 0, 16}, bitmap_of_first, {2})},
       {"a position below 0", with({5, 1, 1, 0, 2}, bitmap_of_first, {1})},
       {"a position that is no number",
        with({5, 1, 1, 0, 2}, bitmap_of_first, {255, 255, 255, 255, 255, 255, 255, 255, 255, 2})},
@@ -197,7 +197,7 @@ TEST(SlotIndexCheckpoint, RefusesWhatContradictsItself) {
       {"no end of a varint", std::vector<uint8_t>(100, 255)},
   };
   const auto load = [](const std::vector<uint8_t>& after_magic) {
-    const std::string_view magic = "slotidx2";
+    const std::string_view magic = "slotidx3";
     std::vector<uint8_t> bytes(magic.begin(), magic.end());
     bytes.insert(bytes.end(), after_magic.begin(), after_magic.end());
     SlotIndex index;

@@ -138,6 +138,8 @@ std::string ModelQueue::extend(uint64_t number, uint32_t receives, int64_t visib
   forget_expired(now);
   if (over_.contains(number) && !sources_.empty()) return {};
   const Answer right = extend(number, receives, visibility, now);
+  // So it is here after all, and stays while it is hidden.
+  if (answer == Answer::done && right == Answer::done) find(number)->may_have_moved = false;
   return answer == right ? ""
                          : fmt::format("extension of {} answered {}, is {}", number,
                                        static_cast<int>(answer), static_cast<int>(right));
@@ -164,7 +166,7 @@ Answer ModelQueue::extend(uint64_t number, uint32_t receives, int64_t visibility
   const auto message = find(number);
   if (message == messages_.end()) return Answer::gone;
   if (receives < message->receives) return Answer::expired;
-  if (message->hidden_until <= now) return Answer::not_leased;
+  // The newest receipt hides its message again also when its time is over.
   message->hidden_until = now + visibility;
   return Answer::done;
 }

@@ -47,7 +47,7 @@ struct Delivered {
   std::string_view group, body;
 };
 
-enum class Answer : uint8_t { done, expired, not_leased, gone };
+enum class Answer : uint8_t { done, expired, gone };
 
 struct Counts {
   uint64_t ready = 0, leased = 0, delayed = 0;

@@ -222,8 +222,6 @@ class Run {
         return Answer::done;
       case Errc::receipt_expired:
         return Answer::expired;
-      case Errc::message_not_leased:
-        return Answer::not_leased;
       case Errc::message_gone:
         return Answer::gone;
       default:

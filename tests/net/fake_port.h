@@ -124,8 +124,14 @@ class FakePort final : public ShardPort {
     if (Queue* queue = find(request.queue)) {
       for (const Message& message : queue->ready) {
         if (messages.size() == request.messages_max) break;
-        messages.push_back({uint64_t{raw(id())} << 48 | message.slot, TimeMs{1000}, TimeMs{0}, 0,
-                            MessageState::ready, message.bytes});
+        messages.push_back({.shard_slot = uint64_t{raw(id())} << 48 | message.slot,
+                            .sent_at = TimeMs{1000},
+                            .due = TimeMs{0},
+                            .receive_count = 0,
+                            .first_received_at = TimeMs{0},
+                            .last_received_at = TimeMs{0},
+                            .state = MessageState::ready,
+                            .message = message.bytes});
       }
     } else {
       answer.error = Errc::queue_not_found;
@@ -382,7 +388,7 @@ class FakePort final : public ShardPort {
     for (const Message& message : taken) {
       Receipt receipt{uint64_t{raw(id())} << 48 | message.slot, raw(request.queue), 1, 0};
       receipt.mac = mac_of(receipt);
-      deliveries.push_back({receipt, TimeMs{1000}, 1, message.bytes});
+      deliveries.push_back({receipt, TimeMs{1000}, 1, TimeMs{1000}, message.bytes});
     }
     ReceiveReply answer;
     answer.deliveries = deliveries;

@@ -106,7 +106,7 @@ TEST(Session, RefusesBadFrames) {
        Errc::invalid_argument, false},
       {"RECEIVE leases too long",
        frame(Opcode::receive, 2,
-             bytes_of(wire::ReceiveBody{raw(queue), 1, 0, kVisibilityMsMax + 1, 0, 0})),
+             bytes_of(wire::ReceiveBody{raw(queue), 1, 0, kLeaseMsMax + 1, 0, 0})),
        Errc::invalid_argument, false},
       {"RECEIVE of too many bytes",
        frame(Opcode::receive, 2,
@@ -124,8 +124,7 @@ TEST(Session, RefusesBadFrames) {
        Errc::malformed, true},
       {"EXTEND too long",
        frame(Opcode::extend, 2,
-             bytes_of(wire::CountBody{1, 0}) +
-                 bytes_of(wire::ExtendItem{{}, kVisibilityMsMax + 1, 0})),
+             bytes_of(wire::CountBody{1, 0}) + bytes_of(wire::ExtendItem{{}, kLeaseMsMax + 1, 0})),
        Errc::invalid_argument, false},
       {"PEEK of nothing", frame(Opcode::peek, 2, bytes_of(wire::PeekBody{raw(queue), 1, 0, 0})),
        Errc::invalid_argument, false},

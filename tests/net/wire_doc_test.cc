@@ -81,7 +81,7 @@ std::map<std::string, Layout> layouts() {
   }
   {
     using S = ExtendItem;
-    STRUCT(ExtendItem, F(receipt), F(visibility_ms), F(reserved));
+    STRUCT(ExtendItem, F(receipt), F(visibility_ms), F(lease_ms_max));
   }
   {
     using S = ResultsAnswer;
@@ -110,7 +110,8 @@ std::map<std::string, Layout> layouts() {
   {
     using S = PeekItem;
     STRUCT(PeekItem, F(shard_slot), F(sent_at_ms), F(due_ms), F(receive_count), F(state),
-           F(reserved), F(run_offset), F(reserved2));
+           F(reserved), F(run_offset), F(reserved2), F(first_received_at_ms),
+           F(last_received_at_ms));
   }
   {
     using S = SettingsBody;

@@ -213,8 +213,11 @@ void SimConnection::answer(const client::Frame& frame) {
         const auto entry =
             client::take<wire::DeliveryEntry>(entries + i * sizeof(wire::DeliveryEntry));
         const auto header = client::take<MessageHeader>(run.data() + entry.run_offset);
-        deliveries.push_back({entry.receipt, TimeMs{entry.sent_at_ms}, entry.receive_count,
-                              run.subspan(entry.run_offset, message_stride(header))});
+        deliveries.push_back({.receipt = entry.receipt,
+                              .sent_at = TimeMs{entry.sent_at_ms},
+                              .receive_count = entry.receive_count,
+                              .first_received_at = TimeMs{0},  // the protocol does not tell
+                              .message = run.subspan(entry.run_offset, message_stride(header))});
       }
       return sink->on_receive(token, {Errc::ok, deliveries});
     }

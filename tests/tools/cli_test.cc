@@ -195,16 +195,16 @@ TEST_F(CommandLine, WhatIsRefusedSaysWhyInOneLine) {
       {{"send", "orders", "--lines", "--dedup", "d"}, 2, "--dedup with --lines"},
       {{"send", "orders", "x", "--attr", "color"}, 2, "'color' is not NAME=VALUE"},
       {{"send", "orders", "x", "--attr", "color:Colour=blue"}, 1, "'orders'"},
-      {{"send", "orders", "x", "--delay", "901"}, 2, "'901'.*0 to 900"},
+      {{"send", "orders", "x", "--delay", "2592001"}, 2, "'2592001'.*0 to 2592000"},
       {{"send", "orders", "x", "--file", "f"}, 2, "not both"},
       {{"send", "orders", "--file", "/nonexistent"}, 1, "'/nonexistent': No such file"},
       {{"send", "orders"}, 1, "larger than 1048576 bytes", large},
       {{"send", "orders", "--lines"}, 1, "line 2: .*larger", "a\n" + large + "\n"},
       {{"receive", "orders", "--max", "0"}, 2, "'0'.*1 to 1000"},
       {{"receive", "orders", "--max", "1001"}, 2, "'1001'.*1 to 1000"},
-      {{"receive", "orders", "--visibility", "43201"}, 2, "'43201'.*43200"},
+      {{"receive", "orders", "--visibility", "2592001"}, 2, "'2592001'.*2592000"},
       {{"receive", "orders", "--wait", "soon"}, 2, "'soon'"},
-      {{"extend", "orders", "x", "43201"}, 2, "43200"},
+      {{"extend", "orders", "x", "2592001"}, 2, "2592000"},
       {{"peek", "orders", "--state", "gone"}, 2, "'gone'.*ready"},
       {{"topple"}, 2, "topple"},
       {{}, 2, "."},
@@ -282,6 +282,31 @@ TEST_F(CommandLine, BytesThatAreNoTextTravelWhole) {
 TEST_F(CommandLine, ABrokerThatIsNotThereIsOneLine) {
   ASSERT_EQ(broker_->stop(), 0);
   expect({"queue", "list"}, 1, "^$", "cannot connect to 127.0.0.1:.*refused");
+}
+
+TEST_F(CommandLine, TraceTellsTheLifeOfAMessageWhileTheBrokerRuns) {
+  expect({"queue", "create", "orders"}, 0, "", "");
+  expect({"send", "orders", "hello"}, 0, "", "");
+  const std::string id = json_value(run({"--json", "peek", "orders"}).out, "id");
+  const std::string receipt = json_value(run({"--json", "receive", "orders"}).out, "receipt");
+  expect({"extend", "orders", receipt, "90"}, 0, "", "");
+  expect({"ack", "orders", receipt}, 0, "", "");
+  const Ended told = run({"trace", id, "--data", data()});
+  EXPECT_EQ(told.code, 0) << told.err;
+  EXPECT_TRUE(matches(told.out,
+                      "sent +to orders, 5 bytes, ready\n"
+                      "[^\n]* received +number 1, hidden until [^\n]*\\(30.0s\\)\n"
+                      "[^\n]* extended +hidden until [^\n]*\\(1m 30s\\)\n"
+                      "[^\n]* acknowledged"))
+      << told.out;
+  const Ended json = run({"--json", "trace", id, "--data", data()});
+  EXPECT_EQ(lines_in(json.out), 4u);
+  EXPECT_EQ(json_value(json.out, "event"), "sent");
+  expect({"trace", "x", "--data", data()}, 1, "",
+         "millrace: 'x': not a message id; one looks like 00000001-0000-8000-8000-000000000000\n");
+  EXPECT_TRUE(matches(run({"trace", "00000001-0000-8000-8000-0000000000ff", "--data", data()}).err,
+                      "nothing of it is in the log"));
+  EXPECT_EQ(run({"trace", id, "--data", data() + "/none"}).code, 1);
 }
 
 TEST_F(CommandLine, TheLogCommandsReadAStoppedBrokersDirectory) {

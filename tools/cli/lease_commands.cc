@@ -261,7 +261,7 @@ void add_lease_commands(Parser& parser, Context& context) {
               seconds_up_to(kReceiveWaitMsMax))
       .option("--visibility", "S", receiving->visibility,
               "seconds until what is not acknowledged comes back [the queue's]",
-              seconds_up_to(kVisibilityMsMax))
+              seconds_up_to(kLeaseMsMax))
       .flag("--ack", receiving->ack, "acknowledge what was printed");
 
   auto name = std::make_shared<std::string>();
@@ -281,7 +281,7 @@ void add_lease_commands(Parser& parser, Context& context) {
       .argument("QUEUE", *name, "")
       .argument("RECEIPT", *receipt, "as receive printed it")
       .argument("SECONDS", *seconds, "from now; 0 makes it visible at once",
-                seconds_up_to(kVisibilityMsMax));
+                seconds_up_to(kLeaseMsMax));
 
   auto peeking = std::make_shared<PeekOptions>();
   parser

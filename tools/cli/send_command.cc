@@ -226,7 +226,7 @@ void add_send_command(Parser& parser, Context& context) {
       .option("--file", "F", options->file, "the body is this file's bytes")
       .flag("--lines", options->lines, "each line of the input is a message")
       .option("--delay", "S", options->delay, "seconds until it can be received",
-              seconds_up_to(kDelayMsMax))
+              seconds_up_to(kMessageDelayMsMax))
       .option("--group", "G", options->group, "message group: a FIFO queue keeps its order",
               check_id)
       .option("--dedup", "ID", options->dedup, "deduplication id, on a FIFO queue", check_id)
