@@ -6,11 +6,8 @@
 #include "base/planted.h"
 
 namespace millrace::engine {
-namespace {
 
 // A mail outlives the turn and crosses to another thread: it takes the messages along.
-}  // namespace
-
 void copy_deliveries(std::span<const Delivery> deliveries, Mail& mail) {
   size_t bytes = 0;
   for (const Delivery& delivery : deliveries)
@@ -60,10 +57,12 @@ void CommitQueue::deliver(Parked& parked, Errc error, std::span<const Delivery> 
       break;
     }
     case Parked::Kind::mail:
-      if (error != Errc::ok)
+      if (error != Errc::ok) {
         parked.mail->error = error;
-      else if (!deliveries.empty())
+        parked.mail->deliveries.clear();  // leases that nobody may see
+      } else if (!deliveries.empty()) {
         copy_deliveries(deliveries, *parked.mail);
+      }
       mailbox.post(parked.mail_to, std::move(parked.mail));
       break;
   }
@@ -90,12 +89,13 @@ void CommitQueue::cancel(const ReplySink* sink) {
 }
 
 void CommitQueue::cancel_receives(ReplyTo reply) {
-  for (size_t i = 0; i < written_.size(); ++i) {
-    Parked& parked = written_[i];
-    if (parked.kind == Parked::Kind::receive && parked.to.sink == reply.sink &&
-        parked.to.token == reply.token)
-      parked.to.sink = nullptr;
-  }
+  for (auto* parked_at : {&written_, &durable_})
+    for (size_t i = 0; i < parked_at->size(); ++i) {
+      Parked& parked = (*parked_at)[i];
+      if (parked.kind == Parked::Kind::receive && parked.to.sink == reply.sink &&
+          parked.to.token == reply.token)
+        parked.to.sink = nullptr;
+    }
 }
 
 }  // namespace millrace::engine

@@ -59,6 +59,39 @@ TEST_F(Parking, ASinkAtTheSameAddressHearsWhatIsParkedLater) {
   EXPECT_FALSE(goes_.sends.contains(5));
 }
 
+// FIFO queues show leases when they are durable.
+TEST_F(Parking, ACanceledReceiveThatWaitsForASyncIsGivenBack) {
+  const auto park_receive = [&](RecordingSink& sink, size_t leases) {
+    Parked parked{.end = {10}, .kind = Parked::Kind::receive, .to = {&sink, 1}};
+    parked.mail = std::make_unique<Mail>();
+    parked.mail->deliveries.resize(leases);
+    queue_.park(Level::durable, std::move(parked));
+  };
+  park_receive(goes_, 3);
+  park_receive(stays_, 0);
+  queue_.cancel_receives({&goes_, 1});
+  size_t given_back = 0;
+  queue_.answer({10}, {10}, mailbox_,
+                [&](std::span<const Delivery> leases) { given_back += leases.size(); });
+  EXPECT_TRUE(goes_.receives.empty());
+  EXPECT_EQ(stays_.receives.at(1).size(), 1u);
+  EXPECT_EQ(given_back, 3u);
+}
+
+TEST_F(Parking, AFenceTellsAnotherShardOfNoLeaseThatWaitedForASync) {
+  Parked parked{.end = {10}, .kind = Parked::Kind::mail, .mail_to = ShardId{0}};
+  parked.mail = std::make_unique<Mail>();
+  parked.mail->kind = MailKind::receive_answer;
+  parked.mail->deliveries.resize(3);
+  queue_.park(Level::durable, std::move(parked));
+  queue_.fail_all(Errc::shard_fenced, mailbox_);
+  mailbox_.flush();
+  const MailPtr mail = mailbox_.take();
+  ASSERT_NE(mail, nullptr);
+  EXPECT_EQ(mail->error, Errc::shard_fenced);
+  EXPECT_TRUE(mail->deliveries.empty());
+}
+
 TEST_F(Parking, AFenceDoesNotReachWhoIsGone) {
   park(Level::durable, 10, goes_, 1);
   park(Level::durable, 20, stays_, 2);
