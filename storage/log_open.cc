@@ -275,6 +275,8 @@ Status Log::reopen_in_place() {
   const Bytes parts[] = {copy};
   Status status = disk_.write(active_->storage.file, offset, parts);
   if (status) status = disk_.sync(active_->storage.file);
+  // The name of a spare whose preparation the stop interrupted may not be durable yet.
+  if (status) status = disk_.sync_directory(options_.directory);
   if (!status) return status;
   durable_ = written_;
   batch_.begin_batch(active_->generation, active_->start, written_);

@@ -231,6 +231,36 @@ TEST(Recovery, MayBeKilledAtEachOfItsCalls) {
 }
 
 // The second half of the tail lies in a second segment: the re-homed copy takes several, too.
+// The stop comes between any two calls that make the next segment; the start after it finds a file
+// that is whole and takes it.
+TEST(Recovery, ASpareThatACleanStopLeftUnfinishedKeepsWhatIsSyncedInIt) {
+  uint64_t taken = 0;
+  for (uint64_t calls = 0; calls < 60; ++calls) {
+    LogHarness h;
+    ASSERT_TRUE(h.open());
+    ASSERT_TRUE(h.append("first"));
+    ASSERT_TRUE(h.write());
+    h.log->start_jobs(h.now());
+    base::Prng prng(calls);
+    for (uint64_t i = 0; i < calls && h.disk->step_jobs(prng); ++i) {
+    }
+    ASSERT_TRUE(h.log->close(h.now()));
+    h.kill();
+    const auto report = h.open();
+    ASSERT_TRUE(report && report->clean_shutdown);
+    const size_t files = h.image->paths().size();
+    for (int i = 0; i < 40; ++i)
+      ASSERT_TRUE(h.append(std::string(2000, 'x')));
+    ASSERT_TRUE(h.write());
+    taken += h.image->paths().size() == files;
+    ASSERT_TRUE(h.log->close(h.now()));
+    h.crash(prng);
+    ASSERT_TRUE(h.open()) << h.message;
+    EXPECT_EQ(h.replayed.size(), 41u) << calls;
+  }
+  EXPECT_GT(taken, 0u);
+}
+
 TEST(Recovery, LongUnsyncedTailIsRehomedOverSeveralSegments) {
   LogOptions options = test_options();
   options.durability = Durability::interval;
