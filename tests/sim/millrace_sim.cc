@@ -33,18 +33,25 @@ int main(int argc, char** argv) {
   uint64_t from = 1, count = 100, seed = 0, seconds_max = 3600;
   bool no_power = false, coverage = false, expect_violation = false;
   SimulationOptions options;
+  std::string shape;
   CLI::App app{"Runs the simulator: a whole node in one thread from one seed"};
   app.add_option("--from", from, "first seed");
   app.add_option("--count", count, "number of seeds");
   app.add_option("--seed", seed, "one seed only");
   app.add_option("--steps", options.steps, "requests a seed");
   app.add_option("--seconds", seconds_max, "stop after this many seconds");
+  app.add_option("--shape", shape, "standard, fifo or dead-letters; otherwise the seed says");
   app.add_flag("--no-power", no_power, "process kills only");
   app.add_flag("--verbose", options.verbose, "tell crashes and restarts");
   app.add_flag("--coverage", coverage, "print how often each operation was answered how");
   app.add_flag("--expect-violation", expect_violation, "exit 0 only if a violation is found");
   CLI11_PARSE(app, argc, argv);
   options.power = !no_power;
+  options.shape = shape_by_name(shape);
+  if (!shape.empty() && !options.shape) {
+    fmt::print("no shape is called {}\n", shape);
+    return 2;
+  }
   if (seed != 0) {
     from = seed;
     count = 1;
@@ -70,8 +77,9 @@ int main(int argc, char** argv) {
       for (size_t i = 0; i < kConditions; ++i)
         crossed[what][i] += times[i];
     if (!outcome.violation.empty()) {
-      fmt::print("seed {}: {}\nreplay: millrace-sim --seed {} --steps {}{} --verbose\n", s,
-                 outcome.violation, s, options.steps, no_power ? " --no-power" : "");
+      fmt::print("seed {}: {}\nreplay: millrace-sim --seed {} --steps {}{}{} --verbose\n", s,
+                 outcome.violation, s, options.steps, no_power ? " --no-power" : "",
+                 shape.empty() ? "" : " --shape " + shape);
       return expect_violation ? 0 : 1;
     }
   }

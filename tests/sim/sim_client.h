@@ -1,8 +1,7 @@
 // SimClient: one client of the simulated broker. Makes random requests on one shard, tells the
 // reference what it asked and what it was answered, and collects violations.
 //
-// Bodies carry their key and pseudo-random bytes derived from it, so any change shows. Threads: the
-// simulator's only one.
+// Threads: the simulator's only one.
 #pragma once
 
 #include <array>
@@ -14,12 +13,32 @@
 #include "base/prng.h"
 #include "millrace/engine.h"
 #include "tests/sim/reference_queue.h"
+#include "tests/sim/sim_message.h"
+#include "tests/sim/sim_shape.h"
 
 namespace millrace::sim {
 
 // How often each operation was answered how, and in which condition of the node; the suite asserts
 // that nothing stays untried.
 using Coverage = std::map<std::string, uint64_t>;
+
+// A queue of the run. `number` is the reference's; a queue that is created anew gets a new one.
+struct SimQueue {
+  enum class State : uint8_t { there, going, gone, coming };
+  SimQueueShape shape;
+  QueueId id{};
+  uint32_t number = 0;
+  State state = State::there;
+  // Of the newest sends, those that may be repeated.
+  struct Repeatable {
+    Key root = 0;
+    uint64_t group = 0;
+    bool with_id = false;
+  };
+  std::vector<Repeatable> recent{};
+
+  bool fifo() const { return shape.attributes.fifo; }
+};
 
 // How the life of the node began in which a request was answered, and whether a sync is about to
 // fail in it: the columns of the table that crosses answers with faults.
@@ -33,7 +52,9 @@ using Crossing = std::map<std::string, std::array<uint64_t, kConditions>>;
 // What all clients of a run share.
 struct World {
   ReferenceQueue* reference = nullptr;
-  std::vector<QueueId> queues;          // index is the reference's queue number
+  std::vector<SimQueue> queues;
+  ShapeKind kind = ShapeKind::standard;
+  uint16_t shards = 1;
   std::vector<std::string> violations;  // of the first kind found; the run stops on it
   Coverage coverage;
   Crossing crossing;
@@ -45,6 +66,8 @@ struct World {
   bool fenced = false;  // an answer said that a shard is fenced
   uint32_t default_visibility_ms = 0;
 
+  // The broker has it under this id, empty.
+  void born(SimQueue& queue, QueueId id);
   void violation(std::string text) {
     if (!text.empty()) violations.push_back(std::move(text));
   }
@@ -56,9 +79,9 @@ class SimClient final : public ReplySink {
 
   // Makes one random request on `port`.
   void step(ShardPort& port);
-  // Asks for everything ready in `queue` and acknowledges what comes; for the drain at the end of a
-  // run.
-  void drain_step(ShardPort& port, uint32_t queue);
+  // Asks for everything ready in queue number `queue` of the run and acknowledges what comes; for
+  // the drain at the end of a run.
+  void drain_step(ShardPort& port, size_t index);
   // The broker is gone: nothing outstanding will be answered, receipts stay usable.
   void broker_gone();
   bool waiting() const { return !open_.empty(); }
@@ -72,23 +95,39 @@ class SimClient final : public ReplySink {
   void on_stats(uint64_t token, const BrokerStatsReply& reply) override;
 
  private:
-  enum class Kind : uint8_t { send, receive, subscribe, ack, extend, peek, purge, stats };
+  enum class Kind : uint8_t {
+    send,
+    receive,
+    subscribe,
+    ack,
+    extend,
+    peek,
+    purge,
+    stats,
+    remove,
+    create
+  };
   struct Held {
     Key key = 0;
-    uint32_t queue = 0;
+    uint32_t queue = 0;  // the reference's number
     Receipt receipt{};
+    const char* state = "";  // when something was asked about it
   };
   struct Open {
     Kind kind{};
-    uint32_t queue = 0;
+    size_t index = 0;    // of the queue in the run
+    uint32_t queue = 0;  // the reference's number
     TimeMs asked_at{};
     uint64_t asked_event = 0;
     uint32_t visibility_ms = 0;
     std::vector<Held> entries = {};  // send: keys; ack, extend: what was asked about
     bool drain = false;
+    uint64_t purge = 0;  // the reference's number
   };
 
   uint64_t open(Open request);
+  Open about_some_queue(Kind kind);
+  SimMessage make_message(SimQueue& queue, Key key);
   void send(ShardPort& port);
   void receive(ShardPort& port);
   void subscribe(ShardPort& port);
@@ -98,12 +137,15 @@ class SimClient final : public ReplySink {
   void forge(ShardPort& port);
   void cancel_one(ShardPort& port);
   void purge(ShardPort& port);
+  void remove_queue(ShardPort& port);
+  void create_queue(ShardPort& port, size_t index);
   void end_subscription(ShardPort& port);
-  void count(const char* op, const char* outcome) {
-    const std::string what = std::string(op) + " " + outcome;
-    ++world_.coverage[what];
-    ++world_.crossing[what][static_cast<size_t>(world_.start) * 2 + world_.sync_fails];
-  }
+  void forget_receive(const Open& request);
+  const char* state_of(const Held& held) const;
+  // A queue that goes may be gone for what is asked of it meanwhile.
+  bool may_be_missing(uint32_t queue) const;
+  bool is_fifo(uint32_t queue) const { return world_.reference->rules(queue).fifo; }
+  void count(bool fifo, const char* op, const char* state, const char* outcome);
 
   World& world_;
   base::Prng prng_;

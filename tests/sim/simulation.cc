@@ -19,6 +19,7 @@
 #include "tests/sim/sim_connection.h"
 #include "tests/sim/sim_disk.h"
 #include "tests/sim/sim_environment.h"
+#include "tests/sim/sim_shape.h"
 
 namespace millrace::sim {
 namespace {
@@ -49,6 +50,7 @@ class Run {
   explicit Run(const SimulationOptions& options)
       : options_(options),
         prng_(options.seed),
+        time_prng_(options.seed ^ 0x71AE),
         image_(),
         environment_(image_, options.seed ^ 0xE57),
         durability_(prng_.chance(3, 4) ? Durability::commit : Durability::none),
@@ -76,6 +78,9 @@ class Run {
   void crash();
   void kill_or_power(bool power);
   bool create_queues();
+  bool create_queue(SimQueue& queue);
+  void settle_queues();
+  void perhaps_jump_in_time();
   bool wait_for_admin(AdminSink& sink);
   void check_counters();
   void drain();
@@ -93,6 +98,7 @@ class Run {
 
   SimulationOptions options_;
   base::Prng prng_;
+  base::Prng time_prng_;
   SimDiskImage image_;
   SimEnvironment environment_;
   Durability durability_;
@@ -101,8 +107,7 @@ class Run {
   ReferenceQueue reference_;
   World world_;
   BrokerOptions broker_options_;
-  std::vector<std::string> queue_names_;
-  QueueAttributes attributes_;
+  SimShape shape_;
   std::vector<std::unique_ptr<SimClient>> clients_;
   std::unique_ptr<Broker> broker_;
   std::vector<std::unique_ptr<SimConnection>> connections_;  // of a life; none if not over them
@@ -122,11 +127,16 @@ void Run::shape() {
   broker_options_.durability = durability_;
   broker_options_.segment_bytes = uint64_t{64 * 1024} << prng_.below(3);
   broker_options_.disk_bytes_max = 1u << 30;
-  attributes_.visibility_timeout_ms = static_cast<uint32_t>(prng_.between(20, 800));
-  for (uint64_t n = prng_.between(1, 3); n > 0; --n)
-    queue_names_.push_back(fmt::format("queue-{}", n));
+  QueueAttributes attributes;
+  attributes.visibility_timeout_ms = static_cast<uint32_t>(prng_.between(20, 800));
+  const ShapeKind kind = options_.shape.value_or(shape_of(options_.seed));
+  shape_ = make_shape(kind, options_.seed, prng_.between(1, 3), attributes);
+  for (const SimQueueShape& queue : shape_.queues)
+    world_.queues.push_back({.shape = queue, .state = SimQueue::State::coming});
   world_.reference = &reference_;
-  world_.default_visibility_ms = attributes_.visibility_timeout_ms;
+  world_.kind = kind;
+  world_.shards = shards_;
+  world_.default_visibility_ms = attributes.visibility_timeout_ms;
   for (uint64_t n = prng_.between(1, 5); n > 0; --n)
     clients_.push_back(std::make_unique<SimClient>(world_, prng_.next()));
 }
@@ -144,17 +154,47 @@ bool Run::open() {
   }
   broker_ = std::move(*broker);
   // Nothing here harms bytes at rest: what was durable and is bad was never durable.
-  for (const std::string& line : broker_->recovery_report())
+  for (const std::string& line : broker_->recovery_report()) {
+    say(line);
     if (line.find("DAMAGE") != std::string::npos && !lied_ever_)
       world_.violation(fmt::format("C1: what a sync had covered is damaged: {}", line));
+  }
   for (uint16_t i = 0; i < broker_->shard_count(); ++i)
     broker_->shard(ShardId{i}).set_waker([] {});
-  for (const QueueId queue : world_.queues)
-    lost_to_a_lie_ |= lied_ever_ && broker_->shard(ShardId{0}).find_queue(queue) == nullptr;
-  if (lost_to_a_lie_) return false;
+  settle_queues();
+  if (over()) return false;
   connect();
   drive(1);
   return true;
+}
+
+// What became of queues whose deletion or creation a crash interrupted; and all others are there.
+void Run::settle_queues() {
+  for (SimQueue& queue : world_.queues) {
+    if (queue.id == QueueId{}) continue;  // not made yet
+    const QueueInfo* info = broker_->shard(ShardId{0}).find_queue(queue.shape.name);
+    const bool same = info != nullptr && info->id == queue.id;
+    using State = SimQueue::State;
+    const bool may_be_the_same = queue.state == State::there || queue.state == State::going;
+    const bool may_be_gone = queue.state != State::there;
+    const bool may_be_another = queue.state == State::coming;
+    const bool right = same ? may_be_the_same : info == nullptr ? may_be_gone : may_be_another;
+    // A lie may have taken what said that a queue was made, and with it that its number was used.
+    if (!right || (lied_ever_ && queue.state != State::there)) {
+      lost_to_a_lie_ = lied_ever_;
+      if (!lied_ever_)
+        world_.violation(fmt::format("C10: queue {} is {} after a restart", queue.shape.name,
+                                     info == nullptr ? "gone" : "another"));
+      return;
+    }
+    if (same) {
+      queue.state = State::there;
+      continue;
+    }
+    if (queue.state == State::going) reference_.deleted(queue.number, world_.event, world_.now);
+    queue.state = State::gone;
+    if (info != nullptr) world_.born(queue, info->id);
+  }
 }
 
 void Run::connect() {
@@ -196,6 +236,16 @@ void Run::refresh_clocks() {
   world_.now = broker_->shard(ShardId{0}).now();
 }
 
+// Past leases and delays, past what queues keep, past what is remembered of deduplication ids.
+void Run::perhaps_jump_in_time() {
+  if (!shape_.time_jumps || !time_prng_.chance(1, 300)) return;
+  const uint64_t seconds =
+      time_prng_.chance(1, 2) ? time_prng_.between(1, 30) : time_prng_.between(40, 310);
+  say(fmt::format("{} s pass", seconds));
+  environment_.advance(static_cast<int64_t>(seconds) * 1000);
+  refresh_clocks();
+}
+
 void Run::drive(uint32_t turns) {
   for (uint32_t i = 0; i < turns && !broken(); ++i)
     turn();
@@ -208,31 +258,38 @@ bool Run::wait_for_admin(AdminSink& sink) {
   return sink.answered;
 }
 
-bool Run::create_queues() {
-  world_.queues.clear();
-  for (const std::string& name : queue_names_) {
-    AdminSink sink;
-    broker_->shard(ShardId{0}).create_queue(name, engine::settings_of(attributes_), {&sink, 1});
-    if (!wait_for_admin(sink)) return false;
-    if (sink.error != Errc::ok || sink.queues.size() != 1) {
-      world_.violation(fmt::format("creating a queue failed: {}", errc_name(sink.error)));
-      return false;
-    }
-    world_.queues.push_back(sink.queues[0].id);
+bool Run::create_queue(SimQueue& queue) {
+  AdminSink sink;
+  broker_->shard(ShardId{0})
+      .create_queue(queue.shape.name, engine::settings_of(queue.shape.attributes), {&sink, 1});
+  if (!wait_for_admin(sink)) return false;
+  if (sink.error != Errc::ok || sink.queues.size() != 1) {
+    world_.violation(
+        fmt::format("creating {} failed: {}", queue.shape.name, errc_name(sink.error)));
+    return false;
   }
+  world_.born(queue, sink.queues[0].id);
   return true;
+}
+
+// The last first: who names a dead-letter queue names one that is there.
+bool Run::create_queues() {
+  return std::all_of(world_.queues.rbegin(), world_.queues.rend(),
+                     [&](SimQueue& queue) { return create_queue(queue); });
 }
 
 // The counters of a queue must lie between what must and what may be there; exact in between is up
 // to requests still open.
 void Run::check_counters() {
+  if (shape_.time_jumps) drive(8);  // what is over goes in a shard's turn
   AdminSink sink;
   broker_->shard(ShardId{0}).queue_stats({}, {&sink, 1});
   if (!wait_for_admin(sink)) return;
   for (const QueueInfo& info : sink.queues) {
-    const auto it = std::find(world_.queues.begin(), world_.queues.end(), info.id);
+    const auto it = std::find_if(world_.queues.begin(), world_.queues.end(),
+                                 [&](const SimQueue& queue) { return queue.id == info.id; });
     if (it == world_.queues.end()) continue;
-    const auto bounds = reference_.bounds(static_cast<uint32_t>(it - world_.queues.begin()));
+    const auto bounds = reference_.bounds(it->number, world_.now);
     const uint64_t there = info.counters.ready + info.counters.leased + info.counters.delayed;
     say(fmt::format("{}: {} ready, {} leased, {} delayed, expected {} to {}", info.name,
                     info.counters.ready, info.counters.leased, info.counters.delayed,
@@ -254,8 +311,8 @@ void Run::kill_or_power(bool power) {
     ++outcome_.kills;
   }
   // What a failed sync dropped is as gone as after a power loss.
-  reference_.crashed(power || std::exchange(disk_failed_, false),
-                     durability_ == Durability::commit);
+  reference_.crashed(power || std::exchange(disk_failed_, false), durability_ == Durability::commit,
+                     world_.event, world_.now);
   if (std::exchange(lied_, false)) reference_.syncs_lied(lie_possible_since_.value_or(0));
   lie_possible_since_.reset();
 }
@@ -301,7 +358,7 @@ void Run::crash() {
     for (uint16_t i = 0; i < broker_->shard_count(); ++i)
       for (auto& client : clients_)
         broker_->shard(ShardId{i}).cancel_all(client.get());
-    reference_.crashed(false, true);
+    reference_.crashed(false, true, world_.event, world_.now);
     if (!broker_->stop()) world_.violation("a clean stop failed");
     environment_.forget_disks();
     broker_.reset();
@@ -344,7 +401,7 @@ void Run::drain() {
   uint32_t empty_rounds = 0;
   for (uint32_t round = 0; round < 2000 && empty_rounds < 3 && !broken(); ++round) {
     const uint64_t before = client.received();
-    for (uint32_t queue = 0; queue < world_.queues.size(); ++queue) {
+    for (size_t queue = 0; queue < world_.queues.size(); ++queue) {
       client.drain_step(port(0), queue);
       drive(24);  // an answer may come at once: what is due must get its turns all the same
       for (uint32_t i = 0; i < kTurnsMax && client.waiting() && !broken(); ++i)
@@ -358,7 +415,7 @@ void Run::drain() {
     refresh_clocks();
   }
   check_counters();
-  world_.violation(reference_.check_drained());
+  world_.violation(reference_.check_drained(world_.now));
 }
 
 void Run::finish() {
@@ -382,11 +439,18 @@ void Run::finish() {
 }
 
 SimulationOutcome Run::go() {
-  say(fmt::format("{} shards, {} clients, {} queues, segments of {} bytes, durability {}",
-                  broker_options_.shards, clients_.size(), queue_names_.size(),
-                  broker_options_.segment_bytes, static_cast<int>(durability_)));
+  say(fmt::format("{}: {} shards, {} clients, {} queues, segments of {} bytes, durability {}",
+                  shape_name(shape_.kind), broker_options_.shards, clients_.size(),
+                  shape_.queues.size(), broker_options_.segment_bytes,
+                  static_cast<int>(durability_)));
+  for (const SimQueueShape& queue : shape_.queues)
+    say(fmt::format("{}: retention {} s, delay {} ms, in flight {}, after {} receives to '{}'",
+                    queue.name, queue.attributes.retention_ms / 1000, queue.attributes.delay_ms,
+                    queue.attributes.in_flight_max, queue.attributes.receives_max,
+                    queue.attributes.dead_letter_queue));
   if (open() && create_queues()) {
     for (uint32_t step = 0; step < options_.steps && !over(); ++step) {
+      perhaps_jump_in_time();
       const size_t i = prng_.below(clients_.size());
       clients_[i]->step(port(i));
       ++outcome_.requests;

@@ -1,0 +1,81 @@
+#include "tests/sim/sim_message.h"
+
+#include <cstring>
+
+#include <fmt/format.h>
+
+#include "base/hash.h"
+#include "base/prng.h"
+
+namespace millrace::sim {
+namespace {
+
+// The body of a key: the key, then bytes that follow from it. 8 to ~300 bytes, now and then 4 KiB.
+std::vector<std::byte> body_of(Key key) {
+  base::Prng prng(key * 2654435761u + 17);
+  const uint64_t extra = prng.chance(1, 40) ? prng.below(4096) : prng.below(300);
+  std::vector<std::byte> body(sizeof(Key) + extra);
+  std::memcpy(body.data(), &key, sizeof key);
+  for (size_t i = sizeof key; i < body.size(); ++i)
+    body[i] = static_cast<std::byte>(prng.next() & 0xFF);
+  return body;
+}
+
+std::string group_name(uint64_t group) {
+  return fmt::format("group-{}", group);
+}
+
+uint64_t hash_of(Bytes body, std::string_view group) {
+  const uint64_t hash = base::hash64(body, 0);
+  return group.empty() ? hash : base::hash64(as_bytes(group), hash);
+}
+
+}  // namespace
+
+uint64_t content_hash(const SimMessage& message) {
+  return hash_of(body_of(message.root), message.group == 0 ? "" : group_name(message.group));
+}
+
+void append_message(std::vector<std::byte>& run, const SimMessage& message) {
+  const std::vector<std::byte> body = body_of(message.root);
+  std::string properties;
+  if (message.group != 0)
+    append_property(properties, PropertyTag::group, as_bytes(group_name(message.group)));
+  if (message.with_id)
+    append_property(properties, PropertyTag::deduplication_id,
+                    as_bytes(fmt::format("id-{}", message.root)));
+  if (!message.plain)
+    append_property(properties, PropertyTag::attribute, "key", "Binary",
+                    std::as_bytes(std::span(&message.key, 1)));
+  const MessageHeader header{static_cast<uint32_t>(body.size()),
+                             static_cast<uint32_t>(properties.size()), message.delay_ms, 0};
+  const size_t at = run.size();
+  run.resize(at + message_stride(header));
+  std::memcpy(run.data() + at, &header, sizeof header);
+  std::memcpy(run.data() + at + sizeof header, properties.data(), properties.size());
+  std::memcpy(run.data() + at + sizeof header + properties.size(), body.data(), body.size());
+}
+
+std::optional<SimContent> read_message(Bytes message) {
+  MessageHeader header;
+  std::memcpy(&header, message.data(), sizeof header);
+  const Bytes properties = message.subspan(sizeof header, header.properties_bytes);
+  const Bytes body = message.subspan(sizeof header + header.properties_bytes, header.body_bytes);
+  SimContent content;
+  if (body.size() < sizeof content.key) return std::nullopt;
+  std::memcpy(&content.key, body.data(), sizeof content.key);
+  std::string_view group;
+  PropertyReader reader(properties);
+  while (const auto property = reader.next()) {
+    if (property->tag == PropertyTag::group) group = as_text(property->value);
+    if (property->tag == PropertyTag::attribute && property->value.size() == sizeof content.key)
+      std::memcpy(&content.key, property->value.data(), sizeof content.key);
+    if (property->tag == PropertyTag::moved && property->value.size() == sizeof(MovedFrom))
+      std::memcpy(&content.moved.emplace(), property->value.data(), sizeof(MovedFrom));
+  }
+  if (!reader.whole()) return std::nullopt;
+  content.hash = hash_of(body, group);
+  return content;
+}
+
+}  // namespace millrace::sim
