@@ -183,6 +183,8 @@ void Receives::fail_all(Errc error) {
 
 void Receives::end(WaiterId id, Errc error) {
   const ReplyTo to = waiters_.find(id)->to;
+  // What was leased for it and waits for a sync may not come after the end.
+  if (waiters_.find(id)->standing) parts_.commits.cancel_receives(to);
   waiters_.remove(id);
   ended_.push_back({to, error});
 }

@@ -49,9 +49,9 @@ class SimEngineTest : public testing::Test {
       turns(1);
     ASSERT_TRUE(done());
   }
-  QueueId create(std::string_view name) {
+  QueueId create(std::string_view name, const QueueAttributes& attributes = {}) {
     const ReplyTo to = reply();
-    shard().create_queue(name, {}, to);
+    shard().create_queue(name, settings_of(attributes), to);
     until([&] { return sink_.queue_errors.contains(to.token); });
     return sink_.queues[to.token].empty() ? QueueId{} : sink_.queues[to.token][0].id;
   }

@@ -55,6 +55,30 @@ TEST_P(StarvedReceives, AreServedOnceThereIsRoomAgain) {
   EXPECT_EQ(sink_.receives[waiting.token][0].messages.size(), 1u);
 }
 
+// On a FIFO queue a push waits for a sync, and a deletion may be told before it comes.
+TEST_P(StarvedReceives, APushThatWaitsForASyncDoesNotComeAfterTheEnd) {
+  options_.durability = Durability::commit;
+  kill();
+  open();
+  const QueueId queue = create("q.fifo", {.fifo = true});
+  const ReplyTo subscription = reply();
+  ASSERT_TRUE(shard().subscribe({.queue = queue, .messages_max = 1}, 10, subscription));
+  send(queue, Batch().add_fifo("g", "id", "body"));
+  ASSERT_FALSE(sink_.receives.contains(subscription.token));
+  shard().delete_queue(queue, reply());
+  // Only the catalog's disk gets on.
+  sim::SimDisk* catalog = environment_.disks().front();
+  for (int i = 0; i < 200; ++i) {
+    (void)catalog->step_jobs(prng_);
+    for (uint16_t s = 0; s < broker_->shard_count(); ++s)
+      shard(s).tick();
+  }
+  ASSERT_TRUE(sink_.receives.contains(subscription.token));
+  turns(200);
+  EXPECT_EQ(sink_.receives[subscription.token].size(), 1u);
+  EXPECT_EQ(sink_.receives[subscription.token].back().error, Errc::queue_not_found);
+}
+
 INSTANTIATE_TEST_SUITE_P(Shards, StarvedReceives, testing::Values(uint16_t{1}, uint16_t{2}));
 
 }  // namespace
