@@ -22,7 +22,13 @@ Bug bug_by_name(std::string_view name) {
       {"directory_not_synced", Bug::directory_not_synced},
       {"sync_retried", Bug::sync_retried},
       {"sequence_reused", Bug::sequence_reused},
-      {"lease_lost_on_restart", Bug::lease_lost_on_restart}};
+      {"lease_lost_on_restart", Bug::lease_lost_on_restart},
+      {"dedup_lost_when_cleaned", Bug::dedup_lost_when_cleaned},
+      {"group_overtaken", Bug::group_overtaken},
+      {"dead_letter_left_behind", Bug::dead_letter_left_behind},
+      {"dead_letter_too_late", Bug::dead_letter_too_late},
+      {"purge_forgotten", Bug::purge_forgotten},
+      {"retention_too_early", Bug::retention_too_early}};
   for (const auto& [known, bug] : kNames)
     if (known == name) return bug;
   return Bug::none;

@@ -13,12 +13,19 @@ namespace millrace::base {
 
 enum class Bug : uint8_t {
   none,
-  ack_before_sync,        // replies do not wait for the durable position
-  no_chaining,            // recovery ignores the chain and the segment's generation
-  directory_not_synced,   // a new segment is used before its directory entry is durable
-  sync_retried,           // a failed sync is tried again and believed
-  sequence_reused,        // slots start again from what is alive after a restart
-  lease_lost_on_restart,  // lease records are not applied in recovery
+  ack_before_sync,          // replies do not wait for the durable position
+  no_chaining,              // recovery ignores the chain and the segment's generation
+  directory_not_synced,     // a new segment is used before its directory entry is durable
+  sync_retried,             // a failed sync is tried again and believed
+  sequence_reused,          // slots start again from what is alive after a restart
+  lease_lost_on_restart,    // lease records are not applied in recovery
+  dedup_lost_when_cleaned,  // deduplication ids that cleaning told again are not applied in
+                            // recovery
+  group_overtaken,  // what is returned is ready also when others of its group stand before it
+  dead_letter_left_behind,  // recovery puts a dead letter where it goes and leaves it where it was
+  dead_letter_too_late,     // one receive more than the queue allows
+  purge_forgotten,          // purge records are not applied in recovery
+  retention_too_early,      // messages are over after half their time
 };
 
 #ifdef MILLRACE_PLANTED_BUGS

@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "base/planted.h"
 #include "engine/message_names.h"
 #include "engine/shard_state.h"
 #include "millrace/properties.h"
@@ -157,7 +158,9 @@ Status ShardState::move(Partition& source, Slot slot, Partition& target, TimeMs 
 
 void ShardState::apply_dead_letter(const DeadLetterHead& head, Bytes message, Position record) {
   // Either queue may have been deleted since.
-  if (Partition* source = find(QueueId{head.source_queue_id})) {
+  Partition* source = find(QueueId{head.source_queue_id});
+  if (!recovered_ && base::planted(base::Bug::dead_letter_left_behind)) source = nullptr;
+  if (source != nullptr) {
     const SlotRun gone{head.source_slot, 1, 0};
     source->apply_ack(context(), {&gone, 1});
   }

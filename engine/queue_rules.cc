@@ -1,5 +1,6 @@
 #include "engine/queue_rules.h"
 
+#include "base/planted.h"
 #include "engine/limits.h"
 
 namespace millrace::engine {
@@ -25,11 +26,13 @@ bool leads_back(const Catalog& catalog, const QueueInfo& queue, const QueueInfo*
 QueueRules rules_of(const Catalog& catalog, const QueueInfo& queue, uint16_t shards) {
   QueueRules rules;
   rules.retention_ms = queue.attributes.retention_ms;
+  if (base::planted(base::Bug::retention_too_early)) rules.retention_ms /= 2;
   const uint64_t parts = queue.attributes.fifo ? queue.attributes.partitions : shards;
   rules.in_flight_max = (queue.attributes.in_flight_max + parts - 1) / parts;
   const QueueInfo* target = dead_letter_queue(catalog, queue);
   if (target != nullptr && !leads_back(catalog, queue, target)) {
     rules.receives_max = queue.attributes.receives_max;
+    if (base::planted(base::Bug::dead_letter_too_late)) ++rules.receives_max;
     rules.dead_letters = target->id;
   }
   return rules;

@@ -150,11 +150,13 @@ void ShardState::on_record(const storage::Record& record) {
       break;
     case RecordKind::purge:
       if (const auto head = read_head<SlotEnd>(body)) {
-        partition->apply_purge(context(), Slot{head->slot_end});
+        if (!base::planted(base::Bug::purge_forgotten))
+          partition->apply_purge(context(), Slot{head->slot_end});
         told(*partition, record.position);
       }
       break;
     case RecordKind::dedup:
+      if (base::planted(base::Bug::dedup_lost_when_cleaned)) break;
       if (const auto head = read_head<DedupHead>(body))
         partition->apply_dedup(context(), items_after<DedupMark, DedupHead>(body, head->count),
                                record.position);

@@ -83,16 +83,19 @@ std::string ReferenceQueue::send_answered(Key key, bool ok, uint64_t place, uint
     return {};
   }
   const uint64_t known = m.place_in(m.first_queue);
-  const Key there = order_.at(m.first_queue, place);
+  Key there = order_.at(m.first_queue, place);
   m.sent = Known::yes;
   if (place == kNoPlace || known == place) return {};
   if (known != kNoPlace) return fmt::format("C2: key {} is said to lie in two places", key);
+  // A lie may have taken what said how far places were given out.
+  const bool lost = there != 0 && messages_.at(there).in_a_hole;
   if (!queue.fifo) {
-    if (there != 0) return fmt::format("C6: keys {} and {} have one place", there, key);
+    if (there != 0 && !lost) return fmt::format("C6: keys {} and {} have one place", there, key);
     learn_place(m, m.first_queue, place, 0);
     return {};
   }
   const DedupId& id = ids_.at(key);
+  if (lost && dedup_.find(id, place) == nullptr) there = 0;
   const ReferenceDedup::Attempt attempt{key, m.sent_at, m.asked_event};
   if (there == 0) {
     std::string wrong = dedup_.accepted(id, attempt, place, false, now, event);
@@ -153,7 +156,7 @@ std::string ReferenceQueue::check_place(ReferenceMessage& m, uint32_t queue, uin
   if (held != nullptr && there != 0 && there != m.key && known == kNoPlace && held->may_be(m.key)) {
     stand_in(m, there);
     m.places.emplace_back(queue, place);
-  } else if (there != 0 && there != m.key) {
+  } else if (there != 0 && there != m.key && !messages_.at(there).in_a_hole) {
     return fmt::format("C6: keys {} and {} have one place", there, m.key);
   }
   if (held != nullptr && held->candidates.size() > 1) {
