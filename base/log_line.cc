@@ -1,7 +1,6 @@
 #include "base/log_line.h"
 
 #include <atomic>
-#include <iterator>
 #include <time.h>
 #include <unistd.h>
 
@@ -22,7 +21,7 @@ void append_json_string(std::string& out, std::string_view text) {
       out += '\\';
       out += c;
     } else if (static_cast<unsigned char>(c) < 0x20) {
-      fmt::format_to(std::back_inserter(out), "\\u{:04x}", static_cast<unsigned>(c));
+      out += fmt::format("\\u{:04x}", static_cast<unsigned>(c));
     } else {
       out += c;
     }

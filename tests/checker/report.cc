@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <fstream>
-#include <iterator>
 #include <map>
 #include <utility>
 #include <vector>
@@ -69,48 +68,45 @@ std::string json_text(std::string_view text) {
 
 std::string text_report(const CheckRun& run) {
   std::string out;
-  auto to = std::back_inserter(out);
-  fmt::format_to(to, "{} files, {} lines, {:.1f} MiB, {:.2f} s, {} MiB of memory\n\n",
-                 run.input.files.size(), run.input.lines,
-                 static_cast<double>(run.input.bytes) / (1 << 20), run.seconds,
-                 run.peak_kib / 1024);
+  out += fmt::format("{} files, {} lines, {:.1f} MiB, {:.2f} s, {} MiB of memory\n\n",
+                     run.input.files.size(), run.input.lines,
+                     static_cast<double>(run.input.bytes) / (1 << 20), run.seconds,
+                     run.peak_kib / 1024);
   if (run.input.torn_lines != 0) {
-    fmt::format_to(to, "{} torn last lines were skipped\n\n", run.input.torn_lines);
+    out += fmt::format("{} torn last lines were skipped\n\n", run.input.torn_lines);
   }
-  fmt::format_to(to, "{:<8}{:>12}{:>12}{:>12}{:>12}{:>12}\n", "op", "begun", "ok", "fail", "info",
-                 "unfinished");
+  out += fmt::format("{:<8}{:>12}{:>12}{:>12}{:>12}{:>12}\n", "op", "begun", "ok", "fail", "info",
+                     "unfinished");
   for (size_t op = 0; op < kOps; ++op) {
     const OpCounts& counts = run.counts[op];
     if (counts.begun == 0) continue;
-    fmt::format_to(to, "{:<8}{:>12}{:>12}{:>12}{:>12}{:>12}\n", kOpNames[op], counts.begun,
-                   counts.ok, counts.fail, counts.info, counts.unfinished());
+    out += fmt::format("{:<8}{:>12}{:>12}{:>12}{:>12}{:>12}\n", kOpNames[op], counts.begun,
+                       counts.ok, counts.fail, counts.info, counts.unfinished());
   }
-  fmt::format_to(to, "\n{:<5}{:<17}{:>12}{:>12}{:>12}\n", "rule", "", "checked", "undecided",
-                 "violations");
+  out += fmt::format("\n{:<5}{:<17}{:>12}{:>12}{:>12}\n", "rule", "", "checked", "undecided",
+                     "violations");
   for (size_t rule = 0; rule < kRules.size(); ++rule) {
     const Finding& finding = run.findings.all()[rule];
-    fmt::format_to(to, "{:<5}{:<17}{:>12}{:>12}{:>12}\n", kRules[rule].name, kRules[rule].title,
-                   finding.checked, finding.undecided, finding.violations);
+    out += fmt::format("{:<5}{:<17}{:>12}{:>12}{:>12}\n", kRules[rule].name, kRules[rule].title,
+                       finding.checked, finding.undecided, finding.violations);
   }
   const auto lines = fetch_lines(run);
   for (size_t rule = 0; rule < kRules.size(); ++rule) {
     const Finding& finding = run.findings.all()[rule];
     if (finding.violations == 0) continue;
-    fmt::format_to(to, "\n{} {}: {}\n", kRules[rule].name, kRules[rule].title, finding.first.why);
+    out += fmt::format("\n{} {}: {}\n", kRules[rule].name, kRules[rule].title, finding.first.why);
     for (const LinePlace& place : places(finding.first)) {
-      fmt::format_to(to, "  {}:{}: {}\n", run.input.files[place.first], place.second,
-                     lines.at(place));
+      out +=
+          fmt::format("  {}:{}: {}\n", run.input.files[place.first], place.second, lines.at(place));
     }
   }
-  fmt::format_to(to, "\n{}\n", run.findings.clean() ? "clean" : "VIOLATIONS");
+  out += fmt::format("\n{}\n", run.findings.clean() ? "clean" : "VIOLATIONS");
   return out;
 }
 
 std::string json_report(const CheckRun& run) {
   std::string out;
-  auto to = std::back_inserter(out);
-  fmt::format_to(
-      to,
+  out += fmt::format(
       R"({{"clean":{},"files":{},"lines":{},"bytes":{},"torn_lines":{},"seconds":{:.3f},"peak_kib":{},"ops":{{)",
       run.findings.clean(), run.input.files.size(), run.input.lines, run.input.bytes,
       run.input.torn_lines, run.seconds, run.peak_kib);
@@ -118,9 +114,9 @@ std::string json_report(const CheckRun& run) {
   for (size_t op = 0; op < kOps; ++op) {
     const OpCounts& counts = run.counts[op];
     if (counts.begun == 0) continue;
-    fmt::format_to(to, R"({}"{}":{{"begun":{},"ok":{},"fail":{},"info":{},"unfinished":{}}})",
-                   comma, kOpNames[op], counts.begun, counts.ok, counts.fail, counts.info,
-                   counts.unfinished());
+    out += fmt::format(R"({}"{}":{{"begun":{},"ok":{},"fail":{},"info":{},"unfinished":{}}})",
+                       comma, kOpNames[op], counts.begun, counts.ok, counts.fail, counts.info,
+                       counts.unfinished());
     comma = ",";
   }
   out += "},\"rules\":[";
@@ -128,18 +124,18 @@ std::string json_report(const CheckRun& run) {
   comma = "";
   for (size_t rule = 0; rule < kRules.size(); ++rule) {
     const Finding& finding = run.findings.all()[rule];
-    fmt::format_to(to,
-                   R"({}{{"rule":"{}","title":"{}","checked":{},"undecided":{},"violations":{})",
-                   comma, kRules[rule].name, kRules[rule].title, finding.checked, finding.undecided,
-                   finding.violations);
+    out +=
+        fmt::format(R"({}{{"rule":"{}","title":"{}","checked":{},"undecided":{},"violations":{})",
+                    comma, kRules[rule].name, kRules[rule].title, finding.checked,
+                    finding.undecided, finding.violations);
     comma = ",";
     if (finding.violations != 0) {
-      fmt::format_to(to, R"(,"first":{{"why":{},"lines":[)", json_text(finding.first.why));
+      out += fmt::format(R"(,"first":{{"why":{},"lines":[)", json_text(finding.first.why));
       const char* line_comma = "";
       for (const LinePlace& place : places(finding.first)) {
-        fmt::format_to(to, R"({}{{"file":{},"line":{},"text":{}}})", line_comma,
-                       json_text(run.input.files[place.first]), place.second,
-                       json_text(lines.at(place)));
+        out += fmt::format(R"({}{{"file":{},"line":{},"text":{}}})", line_comma,
+                           json_text(run.input.files[place.first]), place.second,
+                           json_text(lines.at(place)));
         line_comma = ",";
       }
       out += "]}";
