@@ -57,6 +57,7 @@ function(millrace_program)
   add_executable(${arg_NAME} ${arg_SOURCES})
   millrace_compile(${arg_NAME})
   target_link_libraries(${arg_NAME} PRIVATE ${arg_LINKS} millrace_program_flags)
+  target_compile_definitions(${arg_NAME} PRIVATE MILLRACE_VERSION="${PROJECT_VERSION}")
   # A sanitizer brings its own allocator. The program names no symbol of mimalloc, which takes
   # malloc's place by being loaded: hence --no-as-needed.
   if(NOT MILLRACE_SANITIZE AND NOT MILLRACE_FUZZ)

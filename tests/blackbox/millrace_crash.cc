@@ -19,7 +19,6 @@
 #include <unistd.h>
 #include <vector>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include "base/os_clock.h"
@@ -30,14 +29,15 @@
 #include "tests/blackbox/power_image.h"
 #include "tests/blackbox/server_process.h"
 #include "tests/checker/history_writer.h"
+#include "tools/common/parser.h"
 
 namespace millrace::blackbox {
 namespace {
 
 struct Options {
   std::string server, check, folder, durability = "commit", reactor;
-  uint32_t cycles = 30, doubles = 10, clients = 4, shards = 2, queues = 2, images = 0;
-  uint32_t load_ms_min = 20, load_ms_max = 250;
+  uint64_t cycles = 30, doubles = 10, clients = 4, shards = 2, queues = 2, images = 0;
+  uint64_t load_ms_min = 20, load_ms_max = 250;
   uint64_t seed = 1;
   bool keep = false;
 };
@@ -56,7 +56,7 @@ class CrashRun {
   bool make_queues();
   bool load_and_kill();
   bool double_crash();
-  bool examine_images(uint32_t cycle);
+  bool examine_images(uint64_t cycle);
   bool drain();
   int judge();
   int failed(const std::string& why) const {
@@ -90,9 +90,9 @@ bool CrashRun::set_up() {
   if (options_.images > 0) command_.environment.emplace_back("MILLRACE_SHADOW", path("shadow"));
   if (!options_.reactor.empty())
     command_.environment.emplace_back("MILLRACE_REACTOR", options_.reactor);
-  for (uint32_t i = 0; i < options_.queues; ++i)
+  for (uint64_t i = 0; i < options_.queues; ++i)
     queues_.push_back({fmt::format("crash-{}", i)});
-  for (uint32_t i = 0; i < options_.clients; ++i)
+  for (uint64_t i = 0; i < options_.clients; ++i)
     clients_.push_back(std::make_unique<HistoryClient>(
         fmt::format("c{}", i), path("history"), prng_.next(), options_.durability, &obligations_));
   return history_.open(path("history") + "/harness.jsonl", "harness");
@@ -134,8 +134,7 @@ bool CrashRun::load_and_kill() {
       why_ = "a client cannot connect: " + client->complaint();
       return false;
     }
-  const uint64_t load_us =
-      prng_.between(options_.load_ms_min * 1000ull, options_.load_ms_max * 1000ull);
+  const uint64_t load_us = prng_.between(options_.load_ms_min * 1000, options_.load_ms_max * 1000);
   const uint64_t number = history_.begin("kill", {});
   const pid_t pid = server_.pid();
   // A thread of its own, so that the blow falls between any two instructions of server and clients.
@@ -173,8 +172,8 @@ bool CrashRun::double_crash() {
   return history_.flush();
 }
 
-bool CrashRun::examine_images(uint32_t cycle) {
-  for (uint32_t i = 0; i < options_.images; ++i) {
+bool CrashRun::examine_images(uint64_t cycle) {
+  for (uint64_t i = 0; i < options_.images; ++i) {
     const std::string image = path("images") + "/image";
     std::filesystem::remove_all(image);
     const uint64_t seed = prng_.next();
@@ -244,8 +243,8 @@ int CrashRun::judge() {
 int CrashRun::go() {
   if (!set_up()) return failed("cannot write to " + options_.folder);
   if (!boot() || !make_queues()) return failed(why_);
-  uint32_t doubles_left = options_.doubles;
-  for (uint32_t cycle = 0; cycle < options_.cycles; ++cycle) {
+  uint64_t doubles_left = options_.doubles;
+  for (uint64_t cycle = 0; cycle < options_.cycles; ++cycle) {
     if (!load_and_kill()) return failed(why_);
     if (!examine_images(cycle)) {
       fmt::print("VIOLATION: {} (folder {}, seed {})\n", why_, options_.folder, options_.seed);
@@ -269,22 +268,29 @@ int CrashRun::go() {
 int main(int argc, char** argv) {
   using namespace millrace::blackbox;
   Options options;
-  CLI::App app{"Kills a millraced under load and judges what its clients saw"};
-  app.add_option("--server", options.server, "path of millraced")->required();
-  app.add_option("--check", options.check, "path of millrace-check")->required();
-  app.add_option("--folder", options.folder, "where to work; default: a temporary folder");
-  app.add_option("--cycles", options.cycles, "kills under load");
-  app.add_option("--doubles", options.doubles, "of which followed by a kill in recovery");
-  app.add_option("--images", options.images, "power-loss images made of each killed server");
-  app.add_option("--clients", options.clients, "connections");
-  app.add_option("--shards", options.shards, "shards of the server");
-  app.add_option("--queues", options.queues, "queues");
-  app.add_option("--durability", options.durability, "commit, interval=MS or none");
-  app.add_option("--reactor", options.reactor, "io_uring or epoll");
-  app.add_option("--load-ms-max", options.load_ms_max, "longest load before a kill");
-  app.add_option("--seed", options.seed, "of the load; the kill's moment is the machine's");
-  app.add_flag("--keep", options.keep, "keep the folder");
-  CLI11_PARSE(app, argc, argv);
+  millrace::tools::Parser parser("millrace-crash",
+                                 "Kills a millraced under load and judges what its clients saw.",
+                                 MILLRACE_VERSION);
+  parser.root()
+      .option("--server", "PATH", options.server, "millraced; needed")
+      .option("--check", "PATH", options.check, "millrace-check; needed")
+      .option("--folder", "PATH", options.folder, "where to work; default: a temporary folder")
+      .option("--cycles", "N", options.cycles, "kills under load")
+      .option("--doubles", "N", options.doubles, "of which followed by a kill in recovery")
+      .option("--images", "N", options.images, "power-loss images made of each killed server")
+      .option("--clients", "N", options.clients, "connections")
+      .option("--shards", "N", options.shards, "shards of the server")
+      .option("--queues", "N", options.queues, "queues")
+      .option("--durability", "MODE", options.durability, "commit, interval=MS or none")
+      .option("--reactor", "NAME", options.reactor, "uring or epoll")
+      .option("--load-ms-max", "MS", options.load_ms_max, "longest load before a kill")
+      .option("--seed", "SEED", options.seed, "of the load; the kill's moment is the machine's")
+      .flag("--keep", options.keep, "keep the folder");
+  if (const auto exit_code = parser.parse(argc, argv)) return *exit_code;
+  if (options.server.empty() || options.check.empty()) {
+    fmt::print(stderr, "millrace-crash: --server and --check are needed\n");
+    return 2;
+  }
   const bool own_folder = options.folder.empty();
   if (own_folder) {
     std::string name = (std::filesystem::temp_directory_path() / "millrace-crash-XXXXXX").string();

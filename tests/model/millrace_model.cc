@@ -3,24 +3,26 @@
 #include <cstdio>
 #include <string>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include "tests/model/model_run.h"
+#include "tools/common/parser.h"
 
 int main(int argc, char** argv) {
   using namespace millrace::model;
-  CLI::App app{"The engine beside a plain model of a queue, over random requests."};
   std::string configuration = "all";
   RunOptions options;
   uint64_t seeds = 1;
-  app.add_option("--configuration", configuration, "one by name, or all")->capture_default_str();
-  app.add_option("--seed", options.seed, "the first")->capture_default_str();
-  app.add_option("--seeds", seeds, "how many")->capture_default_str();
-  app.add_option("--operations", options.operations, "of each seed and configuration")
-      ->capture_default_str();
-  app.add_flag("--trace", options.trace, "print each request and its answer");
-  CLI11_PARSE(app, argc, argv);
+  millrace::tools::Parser parser(
+      "millrace-model", "The engine beside a plain model of a queue, over random requests.",
+      MILLRACE_VERSION);
+  parser.root()
+      .option("--configuration", "NAME", configuration, "one by name, or all")
+      .option("--seed", "SEED", options.seed, "the first")
+      .option("--seeds", "N", seeds, "how many")
+      .option("--operations", "N", options.operations, "of each seed and configuration")
+      .flag("--trace", options.trace, "print each request and its answer");
+  if (const auto exit_code = parser.parse(argc, argv)) return *exit_code;
 
   int violations = 0;
   for (const std::string_view name : configurations()) {

@@ -5,11 +5,11 @@
 //   MILLRACE_PLANTED=no_chaining millrace-sim …   in a build with planted bugs
 #include <cstdio>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include "base/os_clock.h"
 #include "tests/sim/simulation.h"
+#include "tools/common/parser.h"
 
 namespace {
 
@@ -34,18 +34,20 @@ int main(int argc, char** argv) {
   bool no_power = false, coverage = false, expect_violation = false;
   SimulationOptions options;
   std::string shape;
-  CLI::App app{"Runs the simulator: a whole node in one thread from one seed"};
-  app.add_option("--from", from, "first seed");
-  app.add_option("--count", count, "number of seeds");
-  app.add_option("--seed", seed, "one seed only");
-  app.add_option("--steps", options.steps, "requests a seed");
-  app.add_option("--seconds", seconds_max, "stop after this many seconds");
-  app.add_option("--shape", shape, "standard, fifo or dead-letters; otherwise the seed says");
-  app.add_flag("--no-power", no_power, "process kills only");
-  app.add_flag("--verbose", options.verbose, "tell crashes and restarts");
-  app.add_flag("--coverage", coverage, "print how often each operation was answered how");
-  app.add_flag("--expect-violation", expect_violation, "exit 0 only if a violation is found");
-  CLI11_PARSE(app, argc, argv);
+  millrace::tools::Parser parser("millrace-sim", "A whole node in one thread from one seed.",
+                                 MILLRACE_VERSION);
+  parser.root()
+      .option("--from", "SEED", from, "the first")
+      .option("--count", "N", count, "number of seeds")
+      .option("--seed", "SEED", seed, "this one only")
+      .option("--steps", "N", options.steps, "requests a seed")
+      .option("--seconds", "N", seconds_max, "stop after so many")
+      .option("--shape", "NAME", shape, "standard, fifo or dead-letters; otherwise the seed says")
+      .flag("--no-power", no_power, "process kills only")
+      .flag("--verbose", options.verbose, "tell crashes and restarts")
+      .flag("--coverage", coverage, "print how often each operation was answered how")
+      .flag("--expect-violation", expect_violation, "exit 0 only if a violation is found");
+  if (const auto exit_code = parser.parse(argc, argv)) return *exit_code;
   options.power = !no_power;
   options.shape = shape_by_name(shape);
   if (!shape.empty() && !options.shape) {

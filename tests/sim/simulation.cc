@@ -449,7 +449,7 @@ SimulationOutcome Run::go() {
                     queue.attributes.in_flight_max, queue.attributes.receives_max,
                     queue.attributes.dead_letter_queue));
   if (open() && create_queues()) {
-    for (uint32_t step = 0; step < options_.steps && !over(); ++step) {
+    for (uint64_t step = 0; step < options_.steps && !over(); ++step) {
       perhaps_jump_in_time();
       const size_t i = prng_.below(clients_.size());
       clients_[i]->step(port(i));

@@ -20,7 +20,7 @@ namespace millrace::sim {
 
 struct SimulationOptions {
   uint64_t seed = 1;
-  uint32_t steps = 4000;             // client requests in all, crashes included
+  uint64_t steps = 4000;             // client requests in all, crashes included
   bool power = true;                 // power failures, else only process kills
   bool verbose = false;              // a line per crash and restart on standard error
   std::optional<ShapeKind> shape{};  // otherwise the seed says

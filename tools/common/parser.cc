@@ -56,6 +56,11 @@ class AppArguments final : public Arguments {
     checked(app_->add_option(name, to, help), std::move(check))->type_name(type);
     return *this;
   }
+  Arguments& option(const char* name, const char* type, uint64_t& to,
+                    const std::string& help) override {
+    app_->add_option(name, to, help)->type_name(type);
+    return *this;
+  }
   Arguments& repeated(const char* name, const char* type, std::vector<std::string>& to,
                       const std::string& help) override {
     app_->add_option(name, to, help)->type_name(type)->allow_extra_args(false);

@@ -8,11 +8,13 @@
 //   if (auto exit_code = parser.parse(argc, argv)) return *exit_code;
 //   return parser.run();
 //
+// A program without commands leaves out command() and run().
 // CLI11 does the work, in parser.cc alone: including it costs ten seconds of compiling per file.
 // Memory: what is handed in by reference must live until run() returns; a command keeps it in what
 // its function captures.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -45,6 +47,9 @@ class Arguments {
                             const std::string& help, Check check = {}) = 0;
   virtual Arguments& option(const char* name, const char* type, std::string& to,
                             const std::string& help, Check check = {}) = 0;
+  // A whole number of 64 bits.
+  virtual Arguments& option(const char* name, const char* type, uint64_t& to,
+                            const std::string& help) = 0;
   // May be given many times.
   virtual Arguments& repeated(const char* name, const char* type, std::vector<std::string>& to,
                               const std::string& help) = 0;

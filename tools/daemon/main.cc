@@ -28,7 +28,6 @@ namespace {
 using base::LogLevel;
 
 constexpr int kExitFailed = 1;
-constexpr int kExitUsage = 2;
 constexpr int kExitData = 78;  // EX_CONFIG: the data directory needs a person
 
 int complain(const std::string& line, int exit_code) {

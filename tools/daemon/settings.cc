@@ -18,7 +18,6 @@
 namespace millrace::tools {
 namespace {
 
-constexpr int kExitUsage = 2;
 constexpr uint64_t kShardsMax = 64;
 constexpr uint64_t kSegmentBytesMin = uint64_t{4} << 20;
 constexpr uint64_t kSegmentBytesMax = uint64_t{1} << 30;

@@ -14,6 +14,8 @@
 
 namespace millrace::tools {
 
+constexpr int kExitUsage = 2;  // the command line, the environment or the file
+
 struct Settings {
   BrokerOptions broker;
   std::string listen;
