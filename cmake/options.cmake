@@ -11,6 +11,8 @@ option(MILLRACE_PLANTED_BUGS "Compile in the switches of the planted bugs, to te
 option(MILLRACE_NATIVE "Tune for the processor of this machine instead of x86-64-v2" OFF)
 option(MILLRACE_HARDENED "Stack protector, FORTIFY, standard library assertions" ON)
 option(MILLRACE_WERROR "Warnings are errors" ON)
+option(MILLRACE_PRECOMPILED "Precompile the headers of others" ON)
+option(MILLRACE_UNITY "Compile tests, programs and planted twins several sources at a time" ON)
 set(MILLRACE_SANITIZE "" CACHE STRING "Sanitizers: empty, address,undefined or thread")
 set_property(CACHE MILLRACE_SANITIZE PROPERTY STRINGS "" "address,undefined" "thread")
 
@@ -31,8 +33,11 @@ if(PROJECT_IS_TOP_LEVEL AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
   find_program(MILLRACE_CCACHE ccache)
   mark_as_advanced(MILLRACE_CCACHE)
   if(MILLRACE_CCACHE)
-    set(CMAKE_C_COMPILER_LAUNCHER ${MILLRACE_CCACHE})
-    set(CMAKE_CXX_COMPILER_LAUNCHER ${MILLRACE_CCACHE})
+    # Without these it does not cache what uses a precompiled header.
+    set(launcher ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS=pch_defines,time_macros
+                 ${MILLRACE_CCACHE})
+    set(CMAKE_C_COMPILER_LAUNCHER ${launcher})
+    set(CMAKE_CXX_COMPILER_LAUNCHER ${launcher})
   endif()
 endif()
 

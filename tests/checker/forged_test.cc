@@ -59,8 +59,7 @@ TEST(Forged, EveryRuleHasAHistoryThatBreaksIt) {
 TEST(Forged, TheReportQuotesTheLinesOfTheFirstViolation) {
   CheckRun run;
   InputError error;
-  const std::string path =
-      std::string(MILLRACE_FORGED_FOLDER) + "/C3_received_again_after_its_delete.jsonl";
+  const std::string path = MILLRACE_FORGED_FOLDER "/C3_received_again_after_its_delete.jsonl";
   ASSERT_TRUE(check({path}, Limits{}, run, error));
   EXPECT_EQ(run.findings[Rule::c3].violations, 1U);
   for (const std::string& report : {text_report(run), json_report(run)}) {

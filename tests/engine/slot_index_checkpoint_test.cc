@@ -4,22 +4,15 @@
 
 #include "base/prng.h"
 #include "engine/slot_index.h"
+#include "tests/engine/ready_slots.h"
 
 namespace millrace::engine {
 namespace {
-
-constexpr uint32_t kPage = SlotIndex::kPageSlots;
 
 std::vector<std::byte> saved(const SlotIndex& index) {
   std::vector<std::byte> out;
   index.save(out);
   return out;
-}
-
-void append_ready(SlotIndex& index, uint64_t count) {
-  for (uint64_t n = 0; n < count; ++n) {
-    index.set_ready(index.append(Position{4096 + raw(index.end()) * 144}), true);
-  }
 }
 
 // All there is: a part page at the front, full pages, holes, a wide page, counts, a far gap.

@@ -5,21 +5,13 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/engine/ready_slots.h"
+
 namespace millrace::engine {
 namespace {
 
 constexpr Slot kAll{UINT64_MAX};
-constexpr uint32_t kPage = SlotIndex::kPageSlots;
 constexpr uint64_t kGroup = 64 * kPage;
-
-Position at(uint64_t n) {
-  return Position{4096 + n * 144};
-}
-
-void append_ready(SlotIndex& index, uint64_t count) {
-  for (uint64_t n = 0; n < count; ++n)
-    index.set_ready(index.append(at(raw(index.end()))), true);
-}
 
 TEST(SlotIndex, AppendedMessageIsAliveAndNotReady) {
   SlotIndex index;
