@@ -53,7 +53,7 @@ struct ReferenceMessage {
   uint32_t count_high = 0;                 // it was no more when the newest lease known was given
   uint64_t lost_then = 0;                  // receives of its queue lost by then
   TimeMs hidden_until{};                   // no delivery before this
-  uint64_t lease_event = 0;                // when the newest lease was shown
+  uint64_t lease_event = 0;                // when the newest lease was shown, or prolonged
   uint32_t extends_pending = 0;
   bool extends_overlap = false;
   // An extend by the receipt of a lease that a power loss took back, and that the broker had given

@@ -28,6 +28,9 @@ class ReferenceOrder {
   std::string sent(uint32_t queue, uint64_t group, uint64_t place, Key key, uint64_t asked_event,
                    uint64_t shown_event);
 
+  // Places shown so far may be given out again.
+  void doubt() { shown_.clear(); }
+
   // Calls gone(key) for each message of the group that stands before `place`, first to last, until
   // stop(key) says so. What is gone is not called again.
   template <class Gone, class Stop>

@@ -342,10 +342,11 @@ void ReferenceQueue::extend_asked(Key key, uint32_t queue, uint32_t visibility_m
 }
 
 void ReferenceQueue::extend_answered(Key key, uint32_t queue, bool ok, uint32_t generation,
-                                     uint32_t visibility_ms, TimeMs asked_at) {
+                                     uint32_t visibility_ms, TimeMs asked_at, uint64_t event) {
   ReferenceMessage& m = messages_.at(key);
   if (m.queue != queue || m.extends_pending == 0) return;
   --m.extends_pending;
+  if (ok && rules(queue).fifo) m.lease_event = event;  // a late one begins a lease anew
   if (ok && generation > m.receive_count) m.extended_ahead = generation;
   if (m.extends_pending > 0) return;
   // Of two that were open at once either may have come last: the lower bound stays where it is.
@@ -384,18 +385,22 @@ void ReferenceQueue::purge_answered(uint64_t number, bool ok, uint64_t event, Ti
     m.purged = taken ? Known::yes : Known::unknown;
     m.purged_event = event;
   }
-  // What came in meanwhile as a dead letter may have come before it.
-  for (auto& [key, m] : messages_)
-    if (m.purged == Known::no && may_exist(m) && m.first_queue != queue &&
-        ((m.queue == queue && m.moved_event != 0) ||
-         (leads_to(m.queue, queue) && may_have_moved(m, now))))
-      m.purged = Known::unknown;
+  doubt_moved_into(queue, now);
   purges_.erase(found);
   purge_ended_event_ = event;
   bool more = false;
   for (const auto& [other, purge] : purges_)
     more = more || purge.queue == queue;
   if (!more) dedup_.purge_ended(queue, now);
+}
+
+// Of a purge under way: what came in meanwhile as a dead letter may have come before it.
+void ReferenceQueue::doubt_moved_into(uint32_t queue, TimeMs now) {
+  for (auto& [key, m] : messages_)
+    if (m.purged == Known::no && may_exist(m) && m.first_queue != queue &&
+        ((m.queue == queue && m.moved_event != 0) ||
+         (leads_to(m.queue, queue) && may_have_moved(m, now))))
+      m.purged = Known::unknown;
 }
 
 void ReferenceQueue::deleted(uint32_t queue, uint64_t event, TimeMs now) {
@@ -416,6 +421,8 @@ void ReferenceQueue::forget_leases(ReferenceMessage& m) {
 }
 
 void ReferenceQueue::crashed(bool power, bool answers_hold, uint64_t event, TimeMs now) {
+  for (const auto& [number, purge] : purges_)
+    doubt_moved_into(purge.queue, now);
   for (auto& [key, m] : messages_) {
     if (m.sent == Known::pending) {
       m.sent = Known::unknown;
@@ -458,6 +465,7 @@ void ReferenceQueue::syncs_lied(uint64_t since) {
     if (m.purged == Known::yes && m.purged_event > since) m.purged = Known::unknown;
   }
   dedup_.doubt();
+  order_.doubt();
 }
 
 std::string ReferenceQueue::check_drained(TimeMs now) const {

@@ -87,7 +87,7 @@ class ReferenceQueue {
 
   void extend_asked(Key key, uint32_t queue, uint32_t visibility_ms, TimeMs now);
   void extend_answered(Key key, uint32_t queue, bool ok, uint32_t generation,
-                       uint32_t visibility_ms, TimeMs asked_at);
+                       uint32_t visibility_ms, TimeMs asked_at, uint64_t event);
 
   // Returns the purge's number. A deletion is one more purge, and the last.
   uint64_t purge_asked(uint32_t queue, TimeMs now);
@@ -158,6 +158,7 @@ class ReferenceQueue {
   std::string check_count(const ReferenceMessage& m, const Delivered& d) const;
   std::string check_order(const ReferenceMessage& m, const Delivered& d, TimeMs now);
   std::string check_in_flight(uint32_t queue, Key key, TimeMs now);
+  void doubt_moved_into(uint32_t queue, TimeMs now);
   bool surely_over(const ReferenceMessage& m, TimeMs now) const;
   static void forget_leases(ReferenceMessage& m);
   void stand_in(ReferenceMessage& found, Key stood);

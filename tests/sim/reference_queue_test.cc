@@ -136,7 +136,7 @@ TEST_F(ReferenceQueueTest, ExtendMovesTheEarliestNextDelivery) {
   sent(1);
   EXPECT_EQ(delivered(1, 1000, 1, 100), "");
   reference_.extend_asked(1, 0, 500, TimeMs{1010});
-  reference_.extend_answered(1, 0, true, 1, 500, TimeMs{1010});
+  reference_.extend_answered(1, 0, true, 1, 500, TimeMs{1010}, 60);
   EXPECT_NE(delivered(1, 1200, 2), "");
   EXPECT_EQ(delivered(1, 1510, 2), "");
 }

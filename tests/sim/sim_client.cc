@@ -424,7 +424,7 @@ void SimClient::on_results(uint64_t token, const ResultsReply& reply) {
                                                       world_.now));
     } else {
       world_.reference->extend_answered(h.key, h.queue, result == Errc::ok, h.receipt.generation,
-                                        request.visibility_ms, request.asked_at);
+                                        request.visibility_ms, request.asked_at, world_.event);
     }
   }
 }

@@ -73,6 +73,32 @@ std::unique_ptr<SimDiskImage> SimDiskImage::fork_crash(base::Prng& prng,
   return after;
 }
 
+std::unique_ptr<SimDiskImage> SimDiskImage::fork_choice(
+    const std::function<bool(size_t)>& survives) const {
+  auto after = std::make_unique<SimDiskImage>(space_->capacity);
+  after->directories_ = directories_;
+  size_t asked = 0;
+  const auto next = [&] { return survives(asked++); };
+  Entries kept = durable_;
+  for (const Operation& operation : pending_)
+    if (next()) apply(operation, kept);
+  std::map<const SimFile*, std::shared_ptr<SimFile>> done;
+  for (const auto& [path, file] : kept) {
+    std::shared_ptr<SimFile>& survivor = done[file.get()];
+    if (survivor == nullptr) survivor = file->after_choice(next, after->space_);
+    after->entries_[path] = survivor;
+  }
+  after->durable_ = after->entries_;
+  return after;
+}
+
+size_t SimDiskImage::undecided() const {
+  size_t count = pending_.size();
+  for (const auto& [path, file] : entries_)
+    count += file->undecided();
+  return count;
+}
+
 void SimDiskImage::crash(base::Prng& prng, const PowerLossOptions& options) {
   adopt(fork_crash(prng, options));
   kill();

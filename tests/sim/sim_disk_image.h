@@ -17,6 +17,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <set>
@@ -42,6 +43,11 @@ class SimDiskImage {
   // The image that a power loss now would leave; this one goes on undisturbed.
   std::unique_ptr<SimDiskImage> fork_crash(base::Prng& prng,
                                            const PowerLossOptions& options = {}) const;
+  // As fork_crash, but `survives(i)` says it of each of the undecided() things: a change of the
+  // directory, a sector, a file's size.
+  std::unique_ptr<SimDiskImage> fork_choice(const std::function<bool(size_t)>& survives) const;
+  size_t undecided() const;
+  bool halted() const { return calls_left_ == 0; }
   // Lets `calls` more calls of any SimDisk happen and fails all later ones, as if the process had
   // died between two of them; ends with kill() or crash().
   void halt_after(uint64_t calls);

@@ -217,6 +217,21 @@ std::shared_ptr<SimFile> SimFile::after_power_loss(base::Prng& prng,
   return after;
 }
 
+std::shared_ptr<SimFile> SimFile::after_choice(const std::function<bool()>& survives,
+                                               std::shared_ptr<SimSpace> space) const {
+  auto after = std::make_shared<SimFile>(std::move(space), regular_);
+  std::vector<std::byte> bytes(buffer_->capacity);
+  if (size() > 0) std::memcpy(bytes.data(), buffer_->data.get(), size());
+  std::vector<uint64_t> dirty = dirty_;
+  std::sort(dirty.begin(), dirty.end());
+  for (const uint64_t index : dirty)
+    if (!survives())
+      std::memcpy(bytes.data() + index * kSectorBytes, version_at(index, 0), kSectorBytes);
+  bytes.resize(sizes_.size() == 1 || survives() ? sizes_.back().bytes : sizes_.front().bytes);
+  after->replace_at_rest(std::move(bytes));
+  return after;
+}
+
 std::shared_ptr<SimFile> SimFile::clone(std::shared_ptr<SimSpace> space) const {
   auto copy = std::make_shared<SimFile>(std::move(space), regular_);
   copy->space_->used += allocated_;

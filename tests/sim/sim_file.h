@@ -16,6 +16,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -76,6 +77,11 @@ class SimFile {
 
   std::shared_ptr<SimFile> after_power_loss(base::Prng& prng, const PowerLossOptions& options,
                                             std::shared_ptr<SimSpace> space) const;
+  // As after_power_loss, but somebody says of each sector, and of the size, whether the newest
+  // version survives or the durable one.
+  std::shared_ptr<SimFile> after_choice(const std::function<bool()>& survives,
+                                        std::shared_ptr<SimSpace> space) const;
+  size_t undecided() const { return dirty_.size() + (sizes_.size() > 1); }  // how often it asks
   std::shared_ptr<SimFile> clone(std::shared_ptr<SimSpace> space) const;
   // Other bytes at rest, current and durable.
   void replace_at_rest(std::vector<std::byte> bytes);
