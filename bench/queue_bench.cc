@@ -50,7 +50,12 @@ class Sink final : public ReplySink {
     if (!reply.queues.empty()) queue = reply.queues[0].id;
   }
   void on_stats(uint64_t, const BrokerStatsReply& reply) override { note(reply.error); }
+  void on_moves(uint64_t, const MoveReply& reply) override {
+    note(reply.error);
+    if (!reply.tasks.empty()) task = reply.tasks[0];
+  }
 
+  MoveTask task;
   uint64_t answers = 0;
   uint64_t failures = 0;
   std::vector<Receipt> receipts;
@@ -135,14 +140,32 @@ class OneShard {
     shard().send({queue, count, run}, to());
     wait();
   }
-  void receive(QueueId queue, uint32_t max) {
-    shard().receive({.queue = queue, .messages_max = max, .visibility_ms = 3'600'000, .wait_ms = 0},
-                    to());
+  void receive(QueueId queue, uint32_t max, uint32_t visibility_ms = 3'600'000) {
+    shard().receive(
+        {.queue = queue, .messages_max = max, .visibility_ms = visibility_ms, .wait_ms = 0}, to());
     wait();
   }
   void acknowledge() {
     if (sink.receipts.empty()) return;
     shard().ack({sink.receipts}, to());
+    wait();
+  }
+  // One task from start to end; false if it failed.
+  bool move_all(QueueId source, QueueId destination) {
+    shard().start_move({.source = source, .destination = destination}, to());
+    wait();
+    while (sink.task.state == MoveState::running) {
+      shard().list_moves(source, 1, to());
+      wait();
+    }
+    return sink.task.state == MoveState::completed;
+  }
+  void turn() {
+    shard().refresh_clock();
+    shard().tick();
+  }
+  void purge(QueueId queue) {
+    shard().purge_queue(queue, to());
     wait();
   }
   Sink sink;
@@ -213,6 +236,40 @@ BENCHMARK(standard)
     ->Args({10'000'000, 1});
 BENCHMARK(fifo)->ArgName("depth")->Arg(0)->Arg(10'000'000);
 BENCHMARK(fifo_by_content)->ArgName("depth")->Arg(0);
+
+// Unlimited move tasks: what was received too often goes back to where it came from. Only the task
+// is counted.
+void redrive(benchmark::State& state) {
+  constexpr uint32_t kMessages = 500'000;
+  OneShard shard;
+  const QueueId dead = shard.create("dead", {});
+  const QueueId queue = shard.create("q", {.dead_letter_queue = "dead", .receives_max = 1});
+  Runs runs(kFillBatch, "", 0, false);
+  for (auto _ : state) {
+    state.PauseTiming();
+    shard.purge(queue);
+    for (uint32_t sent = 0; sent < kMessages; sent += kFillBatch)
+      shard.send(queue, kFillBatch, runs.next());
+    // Each is given once, at once given up, and moved by a later one.
+    for (uint64_t given = 0, idle = 0; idle < kMessages / 10; ++idle) {
+      shard.turn();  // leases end
+      shard.receive(queue, kFillBatch, 0);
+      given += shard.sink.receipts.size();
+      if (given < kMessages) idle = 0;
+    }
+    state.ResumeTiming();
+    // The last ones may not be durable yet, and so not be there for the first task.
+    uint64_t moved = 0;
+    for (int tasks = 0; moved < kMessages && tasks < 1'000; ++tasks) {
+      if (!shard.move_all(dead, QueueId{})) state.SkipWithError("it failed");
+      moved += shard.sink.task.moved;
+    }
+    if (moved != kMessages) state.SkipWithError("some are missing");
+  }
+  if (shard.sink.failures > 0) state.SkipWithError("refused");
+  state.SetItemsProcessed(static_cast<int64_t>(state.iterations()) * kMessages);
+}
+BENCHMARK(redrive)->Unit(benchmark::kMillisecond)->UseRealTime();
 
 // The same meaning in plain containers, and nothing kept.
 void plain(benchmark::State& state) {

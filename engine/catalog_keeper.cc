@@ -28,6 +28,7 @@ Result<std::unique_ptr<CatalogKeeper>> CatalogKeeper::open(std::unique_ptr<stora
                                                            std::string* message) {
   std::unique_ptr<CatalogKeeper> keeper(new CatalogKeeper(std::move(disk)));
   keeper->log_ = std::move(log);
+  keeper->moves_.use(*keeper->log_);
   const auto report = keeper->log_->recover(keeper->log_->head(), *keeper, now);
   if (!report) {
     *message = fmt::format("the catalog could not be recovered: {}", errc_text(report.error()));
@@ -67,6 +68,7 @@ void CatalogKeeper::on_record(const storage::Record& record) {
       if (const auto gone = read_head<QueueGone>(record.body)) {
         catalog_.remove(QueueId{gone->queue_id});
         unplace(QueueId{gone->queue_id});
+        moves_.queue_gone(QueueId{gone->queue_id});
         next_queue_id_ = std::max(next_queue_id_, gone->queue_id + 1);
       }
       break;
@@ -80,6 +82,9 @@ void CatalogKeeper::on_record(const storage::Record& record) {
         meta_placed_ = {record.position, record_bytes(sizeof *meta)};
         log_->add_live(meta_placed_.position, meta_placed_.bytes);
       }
+      break;
+    case RecordKind::move_task:
+      moves_.on_record(record);
       break;
     default:
       break;
@@ -165,6 +170,7 @@ Status CatalogKeeper::append_meta() {
 
 void CatalogKeeper::on_admin(MailPtr mail, TimeMs now, Mailbox& mailbox) {
   if (log_->fenced()) return refuse(*mail, Errc::shard_fenced, {}, mailbox);
+  if (mail->admin >= AdminKind::move_start) return moves_.on_admin(*mail, last_end_, now, mailbox);
   if (mail->admin == AdminKind::create) return create(*mail, now, mailbox);
   const QueueInfo* known = catalog_.find(mail->queue);
   if (known == nullptr) return refuse(*mail, Errc::queue_not_found, {}, mailbox);
@@ -290,8 +296,10 @@ void CatalogKeeper::tick(TimeMs now, Mailbox& mailbox) {
     if (log_->live_bytes(log_->segment_of(log_->head())) == 0) log_->free_head();
   }
   if (!log_->fenced() && log_->needs_cleaning()) clean();
+  moves_.tick(now, mailbox);
   if (!log_->fenced()) (void)log_->write_batch(now);  // a failure fences, seen next
   tell_durable(mailbox);
+  moves_.tell_durable(mailbox);
   if (log_->fenced()) {
     while (!waiting_.empty()) {
       const Change change = waiting_.pop();
@@ -308,6 +316,10 @@ void CatalogKeeper::tick(TimeMs now, Mailbox& mailbox) {
 void CatalogKeeper::clean() {
   while (const auto record = unfinished_ ? unfinished_ : log_->next_head_record()) {
     unfinished_.reset();
+    if (static_cast<RecordKind>(record->kind) == RecordKind::move_task && !moves_.carry(*record)) {
+      unfinished_ = record;
+      return;
+    }
     if (static_cast<RecordKind>(record->kind) != RecordKind::queue_put) continue;
     const auto queue = decode_queue(record->body, &unreadable_);
     if (!queue) continue;
@@ -323,8 +335,13 @@ void CatalogKeeper::clean() {
   head_cleaned_ = true;
 }
 
+Status CatalogKeeper::close(TimeMs now) {
+  moves_.note_progress();
+  return log_->close(now);
+}
+
 bool CatalogKeeper::idle() const {
-  return waiting_.empty() && telling_.empty() && log_->end() == log_->written() &&
+  return waiting_.empty() && telling_.empty() && moves_.idle() && log_->end() == log_->written() &&
          (log_->durable() == log_->written() || log_->fenced());
 }
 

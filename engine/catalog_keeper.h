@@ -18,6 +18,7 @@
 
 #include "engine/catalog.h"
 #include "engine/mailbox.h"
+#include "engine/move_tasks.h"
 #include "engine/receipt.h"
 #include "engine/ring_queue.h"
 #include "storage/log.h"
@@ -42,11 +43,12 @@ class CatalogKeeper final : public storage::ReplaySink {
 
   void on_admin(MailPtr mail, TimeMs now, Mailbox& mailbox);
   void on_applied(const Mail& mail, Mailbox& mailbox);
+  MoveTasks& moves() { return moves_; }
   // Its part of a turn: completions, a write, the answers a sync allows, the next sync.
   void tick(TimeMs now, Mailbox& mailbox);
-  TimeMs next_deadline() const { return log_->next_deadline(); }
+  TimeMs next_deadline() const { return std::min(log_->next_deadline(), moves_.next_deadline()); }
   bool idle() const;
-  Status close(TimeMs now) { return log_->close(now); }
+  Status close(TimeMs now);
 
   void on_record(const storage::Record& record) override;
 
@@ -82,6 +84,7 @@ class CatalogKeeper final : public storage::ReplaySink {
   std::unique_ptr<storage::Log> log_;
   storage::RecoveryReport report_;
   Catalog catalog_;
+  MoveTasks moves_{catalog_};
   std::unordered_map<QueueId, Placed> placed_;
   Placed meta_placed_;
   ReceiptKey key_{};

@@ -11,8 +11,13 @@ namespace millrace::engine {
 
 namespace {
 
-size_t head_bytes_of(RecordKind kind) {
-  switch (kind) {
+// What stands before the first message.
+size_t head_bytes_of(const storage::Record& record) {
+  switch (static_cast<RecordKind>(record.kind)) {
+    case RecordKind::move: {
+      const auto head = read_head<MoveHead>(record.body);
+      return head ? sizeof *head + uint64_t{head->run_count} * sizeof(SlotRun) : sizeof(MoveHead);
+    }
     case RecordKind::carry:
       return sizeof(CarryHead);
     case RecordKind::dead_letter:
@@ -46,7 +51,8 @@ bool Cleaner::step() {
       unfinished_ = record;
       return false;
     }
-    if (kind != RecordKind::enqueue && kind != RecordKind::carry && kind != RecordKind::dead_letter)
+    if (kind != RecordKind::enqueue && kind != RecordKind::carry &&
+        kind != RecordKind::dead_letter && kind != RecordKind::move)
       continue;
     ++records;
     const auto carried = carry_alive(*record);
@@ -61,7 +67,7 @@ bool Cleaner::step() {
 }
 
 Result<uint64_t> Cleaner::carry_alive(const storage::Record& record) {
-  const size_t head_bytes = head_bytes_of(static_cast<RecordKind>(record.kind));
+  const size_t head_bytes = head_bytes_of(record);
   static_assert(offsetof(EnqueueHead, first_slot) == offsetof(CarryHead, slot));
   if (record.body.size() < head_bytes) return uint64_t{0};
   Partition* partition = state_.find(QueueId{read_at<uint32_t>(record.body)});

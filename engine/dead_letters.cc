@@ -20,25 +20,6 @@
 namespace millrace::engine {
 namespace {
 
-// The message's properties as they are in the dead-letter queue. Its deduplication id stays behind:
-// two messages that had the same one, at different times, are both there. From now on it is told
-// from others by its message id.
-void moved_properties(Bytes properties, const MovedFrom& moved, std::string& out) {
-  out.clear();
-  PropertyReader reader(properties);
-  while (const auto property = reader.next()) {
-    switch (property->tag) {
-      case PropertyTag::deduplication_id:
-      case PropertyTag::content_hash:
-      case PropertyTag::moved:
-        break;
-      default:
-        append_property(out, property->tag, property->name, property->type, property->value);
-    }
-  }
-  append_property(out, PropertyTag::moved, std::as_bytes(std::span(&moved, 1)));
-}
-
 // What its first send made it, if it was moved before.
 MovedFrom origin_of(Bytes properties, ShardId shard, QueueId queue, Slot slot) {
   MovedFrom moved{pack_shard_slot(shard, slot), raw(queue), 0, 0};
@@ -120,7 +101,8 @@ Status ShardState::move(Partition& source, Slot slot, Partition& target, TimeMs 
   MovedFrom moved = origin_of(properties, shard_, source.queue(), slot);
   moved.source_queue = raw(source.queue());
   moved.moved_at_ms = now.value;
-  moved_properties(properties, moved, moved_properties_);
+  properties_that_move(properties, &moved_properties_);
+  append_property(moved_properties_, PropertyTag::moved, std::as_bytes(std::span(&moved, 1)));
 
   const ReceivedTimes received = source.index().received(slot);
   const TimeMs first_received_at = message->sent_at() + received.first_ms;

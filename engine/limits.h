@@ -44,6 +44,17 @@ inline constexpr uint32_t kMailPerTickMax = 4'096;
 // Messages that go to dead-letter queues: copied, so as many bytes as cleaning carries.
 inline constexpr uint32_t kDeadLettersPerTickMax = 512;
 inline constexpr uint64_t kDeadLetterBytesPerTickMax = 1u << 20;
+// Messages that move tasks take, of all tasks. A record of them stays as small as a carry does.
+inline constexpr uint32_t kMovedPerTickMax = 1'024;
+inline constexpr uint32_t kMovedBytesPerTickMax = 1u << 20;
+inline constexpr uint32_t kMovedRunBytesMax = 32u << 10;
+inline constexpr uint32_t kMoveTasksRunningMax = 100;
+inline constexpr int64_t kMoveTaskMsMax = 36 * 3'600'000;
+inline constexpr int64_t kMoveReportMs = 100;     // how often a shard tells how far it is
+inline constexpr int64_t kMoveRecordMs = 10'000;  // how often that is written down
+inline constexpr int64_t kMoveRetryMs = 1'000;    // on a full disk
+// A task with a rate moves what is due this often.
+inline constexpr int64_t kMoveStepMs = 10;
 // Messages whose age is looked at, for a queue.
 inline constexpr uint32_t kRetentionSlotsPerTickMax = 4'096;
 inline constexpr int64_t kRetentionStepMs = 1'000;

@@ -53,6 +53,10 @@ class Call final : public ReplySink {
   }
   void on_peek(uint64_t, const PeekReply& reply) override { finish(reply.error); }
   void on_stats(uint64_t, const BrokerStatsReply& reply) override { finish(reply.error); }
+  void on_moves(uint64_t, const MoveReply& reply) override {
+    moves.assign(reply.tasks.begin(), reply.tasks.end());
+    finish(reply.error);
+  }
   void finish(Errc error) {
     // Under the lock, so that the waiter can't destroy this before the last touch.
     const std::lock_guard lock(mutex_);
@@ -65,6 +69,7 @@ class Call final : public ReplySink {
   std::vector<LocalClient::Message> messages;
   std::vector<Errc> results;
   std::vector<QueueInfo> queues;
+  std::vector<MoveTask> moves;
 
  private:
   std::mutex mutex_;
@@ -201,6 +206,33 @@ Status LocalClient::extend(const Receipt& receipt, uint32_t visibility_ms) {
   if (!asked) return asked;
   if (call.results.front() != Errc::ok) return fail(call.results.front());
   return {};
+}
+
+Result<MoveTask> LocalClient::start_move(const MoveRequest& request) {
+  Call call;
+  const Status asked = call.run(broker_, next_shard(), [&](ShardPort& shard, ReplyTo reply) {
+    shard.start_move(request, reply);
+  });
+  if (!asked) return fail(asked.error());
+  return std::move(call.moves.front());
+}
+
+Result<MoveTask> LocalClient::cancel_move(QueueId source, uint64_t task) {
+  Call call;
+  const Status asked = call.run(broker_, next_shard(), [&](ShardPort& shard, ReplyTo reply) {
+    shard.cancel_move(source, task, reply);
+  });
+  if (!asked) return fail(asked.error());
+  return std::move(call.moves.front());
+}
+
+Result<std::vector<MoveTask>> LocalClient::list_moves(QueueId source, uint32_t max) {
+  Call call;
+  const Status asked = call.run(broker_, next_shard(), [&](ShardPort& shard, ReplyTo reply) {
+    shard.list_moves(source, max, reply);
+  });
+  if (!asked) return fail(asked.error());
+  return std::move(call.moves);
 }
 
 }  // namespace millrace

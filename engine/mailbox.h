@@ -39,9 +39,27 @@ enum class MailKind : uint8_t {
   catalog_change,   // from the keeper to all: this is durable now, know it
   catalog_applied,  // back to the keeper
   admin_answer,     // the keeper to the shard that asked
+  move_start,       // from the keeper to all: move, queue: do your part of this task
+  move_share,       // move: so many shards are still at it
+  move_stop,        // move: enough
+  move_progress,    // back to the keeper: move, error
 };
 
-enum class AdminKind : uint8_t { create, set, remove };
+enum class AdminKind : uint8_t { create, set, remove, move_start, move_cancel, move_list };
+
+// A shard's part of a move task.
+struct MovePart {
+  uint64_t task = 0;
+  QueueId destination{};
+  uint32_t rate = 0;     // of the whole task
+  uint32_t sharing = 1;  // shards that have a part of it
+  TimeMs arrived_by = kNever;
+  // How far it is.
+  uint64_t moved = 0;
+  uint64_t ready = 0;  // at the start
+  bool started = false;
+  bool done = false;
+};
 
 struct Mail {
   MailKind kind{};
@@ -72,6 +90,8 @@ struct Mail {
   std::vector<QueueInfo> queues;  // catalog_change, admin_answer: what is now
   std::string detail;
   ShardStats stats;
+  MovePart move;                // move_...; admin move_...: the wish
+  std::vector<MoveTask> tasks;  // admin_answer
 };
 using MailPtr = std::unique_ptr<Mail>;
 

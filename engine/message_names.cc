@@ -93,4 +93,19 @@ std::optional<base::Hash128> dedup_key(const base::KeyedHash& names, Bytes prope
   return names.of(as_bytes({pair.data(), end}));
 }
 
+void properties_that_move(Bytes properties, std::string* out) {
+  out->clear();
+  PropertyReader reader(properties);
+  while (const auto property = reader.next()) {
+    switch (property->tag) {
+      case PropertyTag::deduplication_id:
+      case PropertyTag::content_hash:
+      case PropertyTag::moved:
+        break;
+      default:
+        append_property(*out, property->tag, property->name, property->type, property->value);
+    }
+  }
+}
+
 }  // namespace millrace::engine

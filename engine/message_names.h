@@ -5,6 +5,7 @@
 
 #include <array>
 #include <optional>
+#include <string>
 #include <string_view>
 
 #include "base/keyed_hash.h"
@@ -15,6 +16,11 @@ namespace millrace::engine {
 
 // The properties of the message that begins with its MessageHeader at `message`.
 Bytes properties_of(const std::byte* message);
+
+// What a message takes along of its properties into another queue; replaces `out`. Its
+// deduplication id stays behind: two messages that had the same one, at different times, are both
+// there. From now on it is told from others by its message id. So does where it was moved from.
+void properties_that_move(Bytes properties, std::string* out);
 
 // SHA-256 of a body, and its text of 64 hex digits, which is its deduplication id by content.
 using ContentHash = std::array<unsigned char, 32>;

@@ -14,6 +14,7 @@
 //   carry      CarryHead + messages       same messages, new position (cleaning)
 //   purge      SlotEnd                    all slots below slot_end are gone
 //   expire     AckHead + SlotRun...       gone, being older than the queue keeps messages
+//   move       MoveHead + SlotRun... + messages   gone from one queue, new in another (move tasks)
 //   slot_end   SlotEnd...                 slots below slot_end were given out once, or are passed
 //                                         over (cleaning, starts)
 //   dedup      DedupHead + DedupMark...   these deduplication ids are in force (cleaning)
@@ -22,6 +23,7 @@
 //   queue_put     QueueDefinition + name + DefinitionTexts   a queue exists with exactly these
 //                                          attributes
 //   queue_delete  QueueGone
+//   move_task     MoveTaskHead + texts       how a move task stands
 //   meta          CatalogMeta              what belongs to the whole directory
 #pragma once
 
@@ -48,9 +50,11 @@ enum class RecordKind : uint16_t {
   slot_end = 8,
   dedup = 9,
   expire = 10,
+  move = 11,
   queue_put = 16,
   queue_delete = 17,
   meta = 18,
+  move_task = 19,
 };
 constexpr uint16_t raw(RecordKind kind) {
   return static_cast<uint16_t>(kind);
@@ -100,6 +104,20 @@ struct SlotRun {
   uint32_t reserved;    // 12  0
 };
 static_assert(sizeof(SlotRun) == 16);
+
+// Messages that a move task took, each a new one where it is now. Behind it the SlotRuns, then the
+// messages. Both queues have their part on this shard.
+struct MoveHead {
+  uint32_t queue_id;         //  0  where they are now
+  uint32_t count;            //  4  messages
+  uint64_t first_slot;       //  8  there; the others follow by one
+  int64_t sent_at_ms;        // 16  of the move
+  uint32_t source_queue_id;  // 24
+  uint32_t run_count;        // 28  SlotRuns: where they were, `count` slots in all
+};
+static_assert(sizeof(MoveHead) == 32);
+static_assert(offsetof(EnqueueHead, sent_at_ms) == offsetof(MoveHead, sent_at_ms) &&
+              offsetof(EnqueueHead, first_slot) == offsetof(MoveHead, first_slot));
 
 struct LeaseHead {
   uint32_t queue_id;       //  0
@@ -193,6 +211,26 @@ struct QueueGone {
 };
 static_assert(sizeof(QueueGone) == 8);
 
+// The newest one of a task counts. Behind it the destination's name and the reason of a failure,
+// unpadded.
+struct MoveTaskHead {
+  uint64_t task_id;               //  0
+  uint32_t source_queue_id;       //  8
+  uint32_t destination_queue_id;  // 12  0: each message to where it came from
+  uint32_t rate;                  // 16  messages a second; 0: unlimited
+  uint8_t state;                  // 20  MoveState
+  uint8_t reserved;               // 21  0
+  uint16_t name_bytes;            // 22
+  uint16_t failure_bytes;         // 24
+  uint16_t reserved2;             // 26  0
+  uint32_t reserved3;             // 28  0
+  uint64_t moved;                 // 32
+  uint64_t to_move;               // 40
+  int64_t started_at_ms;          // 48
+  int64_t ended_at_ms;            // 56
+};
+static_assert(sizeof(MoveTaskHead) == 64);
+
 struct CatalogMeta {
   uint32_t next_queue_id;   // 0  ids below were given out once
   uint16_t shard_count;     // 4
@@ -204,6 +242,8 @@ static_assert(sizeof(CatalogMeta) == 24);
 static_assert(std::has_unique_object_representations_v<EnqueueHead> &&
               std::has_unique_object_representations_v<CarryHead> &&
               std::has_unique_object_representations_v<DeadLetterHead> &&
+              std::has_unique_object_representations_v<MoveHead> &&
+              std::has_unique_object_representations_v<MoveTaskHead> &&
               std::has_unique_object_representations_v<LeaseHead> &&
               std::has_unique_object_representations_v<ExtendHead> &&
               std::has_unique_object_representations_v<AckHead> &&

@@ -32,6 +32,7 @@ Shard::Shard(ShardId id, Mailroom& room, Environment& environment,
       gathers_(parts(), receives_),
       sends_(parts(), slots_safe_at_),
       cleaner_(state_),
+      move_work_(parts()),
       interval_ms_(interval_ms) {}
 
 Shard::~Shard() = default;
@@ -170,8 +171,8 @@ void Shard::cancel_all(ReplySink* sink) {
   commits_.cancel(sink);
   gathers_.cancel_all(sink);
   sends_.cancel_all(sink);
-  for (auto& [job, to] : admin_)
-    if (to.sink == sink) to.sink = nullptr;
+  for (auto& [job, asked] : admin_)
+    if (asked.to.sink == sink) asked.to.sink = nullptr;
 }
 
 // --- queues ---
@@ -206,21 +207,55 @@ void Shard::delete_queue(QueueId queue, ReplyTo reply) {
   ask_keeper(std::move(mail), reply);
 }
 
+void Shard::start_move(const MoveRequest& request, ReplyTo reply) {
+  auto mail = std::make_unique<Mail>();
+  mail->admin = AdminKind::move_start;
+  mail->queue = request.source;
+  mail->move.destination = request.destination;
+  mail->move.rate = request.rate;
+  ask_keeper(std::move(mail), reply);
+}
+
+void Shard::cancel_move(QueueId source, uint64_t task, ReplyTo reply) {
+  auto mail = std::make_unique<Mail>();
+  mail->admin = AdminKind::move_cancel;
+  mail->queue = source;
+  mail->move.task = task;
+  ask_keeper(std::move(mail), reply);
+}
+
+void Shard::list_moves(QueueId source, uint32_t max, ReplyTo reply) {
+  auto mail = std::make_unique<Mail>();
+  mail->admin = AdminKind::move_list;
+  mail->queue = source;
+  mail->messages_max = max;
+  ask_keeper(std::move(mail), reply);
+}
+
+void Shard::Asked::answer(Errc error, std::string_view detail, std::span<const QueueInfo> queues,
+                          std::span<const MoveTask> tasks) const {
+  if (to.sink == nullptr) return;
+  if (about_moves)
+    to.sink->on_moves(to.token, {error, detail, tasks});
+  else
+    to.sink->on_queues(to.token, {error, detail, queues});
+}
+
 void Shard::ask_keeper(MailPtr mail, ReplyTo reply) {
-  if (admin_.size() >= kGathersPerShardMax)
-    return reply.sink->on_queues(reply.token, {Errc::over_limit, {}, {}});
+  const Asked asked{reply, mail->admin >= AdminKind::move_start};
+  if (admin_.size() >= kGathersPerShardMax) return asked.answer(Errc::over_limit, {}, {}, {});
   mail->kind = MailKind::admin;
   mail->job = next_admin_++;
-  admin_[mail->job] = reply;
+  admin_[mail->job] = asked;
   mailbox_.post(ShardId{0}, std::move(mail));
 }
 
 void Shard::answer_admin(const Mail& mail) {
   const auto found = admin_.find(mail.job);
   if (found == admin_.end()) return;
-  const ReplyTo to = found->second;
+  const Asked asked = found->second;
   admin_.erase(found);
-  if (to.sink != nullptr) to.sink->on_queues(to.token, {mail.error, mail.detail, mail.queues});
+  asked.answer(mail.error, mail.detail, mail.queues, mail.tasks);
 }
 
 void Shard::purge_queue(QueueId queue, ReplyTo reply) {
@@ -306,6 +341,7 @@ bool Shard::tick() {
   more |= expire_timers();
   (void)serve_waiters();
   more |= cleaner_.step();
+  more |= move_work_.step([&](Partition& partition) { receives_.something_ready(partition); });
   write_and_reveal();
   // What became visible just now goes out this turn.
   for (uint32_t pass = 0; pass < kServePassesPerTickMax && serve_waiters(); ++pass)
@@ -378,6 +414,14 @@ void Shard::handle(MailPtr mail) {
       return keeper_->on_applied(*mail, mailbox_);
     case MailKind::admin_answer:
       return answer_admin(*mail);
+    case MailKind::move_start:
+      return move_work_.on_start(*mail);
+    case MailKind::move_share:
+      return move_work_.on_share(*mail);
+    case MailKind::move_stop:
+      return move_work_.on_stop(*mail);
+    case MailKind::move_progress:
+      return keeper_->moves().on_progress(*mail, mailbox_);
   }
 }
 
@@ -462,7 +506,7 @@ TimeMs Shard::next_deadline() const {
   TimeMs next = std::min(receives_.next_deadline(), log_->next_deadline());
   if (!fenced_)
     next = std::min({next, state_.timers().next_deadline(), interval_sync_due_, state_.dedup_due(),
-                     state_.retention_due()});
+                     state_.retention_due(), move_work_.next_deadline()});
   if (keeper_ != nullptr) next = std::min(next, keeper_->next_deadline());
   return next;
 }

@@ -16,6 +16,7 @@
 #include "engine/cleaner.h"
 #include "engine/environment.h"
 #include "engine/gathers.h"
+#include "engine/move_work.h"
 #include "engine/receives.h"
 #include "engine/sends.h"
 #include "engine/shard_parts.h"
@@ -58,6 +59,9 @@ class Shard final : public ShardPort {
                    ReplyTo reply) override;
   void queue_stats(std::span<const QueueId> queues, ReplyTo reply) override;
   void broker_stats(ReplyTo reply) override;
+  void start_move(const MoveRequest& request, ReplyTo reply) override;
+  void cancel_move(QueueId source, uint64_t task, ReplyTo reply) override;
+  void list_moves(QueueId source, uint32_t max, ReplyTo reply) override;
   const QueueInfo* find_queue(std::string_view name) const override { return catalog_.find(name); }
   const QueueInfo* find_queue(QueueId id) const override { return catalog_.find(id); }
   bool tick() override;
@@ -110,8 +114,16 @@ class Shard final : public ShardPort {
   Gathers gathers_;
   Sends sends_;
   Cleaner cleaner_;
-  std::unique_ptr<CatalogKeeper> keeper_;        // shard 0 only
-  std::unordered_map<uint64_t, ReplyTo> admin_;  // changes asked of the keeper
+  MoveWork move_work_;
+  std::unique_ptr<CatalogKeeper> keeper_;  // shard 0 only
+  // Asked of the keeper.
+  struct Asked {
+    ReplyTo to{};
+    bool about_moves = false;
+    void answer(Errc error, std::string_view detail, std::span<const QueueInfo> queues,
+                std::span<const MoveTask> tasks) const;
+  };
+  std::unordered_map<uint64_t, Asked> admin_;
   uint64_t next_admin_ = 1;
   std::vector<Errc> results_;  // reused
   bool fenced_ = false;

@@ -33,6 +33,7 @@ storage::Space space_of(RecordKind kind) {
     case RecordKind::expire:
       return storage::Space::frees;
     case RecordKind::dead_letter:
+    case RecordKind::move:
       return storage::Space::moves;
     case RecordKind::carry:
     case RecordKind::slot_end:
@@ -42,6 +43,7 @@ storage::Space space_of(RecordKind kind) {
     case RecordKind::queue_put:
     case RecordKind::queue_delete:
     case RecordKind::meta:
+    case RecordKind::move_task:
       break;
   }
   return storage::Space::grows;
@@ -116,6 +118,11 @@ void ShardState::on_record(const storage::Record& record) {
       apply_dead_letter(*head, body.subspan(sizeof *head), record.position);
     return;
   }
+  if (kind == RecordKind::move) {
+    if (const auto head = read_head<MoveHead>(body))
+      apply_move(*head, body.subspan(sizeof *head), record.position);
+    return;
+  }
   Partition* partition = find(QueueId{read_at<uint32_t>(body)});  // all bodies begin with it
   if (partition == nullptr) return;
   switch (kind) {
@@ -162,10 +169,12 @@ void ShardState::on_record(const storage::Record& record) {
                                record.position);
       break;
     case RecordKind::dead_letter:  // above: they are about several partitions
+    case RecordKind::move:
     case RecordKind::slot_end:
     case RecordKind::queue_put:
     case RecordKind::queue_delete:
     case RecordKind::meta:
+    case RecordKind::move_task:
       break;  // the catalog's
   }
 }

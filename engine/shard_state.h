@@ -102,6 +102,25 @@ class ShardState final : public storage::ReplaySink {
   Result<Wait> extend(std::span<const ExtendEntry> entries, std::span<Errc> results, TimeMs now,
                       Durable&& durable);
   Result<Position> purge(Partition& partition);
+  // For a move task: takes ready messages of `source` from the front, and appends each, as a new
+  // message, to `destination`, or to the queue it came from.
+  struct MoveWish {
+    QueueId destination{};  // 0: each to where it came from
+    Slot end{};             // only slots below
+    TimeMs arrived_by{};    // and only those that came here by then
+    uint32_t messages_max = 0;
+    uint32_t bytes_max = 0;
+  };
+  struct Moved {
+    uint32_t messages = 0;
+    uint64_t bytes = 0;
+    bool none_left = false;
+    // Of the first message that could not be moved: queue_not_found (its destination), not_found
+    // (it does not say where it came from), batch_too_large (of the smallest segments),
+    // shard_fenced, disk_full.
+    Errc error = Errc::ok;
+  };
+  Moved move_ready(Partition& source, const MoveWish& wish, TimeMs now);
   // Re-appends a live message of the segment that is being cleaned, and as many of the messages
   // that follow it in its record as are in the same state: `count_max` at most, with the first.
   // None: the first is dead or lies elsewhere by now, nothing was done.
@@ -185,6 +204,10 @@ class ShardState final : public storage::ReplaySink {
   Status append_expired(Partition& partition);
   Status move(Partition& source, Slot slot, Partition& target, TimeMs now);
   void apply_dead_letter(const DeadLetterHead& head, Bytes message, Position record);
+  // moves.cc
+  Errc gather_move(Partition& source, Slot slot, const MoveWish& wish, TimeMs now, Moved* moved);
+  Errc append_moved(Partition& source, TimeMs now, Moved* moved);
+  void apply_move(const MoveHead& head, Bytes runs_and_messages, Position record);
   void become_visible(Partition& partition, Position end, bool wait_durable);
   template <class F>
   void advance(RingQueue<Coming>& queue, Position reached, bool durable, F& visible);
@@ -230,6 +253,10 @@ class ShardState final : public storage::ReplaySink {
   std::vector<SlotRun> expired_runs_;
   std::string moved_properties_;
   std::vector<std::byte> moved_message_;
+  std::vector<SlotRun> moved_runs_;
+  // Messages that will be one record: where they go, and how many.
+  QueueId moving_to_{};
+  uint32_t moving_ = 0;
 };
 
 template <class Durable>

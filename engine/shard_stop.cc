@@ -25,9 +25,7 @@ Status Shard::stop(bool answer_waiting) {
 void Shard::answer_rest() {
   gathers_.fail_all(Errc::shutting_down);
   sends_.fail_all(Errc::shutting_down);
-  take_each(admin_, [](const ReplyTo& to) {
-    if (to.sink != nullptr) to.sink->on_queues(to.token, {Errc::shutting_down, {}, {}});
-  });
+  take_each(admin_, [](const Asked& asked) { asked.answer(Errc::shutting_down, {}, {}, {}); });
 }
 
 // A cache: without it the next start replays the log. Only a clean stop makes one, since it is good

@@ -119,6 +119,36 @@ std::optional<std::vector<QueueDescription>> take_queues(Bytes body) {
   return queues;
 }
 
+std::optional<std::vector<MoveTask>> take_moves(Bytes body) {
+  if (body.size() < kCount) return std::nullopt;
+  const uint32_t count = take<wire::CountBody>(body.data()).count;
+  Bytes rest = body.subspan(kCount);
+  std::vector<MoveTask> tasks;
+  for (uint32_t i = 0; i < count; ++i) {
+    if (rest.size() < sizeof(wire::MoveTaskItem)) return std::nullopt;
+    const auto item = take<wire::MoveTaskItem>(rest.data());
+    rest = rest.subspan(sizeof item);
+    const size_t texts = padded8(size_t{item.name_bytes} + item.failure_bytes);
+    if (texts > rest.size() || item.state > static_cast<uint8_t>(MoveState::failed))
+      return std::nullopt;
+    const std::string_view text = as_text(rest);
+    tasks.push_back({.id = item.task,
+                     .source = QueueId{item.source},
+                     .destination = QueueId{item.destination},
+                     .rate = item.rate,
+                     .state = MoveState{item.state},
+                     .moved = item.moved,
+                     .to_move = item.to_move,
+                     .started_at_ms = item.started_at_ms,
+                     .ended_at_ms = item.ended_at_ms,
+                     .destination_name = std::string(text.substr(0, item.name_bytes)),
+                     .failure = std::string(text.substr(item.name_bytes, item.failure_bytes))});
+    rest = rest.subspan(texts);
+  }
+  if (!rest.empty()) return std::nullopt;
+  return tasks;
+}
+
 bool shards_fit(Bytes body) {
   return body.size() >= kCount &&
          body.size() ==
@@ -151,6 +181,13 @@ bool answer_fits(Opcode opcode, Bytes body) {
       return take_queues(body).has_value();
     case Opcode::server_stats:
       return shards_fit(body);
+    case Opcode::move_start:
+    case Opcode::move_cancel: {
+      const auto tasks = take_moves(body);
+      return tasks && tasks->size() == 1;
+    }
+    case Opcode::move_list:
+      return take_moves(body).has_value();
     case Opcode::credit:
     case Opcode::unsubscribe:
     case Opcode::queue_set:
@@ -268,6 +305,10 @@ PeekedBody Answer::peeked(uint32_t index) const {
 
 std::vector<QueueDescription> Answer::queues() const {
   return std::move(*take_queues(body_));
+}
+
+std::vector<MoveTask> Answer::moves() const {
+  return std::move(*take_moves(body_));
 }
 
 std::span<const wire::ShardItem> Answer::shards() const {

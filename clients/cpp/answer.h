@@ -110,6 +110,7 @@ class Answer {
   PeekedBody peeked(uint32_t index) const;               // peek
   std::vector<QueueDescription> queues() const;          // list_queues, queue_stats
   std::span<const wire::ShardItem> shards() const;       // server_stats
+  std::vector<MoveTask> moves() const;                   // start_move, cancel_move, list_moves
 
  private:
   wire::Opcode opcode_ = wire::Opcode::error;

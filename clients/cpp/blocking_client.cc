@@ -200,6 +200,33 @@ Result<std::vector<wire::ShardItem>> BlockingClient::server_stats() {
   return shards;
 }
 
+Result<MoveTask> BlockingClient::start_move(const MoveRequest& request) {
+  MoveTask task;
+  Status done =
+      call([&](Callback callback) { return client_->start_move(request, std::move(callback)); },
+           [&](const Answer& answer) { task = std::move(answer.moves().front()); });
+  if (!done) return fail(done.error());
+  return task;
+}
+
+Result<MoveTask> BlockingClient::cancel_move(QueueId source, uint64_t task) {
+  MoveTask ended;
+  Status done = call(
+      [&](Callback callback) { return client_->cancel_move(source, task, std::move(callback)); },
+      [&](const Answer& answer) { ended = std::move(answer.moves().front()); });
+  if (!done) return fail(done.error());
+  return ended;
+}
+
+Result<std::vector<MoveTask>> BlockingClient::list_moves(QueueId source, uint32_t max) {
+  std::vector<MoveTask> tasks;
+  Status done =
+      call([&](Callback callback) { return client_->list_moves(source, max, std::move(callback)); },
+           [&](const Answer& answer) { tasks = answer.moves(); });
+  if (!done) return fail(done.error());
+  return tasks;
+}
+
 Result<std::string> BlockingClient::echo(std::string_view bytes) {
   std::string echoed;
   Status done =

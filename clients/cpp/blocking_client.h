@@ -58,6 +58,10 @@ class BlockingClient {
   Result<std::vector<QueueDescription>> queue_stats(std::span<const QueueId> queues,
                                                     bool with_texts = false);
   Result<std::vector<wire::ShardItem>> server_stats();
+  // Message move tasks (millrace/engine.h).
+  Result<MoveTask> start_move(const MoveRequest& request);
+  Result<MoveTask> cancel_move(QueueId source, uint64_t task = 0);
+  Result<std::vector<MoveTask>> list_moves(QueueId source, uint32_t max = kMoveTasksKept);
   Result<std::string> echo(std::string_view bytes);
 
   std::string_view error_text() const { return error_text_; }

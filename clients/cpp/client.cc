@@ -279,6 +279,20 @@ Result<RequestId> Client::queue_stats(std::span<const QueueId> queues, bool with
   return finish(*draft);
 }
 
+Result<RequestId> Client::start_move(const MoveRequest& request, Callback done) {
+  return simple(Opcode::move_start,
+                wire::MoveStartBody{raw(request.source), raw(request.destination), request.rate, 0},
+                std::move(done));
+}
+
+Result<RequestId> Client::cancel_move(QueueId source, uint64_t task, Callback done) {
+  return simple(Opcode::move_cancel, wire::MoveCancelBody{raw(source), 0, task}, std::move(done));
+}
+
+Result<RequestId> Client::list_moves(QueueId source, uint32_t max, Callback done) {
+  return simple(Opcode::move_list, wire::MoveListBody{raw(source), max}, std::move(done));
+}
+
 Result<RequestId> Client::server_stats(Callback done) {
   Result<Draft> draft = begin(Opcode::server_stats, 0, std::move(done));
   if (!draft) return fail(draft.error());

@@ -93,6 +93,10 @@ class Client {
   // None named: all. `with_texts`: with attributes and tags.
   Result<RequestId> queue_stats(std::span<const QueueId> queues, bool with_texts, Callback done);
   Result<RequestId> server_stats(Callback done);
+  Result<RequestId> start_move(const MoveRequest& request, Callback done);
+  // `task` 0: the one that runs. Answered once nothing is moved any more.
+  Result<RequestId> cancel_move(QueueId source, uint64_t task, Callback done);
+  Result<RequestId> list_moves(QueueId source, uint32_t max, Callback done);
   Result<RequestId> echo(Bytes bytes, Callback done);  // a multiple of 8 bytes
 
   // --- driving ---

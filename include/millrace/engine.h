@@ -158,6 +158,43 @@ struct BrokerStatsReply {
   Durability durability{};
 };
 
+// A message move task: what is ready in a dead-letter queue when it starts goes to another queue,
+// oldest first, as new messages.
+struct MoveRequest {
+  QueueId source{};
+  QueueId destination{};  // 0: each message to the queue it came from
+  uint32_t rate = 0;      // messages a second, 1..kMoveRateMax; 0: as fast as can be
+};
+inline constexpr uint32_t kMoveRateMax = 500;
+inline constexpr uint32_t kMoveTasksKept = 10;  // of a source, with the running one
+
+enum class MoveState : uint8_t {
+  running = 0,
+  completed = 1,
+  cancelling = 2,
+  cancelled = 3,
+  failed = 4,
+};
+struct MoveTask {
+  uint64_t id = 0;  // rises, never reused
+  QueueId source{};
+  QueueId destination{};
+  uint32_t rate = 0;
+  MoveState state = MoveState::running;
+  // Both may be less than it was after a crash, by what was moved in the ten seconds before.
+  uint64_t moved = 0;
+  uint64_t to_move = 0;  // ready in the source when it started
+  int64_t started_at_ms = 0;
+  int64_t ended_at_ms = 0;       // 0: it has not
+  std::string destination_name;  // when it started; empty: each to where it came from
+  std::string failure;           // why it failed, as SQS says it if it does
+};
+struct MoveReply {
+  Errc error = Errc::ok;
+  std::string_view detail;  // as QueueReply's
+  std::span<const MoveTask> tasks;
+};
+
 // Receives the answers of a shard; all calls on that shard's thread, inside tick() or inside the
 // request itself.
 class ReplySink {
@@ -170,6 +207,8 @@ class ReplySink {
   virtual void on_peek(uint64_t token, const PeekReply& reply) = 0;
   virtual void on_queues(uint64_t token, const QueueReply& reply) = 0;
   virtual void on_stats(uint64_t token, const BrokerStatsReply& reply) = 0;
+  // Only of the requests about move tasks.
+  virtual void on_moves(uint64_t /*token*/, const MoveReply& /*reply*/) {}
 };
 
 // Where an answer goes. The sink must outlive its outstanding requests; cancel_all() ends them.
@@ -221,6 +260,18 @@ class ShardPort {
   virtual void queue_stats(std::span<const QueueId> queues,
                            ReplyTo reply) = 0;  // counters summed over shards; empty span: all
   virtual void broker_stats(ReplyTo reply) = 0;
+
+  // Move tasks. A task goes on across restarts until nothing is left that was ready in the source
+  // when it started, 36 hours have passed, or it is cancelled; what was moved stays moved. Messages
+  // that are leased or delayed are not touched. One runs for a source, 100 in all.
+  //
+  // Answered with the task, when it is durable. Errors: queue_not_found, not_a_dead_letter_queue,
+  // queue_types_differ, same_queue, invalid_argument (the rate), move_task_running, over_limit.
+  virtual void start_move(const MoveRequest& request, ReplyTo reply) = 0;
+  // Answered with the task once nothing is moved any more. `task` 0: the one that runs.
+  virtual void cancel_move(QueueId source, uint64_t task, ReplyTo reply) = 0;
+  // Newest first; max 1..kMoveTasksKept.
+  virtual void list_moves(QueueId source, uint32_t max, ReplyTo reply) = 0;
   // This shard's own copy of the catalog: no hop.
   virtual const QueueInfo* find_queue(std::string_view name) const = 0;
   virtual const QueueInfo* find_queue(QueueId id) const = 0;

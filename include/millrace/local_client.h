@@ -74,6 +74,10 @@ class LocalClient {
   // One result a receipt.
   Result<std::vector<Errc>> ack(std::span<const Receipt> receipts);
   Status extend(const Receipt& receipt, uint32_t visibility_ms);
+  // Message move tasks, as of ShardPort.
+  Result<MoveTask> start_move(const MoveRequest& request);
+  Result<MoveTask> cancel_move(QueueId source, uint64_t task = 0);
+  Result<std::vector<MoveTask>> list_moves(QueueId source, uint32_t max = kMoveTasksKept);
 
  private:
   ShardId next_shard();

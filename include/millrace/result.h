@@ -41,6 +41,11 @@ enum class Errc : uint16_t {
   throttled = 28,           // the connection or shard has too much under way; retry later
   subscription_not_found = 29,
   lease_too_long = 30,  // extend past what a lease may last in all
+  not_a_dead_letter_queue = 31,  // a move task's source: no queue names it
+  queue_types_differ = 32,       // one is FIFO, one is standard
+  same_queue = 33,               // source and destination
+  move_task_running = 34,        // its source has one already
+  move_task_not_found = 35,      // or it is not running any more
 
   // The world fails.
   disk_full = 48,

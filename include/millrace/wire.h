@@ -43,8 +43,11 @@ enum class Opcode : uint8_t {
   queue_list = 16,    // ListBody + prefix + after -> CountBody + QueueItems with their names
   queue_stats = 17,   // StatsBody + u32 ids padded to 8 -> as queue_list, counters filled
   server_stats = 18,  // empty -> CountBody + ShardItems
-  cancel = 19,  // CancelBody: ends a waiting RECEIVE, which is answered with status canceled ->
-                // empty answer
+  cancel = 19,      // CancelBody: ends a waiting RECEIVE, which is answered with status canceled ->
+                    // empty answer
+  move_start = 20,  // MoveStartBody -> CountBody + MoveTaskItem with its texts
+  move_cancel = 21,  // MoveCancelBody -> as move_start
+  move_list = 22,    // MoveListBody -> CountBody + MoveTaskItems with their texts
   deliver =
       0x60,  // pushed by the server: DeliveryHeader + entries + run; correlation is the SUBSCRIBE's
   error = 0x7F,  // ErrorBody + text; status says which. correlation 0: about the connection, which
@@ -271,6 +274,47 @@ struct ShardItem {
   uint64_t busy_ticks;     // 80
 };
 static_assert(sizeof(ShardItem) == 88);
+
+struct MoveStartBody {
+  uint32_t source;       //  0
+  uint32_t destination;  //  4  0: each message to the queue it came from
+  uint32_t rate;         //  8  messages a second, 1..500; 0: as fast as can be
+  uint32_t reserved;     // 12  0
+};
+static_assert(sizeof(MoveStartBody) == 16);
+
+struct MoveCancelBody {
+  uint32_t source;    // 0
+  uint32_t reserved;  // 4  0
+  uint64_t task;      // 8  0: the one that runs
+};
+static_assert(sizeof(MoveCancelBody) == 16);
+
+struct MoveListBody {
+  uint32_t source;  // 0
+  uint32_t max;     // 4  1..10
+};
+static_assert(sizeof(MoveListBody) == 8);
+
+// Behind it, unpadded: the destination's name and the reason of a failure. Then zeros up to a
+// multiple of 8.
+struct MoveTaskItem {
+  uint64_t task;           //  0
+  uint32_t source;         //  8
+  uint32_t destination;    // 12  0: each message to the queue it came from
+  uint32_t rate;           // 16  0: as fast as can be
+  uint8_t state;           // 20  MoveState
+  uint8_t reserved;        // 21  0
+  uint16_t name_bytes;     // 22
+  uint16_t failure_bytes;  // 24
+  uint16_t reserved2;      // 26  0
+  uint32_t reserved3;      // 28  0
+  uint64_t moved;          // 32
+  uint64_t to_move;        // 40  ready in the source when it started
+  int64_t started_at_ms;   // 48
+  int64_t ended_at_ms;     // 56  0: it has not
+};
+static_assert(sizeof(MoveTaskItem) == 64 && offsetof(MoveTaskItem, ended_at_ms) == 56);
 
 struct ErrorBody {
   uint16_t code;         // 0  Errc, as in the header's status

@@ -1,4 +1,5 @@
-// QUEUE_CREATE, QUEUE_SET, QUEUE_PURGE, QUEUE_DELETE, QUEUE_LIST, QUEUE_STATS, SERVER_STATS.
+// QUEUE_CREATE, QUEUE_SET, QUEUE_PURGE, QUEUE_DELETE, QUEUE_LIST, QUEUE_STATS, SERVER_STATS,
+// MOVE_START, MOVE_CANCEL, MOVE_LIST.
 #include <fmt/format.h>
 
 #include "net/binary/answers.h"
@@ -107,6 +108,24 @@ void Handlers::queue_stats(Session& session, const Frame& frame) {
 
 void Handlers::server_stats(Session& session, const Frame& frame) {
   session.port().broker_stats(session.open_request(frame, 0, 1));
+}
+
+void Handlers::move_start(Session& session, const Frame& frame) {
+  const auto body = take<wire::MoveStartBody>(frame.body.data());
+  session.port().start_move({QueueId{body.source}, QueueId{body.destination}, body.rate},
+                            session.open_request(frame, body.source, 1));
+}
+
+void Handlers::move_cancel(Session& session, const Frame& frame) {
+  const auto body = take<wire::MoveCancelBody>(frame.body.data());
+  session.port().cancel_move(QueueId{body.source}, body.task,
+                             session.open_request(frame, body.source, 1));
+}
+
+void Handlers::move_list(Session& session, const Frame& frame) {
+  const auto body = take<wire::MoveListBody>(frame.body.data());
+  session.port().list_moves(QueueId{body.source}, body.max,
+                            session.open_request(frame, body.source, 1));
 }
 
 }  // namespace millrace::net

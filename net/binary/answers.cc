@@ -194,4 +194,32 @@ void answer_stats(OutputBuffer& out, uint64_t correlation, std::span<const Shard
   seal_frame(body, bytes);
 }
 
+void answer_moves(OutputBuffer& out, wire::Opcode opcode, uint64_t correlation,
+                  std::span<const MoveTask> tasks) {
+  size_t bytes = sizeof(wire::CountBody);
+  for (const MoveTask& task : tasks)
+    bytes +=
+        sizeof(wire::MoveTaskItem) + padded8(task.destination_name.size() + task.failure.size());
+  std::byte* body = begin_frame(out, reply_to(opcode), Errc::ok, correlation, bytes);
+  std::byte* to = put(body, wire::CountBody{static_cast<uint32_t>(tasks.size()), 0});
+  for (const MoveTask& task : tasks) {
+    const wire::MoveTaskItem item{task.id,
+                                  raw(task.source),
+                                  raw(task.destination),
+                                  task.rate,
+                                  static_cast<uint8_t>(task.state),
+                                  0,
+                                  static_cast<uint16_t>(task.destination_name.size()),
+                                  static_cast<uint16_t>(task.failure.size()),
+                                  0,
+                                  0,
+                                  task.moved,
+                                  task.to_move,
+                                  task.started_at_ms,
+                                  task.ended_at_ms};
+    to = put_padded(put(to, item), as_bytes(task.destination_name + task.failure));
+  }
+  seal_frame(body, bytes);
+}
+
 }  // namespace millrace::net

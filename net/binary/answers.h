@@ -41,6 +41,8 @@ void answer_peek(OutputBuffer& out, uint64_t correlation, std::span<const Peeked
 // False if they do not fit a frame: nothing was added. `with_texts`: attributes and tags too.
 bool answer_queues(OutputBuffer& out, wire::Opcode opcode, uint64_t correlation,
                    std::span<const QueueInfo> queues, bool with_texts);
+void answer_moves(OutputBuffer& out, wire::Opcode opcode, uint64_t correlation,
+                  std::span<const MoveTask> tasks);
 void answer_stats(OutputBuffer& out, uint64_t correlation, std::span<const ShardStats> shards);
 
 }  // namespace millrace::net

@@ -43,6 +43,12 @@ constexpr Handlers::Row kRows[] = {
     {Opcode::queue_list, sizeof(wire::ListBody), kNoMax, Handlers::queue_list, true},
     {Opcode::queue_stats, sizeof(wire::StatsBody), kNoMax, Handlers::queue_stats, true},
     {Opcode::server_stats, 0, 0, Handlers::server_stats, true},
+    {Opcode::move_start, sizeof(wire::MoveStartBody), sizeof(wire::MoveStartBody),
+     Handlers::move_start, true},
+    {Opcode::move_cancel, sizeof(wire::MoveCancelBody), sizeof(wire::MoveCancelBody),
+     Handlers::move_cancel, true},
+    {Opcode::move_list, sizeof(wire::MoveListBody), sizeof(wire::MoveListBody), Handlers::move_list,
+     true},
     {Opcode::cancel, sizeof(wire::CancelBody), sizeof(wire::CancelBody), Handlers::cancel},
 };
 

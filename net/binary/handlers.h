@@ -51,6 +51,9 @@ struct Handlers {
   static void queue_list(Session& session, const Frame& frame);
   static void queue_stats(Session& session, const Frame& frame);
   static void server_stats(Session& session, const Frame& frame);
+  static void move_start(Session& session, const Frame& frame);
+  static void move_cancel(Session& session, const Frame& frame);
+  static void move_list(Session& session, const Frame& frame);
 };
 
 }  // namespace millrace::net

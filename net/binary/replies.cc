@@ -157,4 +157,14 @@ void Session::on_stats(uint64_t token, const BrokerStatsReply& reply) {
   mark_dirty();
 }
 
+void Session::on_moves(uint64_t token, const MoveReply& reply) {
+  const PendingRequest request = close_request(token);
+  if (reply.error != Errc::ok) {
+    refuse_pending(request, reply.error, kWholeRequest, reply.detail);
+    return;
+  }
+  answer_moves(output_, request.opcode, request.correlation, reply.tasks);
+  mark_dirty();
+}
+
 }  // namespace millrace::net

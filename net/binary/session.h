@@ -115,6 +115,7 @@ class Session final : public ReplySink {
   void on_peek(uint64_t token, const PeekReply& reply) override;
   void on_queues(uint64_t token, const QueueReply& reply) override;
   void on_stats(uint64_t token, const BrokerStatsReply& reply) override;
+  void on_moves(uint64_t token, const MoveReply& reply) override;
   void on_push(uint32_t place, const ReceiveReply& reply);
 
   // The frame loop. handle_frames() returns how many of the bytes it is done with.

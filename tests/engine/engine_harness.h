@@ -139,7 +139,15 @@ class RecordingSink final : public ReplySink {
   void on_stats(uint64_t token, const BrokerStatsReply& reply) override {
     stats[token].assign(reply.shards.begin(), reply.shards.end());
   }
+  void on_moves(uint64_t token, const MoveReply& reply) override {
+    move_errors[token] = reply.error;
+    move_details[token] = reply.detail;
+    moves[token].assign(reply.tasks.begin(), reply.tasks.end());
+  }
 
+  std::map<uint64_t, Errc> move_errors;
+  std::map<uint64_t, std::string> move_details;
+  std::map<uint64_t, std::vector<MoveTask>> moves;
   std::map<uint64_t, SendReply> sends;
   std::map<uint64_t, std::vector<uint64_t>> sent_at;  // what shard_slots view
   std::map<uint64_t, std::vector<Receive>> receives;

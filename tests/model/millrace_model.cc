@@ -42,6 +42,7 @@ int main(int argc, char** argv) {
       sum.late += report.late;
       sum.extended += report.extended;
       sum.dead_lettered += report.dead_lettered;
+      sum.moved_back += report.moved_back;
       sum.purges += report.purges;
       sum.restarts += report.restarts;
       if (report.violation.empty()) continue;
@@ -50,9 +51,9 @@ int main(int argc, char** argv) {
     }
     fmt::print(
         "{:<20} {} operations: {} sent, {} repeated, {} delivered, {} acknowledged, {} late, "
-        "{} extended, {} of dead letters, {} purges, {} restarts\n",
+        "{} extended, {} of dead letters, {} moved back, {} purges, {} restarts\n",
         name, sum.operations, sum.sent, sum.repeated, sum.delivered, sum.acknowledged, sum.late,
-        sum.extended, sum.dead_lettered, sum.purges, sum.restarts);
+        sum.extended, sum.dead_lettered, sum.moved_back, sum.purges, sum.restarts);
     std::fflush(stdout);
   }
   return violations == 0 ? 0 : 1;

@@ -12,6 +12,7 @@ namespace {
 constexpr std::string_view kNumber = "number";
 constexpr std::string_view kNumberType = "Number";
 constexpr int kTurnsMax = 10'000;
+constexpr uint32_t kSeenMax = 1'000;
 
 void append_message(std::vector<std::byte>& run, const Sending& sending) {
   std::string properties;
@@ -69,7 +70,18 @@ class ModelBroker::Sink final : public ReplySink {
   void on_results(uint64_t, const ResultsReply& reply) override {
     answer(reply.error != Errc::ok ? reply.error : reply.results[0]);
   }
-  void on_peek(uint64_t, const PeekReply& reply) override { answer(reply.error); }
+  void on_peek(uint64_t, const PeekReply& reply) override {
+    answer(reply.error);
+    for (const PeekedMessage& one : reply.messages)
+      seen[taken_from({{}, one.sent_at, one.receive_count, one.message}).number] =
+          one.sent_at.value;
+    seen_count = reply.messages.size();
+  }
+  void on_moves(uint64_t, const MoveReply& reply) override {
+    answer(reply.error);
+    detail = reply.detail;
+    tasks.assign(reply.tasks.begin(), reply.tasks.end());
+  }
   void on_queues(uint64_t, const QueueReply& reply) override {
     answer(reply.error);
     detail = reply.detail;
@@ -82,6 +94,7 @@ class ModelBroker::Sink final : public ReplySink {
     places.clear();
     taken.clear();
     queues.clear();
+    seen.clear();
     return {this, ++token_};
   }
 
@@ -90,6 +103,9 @@ class ModelBroker::Sink final : public ReplySink {
   uint64_t first = 0;
   std::vector<Taken> taken;
   std::vector<QueueInfo> queues;
+  std::map<uint64_t, int64_t> seen;
+  size_t seen_count = 0;
+  std::vector<MoveTask> tasks;
   std::string detail;
 
  private:
@@ -204,6 +220,28 @@ std::optional<QueueCounters> ModelBroker::counters(QueueId queue) {
   any_shard().queue_stats({&queue, 1}, sink_->next());
   if (!answered() || *sink_->error != Errc::ok) return std::nullopt;
   return sink_->queues.at(0).counters;
+}
+
+std::optional<std::map<uint64_t, int64_t>> ModelBroker::look(QueueId queue) {
+  any_shard().peek({.queue = queue, .messages_max = kSeenMax, .states = 0b111}, sink_->next());
+  if (!answered() || *sink_->error != Errc::ok || sink_->seen_count == kSeenMax)
+    return std::nullopt;
+  return sink_->seen;
+}
+
+Result<MoveTask> ModelBroker::move_back(QueueId queue, bool disturbed) {
+  any_shard().start_move({.source = queue}, sink_->next());
+  if (!answered()) return fail(Errc::timed_out);
+  if (*sink_->error != Errc::ok) return fail(*sink_->error);
+  if (disturbed) restart(prng_.below(2) == 0);
+  for (int i = 0; i < kTurnsMax; ++i) {
+    turn();
+    any_shard().list_moves(queue, 1, sink_->next());
+    if (!answered()) return fail(Errc::timed_out);
+    if (*sink_->error != Errc::ok) return fail(*sink_->error);
+    if (sink_->tasks.at(0).state != MoveState::running) return sink_->tasks[0];
+  }
+  return fail(Errc::timed_out);
 }
 
 void ModelBroker::pass(int64_t ms) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -41,6 +42,11 @@ class ModelBroker {
   Errc extend(const Receipt& receipt, uint32_t visibility);
   Errc purge(QueueId queue);
   std::optional<QueueCounters> counters(QueueId queue);
+  // Which messages there are, and when they were sent. Nothing if there are too many to see.
+  std::optional<std::map<uint64_t, int64_t>> look(QueueId queue);
+  // Moves what is ready back to where it came from; the process ends and starts again meanwhile if
+  // `disturbed`. How the task ended.
+  Result<MoveTask> move_back(QueueId queue, bool disturbed);
 
   void pass(int64_t ms);
   void restart(bool kill);

@@ -182,6 +182,65 @@ void ModelQueue::purge() {
   accepted_.clear();
 }
 
+std::string ModelQueue::looked_at(const std::map<uint64_t, int64_t>& here, int64_t now) {
+  forget_expired(now);
+  for (ModelQueue* source : sources_) {
+    std::vector<uint64_t> uncertain;
+    for (const Message& message : source->messages_)
+      if (message.may_have_moved) uncertain.push_back(message.sent.number);
+    for (const uint64_t number : uncertain) {
+      const auto message = source->find(number);
+      if (message == source->messages_.end()) continue;
+      if (!here.contains(number))
+        message->may_have_moved = false;
+      else if (find_moved(number, now) == messages_.end())
+        return fmt::format("{} moved before others of its group", number);
+    }
+  }
+  for (Message& message : messages_) {
+    const auto seen = here.find(message.sent.number);
+    if (seen == here.end()) {
+      if (!message.may_be_gone && !message.may_have_moved)
+        return fmt::format("{} is missing", message.sent.number);
+    } else if (message.sent_at_is_new) {
+      message.sent_at = seen->second;
+      message.expires_at = seen->second + rules_.retention;
+      message.sent_at_is_new = false;
+    }
+  }
+  for (const auto& [number, sent_at] : here)
+    if (find(number) == messages_.end() && !over_.contains(number))
+      return fmt::format("{} came from nowhere", number);
+  forget_expired(now);
+  return {};
+}
+
+bool ModelQueue::can_move_back() const {
+  return std::ranges::none_of(messages_,
+                              [](const Message& m) { return m.may_be_gone || m.may_have_moved; });
+}
+
+std::string ModelQueue::move_back(uint64_t moved, int64_t now, std::set<uint64_t>* gone_back) {
+  ModelQueue& source = *sources_.front();
+  std::set<std::string> blocked;
+  for (auto message = messages_.begin(); message != messages_.end();) {
+    const auto next = std::next(message);
+    if (message->hidden_until > now) {
+      blocked.insert(message->sent.group);
+    } else if (!rules_.fifo || !blocked.contains(message->sent.group)) {
+      gone_back->insert(message->sent.number);
+      message->sent_at = message->hidden_until = now;
+      message->expires_at = now + source.rules_.retention;
+      message->leased = false;
+      message->receives = 0;
+      source.messages_.splice(source.messages_.end(), messages_, message);
+    }
+    message = next;
+  }
+  if (gone_back->size() == moved) return {};
+  return fmt::format("{} moved back, {} could be", moved, gone_back->size());
+}
+
 Counts ModelQueue::counts(int64_t now) const {
   Counts counts;
   for (const Message& message : messages_) {

@@ -76,6 +76,14 @@ class ModelQueue {
   std::string extend(uint64_t number, uint32_t receives, int64_t visibility, Answer answer,
                      int64_t now);
   void purge();
+  // A look showed that these are here, with their sending times, and no others: what a source may
+  // have let go is here or still there. What is wrong with that, or "".
+  std::string looked_at(const std::map<uint64_t, int64_t>& here, int64_t now);
+  // A move task, without a destination, has ended and said how many it moved. All that is here came
+  // from one source. What is wrong, or "". `gone_back` gets their numbers.
+  std::string move_back(uint64_t moved, int64_t now, std::set<uint64_t>* gone_back);
+  // Whether move_back() can tell which must have moved.
+  bool can_move_back() const;
   // A crash of a process that had answered everything changes nothing, so there is no call for it.
 
   // Only where nothing is free: no message was ever received too often, none is near its end.

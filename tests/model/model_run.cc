@@ -3,6 +3,7 @@
 #include <array>
 #include <map>
 #include <optional>
+#include <set>
 
 #include <fmt/format.h>
 
@@ -144,6 +145,7 @@ class Run {
     if (dice < 980) return pass();
     if (dice < 985) return count();
     if (dice < 987) return purge();
+    if (dice >= 991 && dice < 996) return move_back();
     if (dice < 991) {
       ++report_.restarts;
       const bool kill = prng_.below(2) == 0;
@@ -286,6 +288,40 @@ class Run {
     if (broker_.purge(queues_[index].id) != Errc::ok) return violated("purge refused");
     queues_[index].model->purge();
     ++report_.purges;
+  }
+
+  // A move task, after a look at the dead-letter queues has settled what the engine was free to do.
+  void move_back() {
+    if (configuration_.chain == 0) return;
+    for (size_t i = 1; i < queues_.size(); ++i) {
+      const auto here = broker_.look(queues_[i].id);
+      if (!here) return;
+      if (std::string wrong = queues_[i].model->looked_at(*here, broker_.now()); !wrong.empty())
+        return violated(fmt::format("a look at q{}: {}", i, wrong));
+    }
+    const size_t index = 1 + prng_.below(queues_.size() - 1);
+    if (!queues_[index].model->can_move_back()) return;
+    const bool disturbed = prng_.below(4) == 0;
+    const auto task = broker_.move_back(queues_[index].id, disturbed);
+    if (!task || task->state != MoveState::completed)
+      return violated(fmt::format("move task: {}", task ? task->failure : errc_text(task.error())));
+    trace("{} moved back from q{}{}", task->moved, index, disturbed ? ", disturbed" : "");
+    std::set<uint64_t> gone_back;
+    const std::string wrong =
+        queues_[index].model->move_back(task->moved, broker_.now(), &gone_back);
+    // A count is from before a kill; the messages themselves are looked at by all that follows.
+    if (!disturbed) violated(wrong);
+    report_.moved_back += gone_back.size();
+    // Receipts of their earlier lives are about nothing.
+    for (size_t i = 0; i < held_.size();) {
+      if (!gone_back.contains(held_[i].taken.number)) {
+        ++i;
+        continue;
+      }
+      if (prng_.below(2) == 0 && broker_.acknowledge(held_[i].taken.receipt) != Errc::ok)
+        return violated("a receipt of what was moved back is not taken for one of the past");
+      held_.erase(held_.begin() + static_cast<std::ptrdiff_t>(i));
+    }
   }
 
   // What is still there must come, if only it is asked for often and long enough.

@@ -24,7 +24,7 @@ struct RunReport {
   std::string violation;  // empty: none
   uint64_t operations = 0;
   uint64_t sent = 0, repeated = 0, delivered = 0, acknowledged = 0, late = 0, extended = 0;
-  uint64_t dead_lettered = 0, expired = 0, purges = 0, restarts = 0;
+  uint64_t dead_lettered = 0, moved_back = 0, expired = 0, purges = 0, restarts = 0;
 };
 
 // Names of the configurations, for --configuration and the tests.

@@ -278,6 +278,34 @@ class FakePort final : public ShardPort {
     answer.shards = {&stats, 1};
     reply.sink->on_stats(reply.token, answer);
   }
+  void start_move(const MoveRequest& request, ReplyTo reply) override {
+    if (request.rate > kMoveRateMax)
+      return reply.sink->on_moves(reply.token, {Errc::invalid_argument, "the rate", {}});
+    moves.push_back({.id = moves.size() + 1,
+                     .source = request.source,
+                     .destination = request.destination,
+                     .rate = request.rate,
+                     .to_move = 3,
+                     .started_at_ms = 1'000,
+                     .destination_name = request.destination == QueueId{} ? "" : "there",
+                     .failure = {}});
+    reply.sink->on_moves(reply.token, {Errc::ok, {}, {&moves.back(), 1}});
+  }
+  void cancel_move(QueueId source, uint64_t task, ReplyTo reply) override {
+    for (MoveTask& each : moves) {
+      if (each.source != source || (task != 0 && each.id != task)) continue;
+      each.state = MoveState::cancelled;
+      return reply.sink->on_moves(reply.token, {Errc::ok, {}, {&each, 1}});
+    }
+    reply.sink->on_moves(reply.token, {Errc::move_task_not_found, "none runs", {}});
+  }
+  void list_moves(QueueId, uint32_t max, ReplyTo reply) override {
+    std::vector<MoveTask> newest(moves.rbegin(), moves.rend());
+    newest.resize(std::min<size_t>(max, newest.size()));
+    reply.sink->on_moves(reply.token, {Errc::ok, {}, newest});
+  }
+  std::vector<MoveTask> moves;  // oldest first
+
   const QueueInfo* find_queue(std::string_view name) const override {
     for (const Queue& queue : queues_) {
       if (!queue.deleted && queue.info.name == name) return &queue.info;

@@ -181,6 +181,16 @@ TEST(Session, RefusesBadFrames) {
       {"88: figures of 2^31 queues",
        frame(Opcode::queue_stats, 2, bytes_of(wire::CountBody{1u << 31, 0})), Errc::malformed,
        true},
+      {"MOVE_START cut", frame(Opcode::move_start, 2, ByteString(8)), Errc::malformed, true},
+      {"MOVE_START with more", frame(Opcode::move_start, 2, ByteString(24)), Errc::malformed, true},
+      {"MOVE_START of 501 a second",
+       frame(Opcode::move_start, 2, bytes_of(wire::MoveStartBody{raw(queue), 0, 501, 0})),
+       Errc::invalid_argument, false},
+      {"MOVE_CANCEL cut", frame(Opcode::move_cancel, 2, ByteString(8)), Errc::malformed, true},
+      {"MOVE_CANCEL of no task",
+       frame(Opcode::move_cancel, 2, bytes_of(wire::MoveCancelBody{raw(queue), 0, 7})),
+       Errc::move_task_not_found, false},
+      {"MOVE_LIST cut", frame(Opcode::move_list, 2), Errc::malformed, true},
       {"RESOLVE of nothing", frame(Opcode::resolve, 2), Errc::queue_not_found, false},
   };
   for (const BadCase& row : cases) {

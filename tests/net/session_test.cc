@@ -193,6 +193,44 @@ TEST(Session, AdministersQueues) {
   EXPECT_EQ(shards.as<wire::ShardItem>(sizeof(wire::CountBody)).shard, 3u);
 }
 
+TEST(Session, StartsCancelsAndListsMoveTasks) {
+  Peer peer;
+  const QueueId dead = peer.port.add_queue("dead");
+  peer.greet();
+  peer.say(frame(Opcode::move_start, 2, bytes_of(wire::MoveStartBody{raw(dead), 2, 25, 0})));
+  const Answer started = peer.hear_one();
+  ASSERT_TRUE(started.is(Opcode::move_start));
+  EXPECT_EQ(started.as<wire::CountBody>().count, 1u);
+  const auto task = started.as<wire::MoveTaskItem>(sizeof(wire::CountBody));
+  EXPECT_EQ(task.task, 1u);
+  EXPECT_EQ(task.source, raw(dead));
+  EXPECT_EQ(task.destination, 2u);
+  EXPECT_EQ(task.rate, 25u);
+  EXPECT_EQ(task.to_move, 3u);
+  EXPECT_EQ(task.name_bytes, 5u);
+  const Bytes name = Bytes(started.body).subspan(sizeof(wire::CountBody) + sizeof task);
+  EXPECT_EQ(as_text(name), std::string_view("there\0\0\0", 8));
+
+  peer.say(frame(Opcode::move_cancel, 3, bytes_of(wire::MoveCancelBody{raw(dead), 0, 1})));
+  const Answer cancelled = peer.hear_one();
+  ASSERT_TRUE(cancelled.is(Opcode::move_cancel));
+  EXPECT_EQ(cancelled.as<wire::MoveTaskItem>(sizeof(wire::CountBody)).state,
+            static_cast<uint8_t>(MoveState::cancelled));
+
+  peer.port.moves.back().state = MoveState::failed;
+  peer.port.moves.back().failure = "why";
+  peer.say(frame(Opcode::move_list, 4, bytes_of(wire::MoveListBody{raw(dead), 10})));
+  const Answer listed = peer.hear_one();
+  ASSERT_TRUE(listed.is(Opcode::move_list));
+  EXPECT_EQ(listed.as<wire::MoveTaskItem>(sizeof(wire::CountBody)).failure_bytes, 3u);
+  EXPECT_EQ(as_text(Bytes(listed.body).subspan(sizeof(wire::CountBody) + sizeof task)), "therewhy");
+
+  peer.say(frame(Opcode::move_cancel, 5, bytes_of(wire::MoveCancelBody{raw(dead), 0, 2})));
+  const Answer none = peer.hear_one();
+  EXPECT_TRUE(none.is_error(Errc::move_task_not_found));
+  EXPECT_NE(none.error_text().find("none runs"), std::string::npos);
+}
+
 TEST(Session, TellsWhatIsWrongWithAnAttribute) {
   Peer peer;
   peer.greet();

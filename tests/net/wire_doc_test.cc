@@ -143,6 +143,24 @@ std::map<std::string, Layout> layouts() {
            F(busy_ticks));
   }
   {
+    using S = MoveStartBody;
+    STRUCT(MoveStartBody, F(source), F(destination), F(rate), F(reserved));
+  }
+  {
+    using S = MoveCancelBody;
+    STRUCT(MoveCancelBody, F(source), F(reserved), F(task));
+  }
+  {
+    using S = MoveListBody;
+    STRUCT(MoveListBody, F(source), F(max));
+  }
+  {
+    using S = MoveTaskItem;
+    STRUCT(MoveTaskItem, F(task), F(source), F(destination), F(rate), F(state), F(reserved),
+           F(name_bytes), F(failure_bytes), F(reserved2), F(reserved3), F(moved), F(to_move),
+           F(started_at_ms), F(ended_at_ms));
+  }
+  {
     using S = ErrorBody;
     STRUCT(ErrorBody, F(code), F(text_bytes), F(entry_index));
   }
@@ -303,6 +321,7 @@ TEST(WireDocument, WorkedBytesAreWhatASessionSays) {
   const std::vector<Receipt> receipts = play(receive(3, queue, 10));
   play(ack(4, receipts));
   play(frame(wire::Opcode::resolve, 5, padded("nobody")));
+  play(frame(wire::Opcode::move_start, 6, bytes_of(wire::MoveStartBody{raw(queue), 2, 25, 0})));
   EXPECT_EQ(written.size(), next) << "the page should say:\n" << expected;
 }
 

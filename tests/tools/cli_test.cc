@@ -77,6 +77,46 @@ class CommandLine : public ::testing::Test {
   std::unique_ptr<BrokerProcess> broker_;
 };
 
+TEST_F(CommandLine, RedriveMovesDeadLettersBackAndShowsHowFar) {
+  const std::string quiet = "^$";
+  expect({"queue", "create", "dead"}, 0, "is there", quiet);
+  expect({"queue", "create", "there"}, 0, "is there", quiet);
+  expect({"queue", "create", "q", "--dlq", "dead", "--max-receives", "1"}, 0, "is there", quiet);
+  expect({"send", "q", "--lines"}, 0, "3 messages", quiet, "a\nb\nc");
+  expect({"receive", "q", "--max", "10", "--visibility", "0"}, 0, "(.*\n){4}", quiet);
+  expect({"receive", "q"}, 0, quiet, "no message came");
+  expect({"redrive", "dead"}, 0,
+         "0 of 3 moved\n(.*\n)*completed: 3 moved to where they came from\n$", quiet);
+  expect({"peek", "q"}, 0, "ready +0 .*a\nready +0 .*b\nready +0 .*c\n", quiet);
+
+  expect({"send", "dead", "--lines"}, 0, "2 messages", quiet, "d\ne");
+  expect({"redrive", "dead"}, 1, "failed: 0 moved",
+         "the task failed: CouldNotDetermineMessageSource");
+  expect({"--json", "redrive", "dead", "--to", "there", "--rate", "1", "--detach"}, 0,
+         "\"state\":\"running\",\"destination\":\"there\",\"rate\":1,\"moved\":0,\"to_move\":2",
+         quiet);
+  expect({"redrive", "dead"}, 1, quiet, "queue 'dead': .*a task of 'dead' is running");
+  expect({"redrive", "--list", "dead"}, 0,
+         "STATE +MOVED +OF +RATE +STARTED +TO\nrunning .* 1/s .* there\nfailed "
+         ".*CouldNot.*\ncompleted +3 +3 +- ",
+         quiet);
+  expect({"redrive", "--cancel", "dead"}, 0, "^cancelled: [01] of 2 moved\n$", quiet);
+  expect({"redrive", "--cancel", "dead"}, 1, quiet, "no such move task of 'dead' is running");
+  expect({"--json", "redrive", "--list", "dead"}, 0, "\"state\":\"cancelled\"(.*\n){3}$", quiet);
+  expect({"--json", "redrive", "dead", "--to", "there"}, 0, "^.*\"state\":\"completed\".*\n$",
+         quiet);
+  expect({"peek", "there"}, 0, "ready +0 .*d\nready +0 .*e\n", quiet);
+
+  expect({"redrive", "there"}, 1, quiet, "no RedrivePolicy names 'there'");
+  expect({"redrive", "dead", "--to", "dead"}, 1, quiet, "source and destination are 'dead'");
+  expect({"redrive", "dead", "--to", "nope"}, 1, quiet, "no queue 'nope'");
+  expect({"redrive", "nope"}, 1, quiet, "no queue 'nope'");
+  for (const char* rate : {"0", "501", "x", "-1"})
+    expect({"redrive", "dead", "--rate", rate}, 2, quiet, "--rate");
+  expect({"redrive", "dead", "--list", "--cancel"}, 2, quiet, "do not go together");
+  expect({"redrive", "dead", "--list", "--rate", "5"}, 2, quiet, "are for a new task");
+}
+
 TEST_F(CommandLine, ATourOfEveryCommandWorks) {
   const std::string quiet = "^$";
   expect(

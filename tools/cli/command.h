@@ -59,6 +59,7 @@ void add_send_command(Parser& parser, Context& context);
 void add_lease_commands(Parser& parser, Context& context);  // receive, ack, extend, peek
 void add_tail_command(Parser& parser, Context& context);
 void add_top_command(Parser& parser, Context& context);
+void add_redrive_command(Parser& parser, Context& context);
 void add_log_commands(Parser& parser, Context& context);
 void add_trace_command(Parser& parser, Context& context);
 

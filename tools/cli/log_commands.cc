@@ -38,12 +38,16 @@ std::string kind_name(uint16_t kind) {
       return "dedup";
     case RecordKind::expire:
       return "expire";
+    case RecordKind::move:
+      return "move";
     case RecordKind::queue_put:
       return "queue_put";
     case RecordKind::queue_delete:
       return "queue_delete";
     case RecordKind::meta:
       return "meta";
+    case RecordKind::move_task:
+      return "move_task";
   }
   return std::to_string(kind);
 }

@@ -23,6 +23,7 @@ int main(int argc, char** argv) {
   add_lease_commands(parser, context);
   add_tail_command(parser, context);
   add_top_command(parser, context);
+  add_redrive_command(parser, context);
   add_log_commands(parser, context);
   add_trace_command(parser, context);
   parser.take_as_argument([](const std::string& text) { return parse_receipt(text).has_value(); });

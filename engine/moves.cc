@@ -1,0 +1,162 @@
+// Moves: the part of ShardState that takes messages for a move task out of a dead-letter queue.
+//
+// Both queues have a part on every shard, so a message stays on its shard and one record does both:
+// it is gone here and there there, or neither. A record holds a run of consecutive candidates, so
+// that unlimited tasks cost little more than sends; live path and replay apply it by the functions
+// of an ack and of a send. In its new queue a message is new: slot, sending time and retention, no
+// receives; it is ready at once, and has no deduplication id, so that the window of the new queue
+// neither swallows nor remembers it.
+//
+// What was moved is shown when it is durable, whatever the durability: a power cut must not give
+// back to the source what the destination has shown.
+#include <algorithm>
+
+#include "engine/message_names.h"
+#include "engine/shard_state.h"
+#include "millrace/properties.h"
+#include "storage/format.h"
+
+namespace millrace::engine {
+namespace {
+
+// From where a message was moved, and when; nothing if it was not.
+std::optional<MovedFrom> moved_from(Bytes properties) {
+  MovedFrom moved{};
+  const auto value = find_property(properties, PropertyTag::moved);
+  if (!value || value->size() != sizeof moved) return std::nullopt;
+  std::memcpy(&moved, value->data(), sizeof moved);
+  return moved;
+}
+
+}  // namespace
+
+ShardState::Moved ShardState::move_ready(Partition& source, const MoveWish& wish, TimeMs now) {
+  Moved moved;
+  const TimeMs horizon{now.value - source.rules().retention_ms};
+  const bool some_are_over = source.oldest_sent_at() <= horizon;
+  runs_.clear();
+  slots_.clear();
+  moved_runs_.clear();
+  moved_message_.clear();
+  moving_ = 0;
+  (void)source.choose(log_, wish.messages_max, wish.bytes_max, &runs_);
+  moved.none_left = true;
+  for (size_t i = 0; i < runs_.size() && moved.error == Errc::ok; ++i) {
+    const uint64_t end = runs_[i].first_slot + runs_[i].count;
+    for (uint64_t slot = runs_[i].first_slot; slot < std::min(end, raw(wish.end)); ++slot) {
+      if (some_are_over && is_over(source, Slot{slot}, horizon)) {
+        slots_.push_back(slot);
+        continue;
+      }
+      moved.error = gather_move(source, Slot{slot}, wish, now, &moved);
+      if (moved.error != Errc::ok) break;
+    }
+  }
+  // It came later than was wished, and so did all behind it.
+  if (moved.error == Errc::canceled) moved.error = Errc::ok;
+  moved.none_left = moved.error == Errc::ok && moved.messages + moving_ == 0 && slots_.empty();
+  if (const Errc error = append_moved(source, now, &moved); error != Errc::ok) moved.error = error;
+  if (!slots_.empty() && !append_expired(source)) moved.error = Errc::disk_full;
+  return moved;
+}
+
+// Adds the message to those that will be one record, which is appended first if it has no place for
+// it. Error canceled: it came too late.
+Errc ShardState::gather_move(Partition& source, Slot slot, const MoveWish& wish, TimeMs now,
+                             Moved* moved) {
+  const Position at = source.index().position(slot);
+  const auto message = message_at(log_, at);
+  if (!message || !still_as_written(at, message->header)) {
+    log_.fence_corrupt(at);
+    return Errc::shard_fenced;
+  }
+  const Bytes properties = message->content().first(message->header.properties_bytes);
+  const auto from = moved_from(properties);
+  if ((from ? TimeMs{from->moved_at_ms} : message->sent_at()) > wish.arrived_by)
+    return Errc::canceled;
+  QueueId destination = wish.destination;
+  if (destination == QueueId{}) {
+    if (!from) return Errc::not_found;
+    destination = QueueId{from->source_queue};
+  }
+  if (find(destination) == nullptr) return Errc::queue_not_found;
+  properties_that_move(properties, &moved_properties_);
+
+  MessageHeader header = message->header;
+  header.properties_bytes = static_cast<uint32_t>(moved_properties_.size());
+  header.delay_ms = 0;
+  const uint64_t stride = message_stride(header);
+  if (moving_ > 0 &&
+      (destination != moving_to_ || moved_message_.size() + stride > kMovedRunBytesMax))
+    if (const Errc error = append_moved(source, now, moved); error != Errc::ok) return error;
+  if (sizeof(MoveHead) + sizeof(SlotRun) + stride > log_.body_bytes_max())
+    return Errc::batch_too_large;
+  moving_to_ = destination;
+  ++moving_;
+  push_run(&moved_runs_, 0, slot, 1);
+  const size_t begin = moved_message_.size();
+  moved_message_.resize(begin + stride);
+  std::byte* to = moved_message_.data() + begin;
+  std::memcpy(to, &header, sizeof header);
+  std::memcpy(to + sizeof header, moved_properties_.data(), moved_properties_.size());
+  const Bytes body =
+      message->content().subspan(message->header.properties_bytes, message->header.body_bytes);
+  if (!body.empty())
+    std::memcpy(to + sizeof header + moved_properties_.size(), body.data(), body.size());
+  return Errc::ok;
+}
+
+// What was gathered, as one record.
+Errc ShardState::append_moved(Partition& source, TimeMs now, Moved* moved) {
+  if (moving_ == 0) return Errc::ok;
+  Partition& target = *find(moving_to_);
+  const MoveHead head{raw(moving_to_),        moving_,
+                      raw(target.slot_end()), now.value,
+                      raw(source.queue()),    static_cast<uint32_t>(moved_runs_.size())};
+  const Bytes runs = bytes_of(std::span<const SlotRun>(moved_runs_));
+  const uint64_t before_messages = sizeof head + runs.size();
+  const uint64_t body_bytes = before_messages + moved_message_.size();
+  for (size_t offset = 0; offset < moved_message_.size();) {
+    auto& header = *reinterpret_cast<MessageHeader*>(moved_message_.data() + offset);
+    header.record_offset = static_cast<uint32_t>(before_messages + offset);
+    offset += message_stride(header);
+  }
+  std::byte* body = nullptr;
+  // Cleaning may have to carry each alone.
+  const uint64_t alone = moving_ * kCarriedAloneBytes;
+  const uint64_t together = sizeof(storage::RecordHeader) + before_messages;
+  const auto position = log_.begin_record(raw(RecordKind::move), body_bytes, storage::Space::moves,
+                                          &body, alone - std::min(alone, together));
+  if (!position) return position.error();
+  std::memcpy(body, &head, sizeof head);
+  std::memcpy(body + sizeof head, runs.data(), runs.size());
+  std::memcpy(body + before_messages, moved_message_.data(), moved_message_.size());
+  apply_move(head, {body + sizeof head, body_bytes - sizeof head}, *position);
+  log_.seal_record();
+  last_end_ = *position + padded8(sizeof(storage::RecordHeader) + body_bytes);
+  moved_through_ = last_end_;
+  become_visible(target, last_end_, true);
+  moved->messages += moving_;
+  moved->bytes += moved_message_.size();
+  moving_ = 0;
+  moved_runs_.clear();
+  moved_message_.clear();
+  return Errc::ok;
+}
+
+void ShardState::apply_move(const MoveHead& head, Bytes runs_and_messages, Position record) {
+  const uint64_t runs_bytes = uint64_t{head.run_count} * sizeof(SlotRun);
+  if (runs_and_messages.size() < runs_bytes) return;
+  const std::span<const SlotRun> runs(reinterpret_cast<const SlotRun*>(runs_and_messages.data()),
+                                      head.run_count);
+  // Either queue may have been deleted since.
+  if (Partition* source = find(QueueId{head.source_queue_id})) source->apply_ack(context(), runs);
+  if (Partition* target = find(QueueId{head.queue_id})) {
+    const EnqueueHead as_sent{head.queue_id, head.count, head.first_slot, head.sent_at_ms, 0};
+    target->apply_enqueue(context(), as_sent, runs_and_messages.subspan(runs_bytes),
+                          record + sizeof(storage::RecordHeader) + sizeof head + runs_bytes);
+    told(*target, record);
+  }
+}
+
+}  // namespace millrace::engine
