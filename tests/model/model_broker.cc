@@ -223,14 +223,17 @@ std::optional<QueueCounters> ModelBroker::counters(QueueId queue) {
 }
 
 std::optional<std::map<uint64_t, int64_t>> ModelBroker::look(QueueId queue) {
+  // What was moved is shown when it is durable.
+  for (int i = 0; i < 4; ++i)
+    turn();
   any_shard().peek({.queue = queue, .messages_max = kSeenMax, .states = 0b111}, sink_->next());
   if (!answered() || *sink_->error != Errc::ok || sink_->seen_count == kSeenMax)
     return std::nullopt;
   return sink_->seen;
 }
 
-Result<MoveTask> ModelBroker::move_back(QueueId queue, bool disturbed) {
-  any_shard().start_move({.source = queue}, sink_->next());
+Result<MoveTask> ModelBroker::move_back(QueueId queue, QueueId destination, bool disturbed) {
+  any_shard().start_move({.source = queue, .destination = destination}, sink_->next());
   if (!answered()) return fail(Errc::timed_out);
   if (*sink_->error != Errc::ok) return fail(*sink_->error);
   if (disturbed) restart(prng_.below(2) == 0);

@@ -44,9 +44,9 @@ class ModelBroker {
   std::optional<QueueCounters> counters(QueueId queue);
   // Which messages there are, and when they were sent. Nothing if there are too many to see.
   std::optional<std::map<uint64_t, int64_t>> look(QueueId queue);
-  // Moves what is ready back to where it came from; the process ends and starts again meanwhile if
-  // `disturbed`. How the task ended.
-  Result<MoveTask> move_back(QueueId queue, bool disturbed);
+  // Moves what is ready there, or (0) back to where it came from; the process ends and starts again
+  // meanwhile if `disturbed`. How the task ended.
+  Result<MoveTask> move_back(QueueId queue, QueueId destination, bool disturbed);
 
   void pass(int64_t ms);
   void restart(bool kill);

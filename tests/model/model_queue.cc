@@ -192,7 +192,7 @@ std::string ModelQueue::looked_at(const std::map<uint64_t, int64_t>& here, int64
       const auto message = source->find(number);
       if (message == source->messages_.end()) continue;
       if (!here.contains(number))
-        message->may_have_moved = false;
+        message->may_have_moved = message->may_be_gone;  // nobody knows of those
       else if (find_moved(number, now) == messages_.end())
         return fmt::format("{} moved before others of its group", number);
     }
@@ -220,8 +220,8 @@ bool ModelQueue::can_move_back() const {
                               [](const Message& m) { return m.may_be_gone || m.may_have_moved; });
 }
 
-std::string ModelQueue::move_back(uint64_t moved, int64_t now, std::set<uint64_t>* gone_back) {
-  ModelQueue& source = *sources_.front();
+std::string ModelQueue::move_back(ModelQueue& there, uint64_t moved, int64_t now,
+                                  std::set<uint64_t>* gone_back) {
   std::set<std::string> blocked;
   for (auto message = messages_.begin(); message != messages_.end();) {
     const auto next = std::next(message);
@@ -230,10 +230,10 @@ std::string ModelQueue::move_back(uint64_t moved, int64_t now, std::set<uint64_t
     } else if (!rules_.fifo || !blocked.contains(message->sent.group)) {
       gone_back->insert(message->sent.number);
       message->sent_at = message->hidden_until = now;
-      message->expires_at = now + source.rules_.retention;
+      message->expires_at = now + there.rules_.retention;
       message->leased = false;
       message->receives = 0;
-      source.messages_.splice(source.messages_.end(), messages_, message);
+      there.messages_.splice(there.messages_.end(), messages_, message);
     }
     message = next;
   }

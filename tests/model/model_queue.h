@@ -79,9 +79,10 @@ class ModelQueue {
   // A look showed that these are here, with their sending times, and no others: what a source may
   // have let go is here or still there. What is wrong with that, or "".
   std::string looked_at(const std::map<uint64_t, int64_t>& here, int64_t now);
-  // A move task, without a destination, has ended and said how many it moved. All that is here came
-  // from one source. What is wrong, or "". `gone_back` gets their numbers.
-  std::string move_back(uint64_t moved, int64_t now, std::set<uint64_t>* gone_back);
+  // A move task to there has ended and said how many it moved. What is wrong, or "". `gone_back`
+  // gets their numbers.
+  std::string move_back(ModelQueue& there, uint64_t moved, int64_t now,
+                        std::set<uint64_t>* gone_back);
   // Whether move_back() can tell which must have moved.
   bool can_move_back() const;
   // A crash of a process that had answered everything changes nothing, so there is no call for it.

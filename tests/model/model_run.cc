@@ -301,14 +301,20 @@ class Run {
     }
     const size_t index = 1 + prng_.below(queues_.size() - 1);
     if (!queues_[index].model->can_move_back()) return;
+    // To the first queue: what came from there knows it, what is further down the chain does not.
+    if (index > 1 && configuration_.fifo && configuration_.shards > 1) return;
+    const QueueId destination =
+        index > 1 || (prng_.below(2) == 0 && !(configuration_.fifo && configuration_.shards > 1))
+            ? queues_[0].id
+            : QueueId{};
     const bool disturbed = prng_.below(4) == 0;
-    const auto task = broker_.move_back(queues_[index].id, disturbed);
+    const auto task = broker_.move_back(queues_[index].id, destination, disturbed);
     if (!task || task->state != MoveState::completed)
       return violated(fmt::format("move task: {}", task ? task->failure : errc_text(task.error())));
     trace("{} moved back from q{}{}", task->moved, index, disturbed ? ", disturbed" : "");
     std::set<uint64_t> gone_back;
     const std::string wrong =
-        queues_[index].model->move_back(task->moved, broker_.now(), &gone_back);
+        queues_[index].model->move_back(*queues_[0].model, task->moved, broker_.now(), &gone_back);
     // A count is from before a kill; the messages themselves are looked at by all that follows.
     if (!disturbed) violated(wrong);
     report_.moved_back += gone_back.size();

@@ -58,6 +58,15 @@ class SimConnection final : public ShardPort, private net::SessionHost {
     port_.list_queues(prefix, after, max, reply);
   }
   void broker_stats(ReplyTo reply) override { port_.broker_stats(reply); }
+  void start_move(const MoveRequest& request, ReplyTo reply) override {
+    port_.start_move(request, reply);
+  }
+  void cancel_move(QueueId source, uint64_t task, ReplyTo reply) override {
+    port_.cancel_move(source, task, reply);
+  }
+  void list_moves(QueueId source, uint32_t max, ReplyTo reply) override {
+    port_.list_moves(source, max, reply);
+  }
   const QueueInfo* find_queue(std::string_view name) const override {
     return port_.find_queue(name);
   }

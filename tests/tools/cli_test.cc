@@ -95,7 +95,7 @@ TEST_F(CommandLine, RedriveMovesDeadLettersBackAndShowsHowFar) {
   expect({"--json", "redrive", "dead", "--to", "there", "--rate", "1", "--detach"}, 0,
          "\"state\":\"running\",\"destination\":\"there\",\"rate\":1,\"moved\":0,\"to_move\":2",
          quiet);
-  expect({"redrive", "dead"}, 1, quiet, "queue 'dead': .*a task of 'dead' is running");
+  expect({"redrive", "dead"}, 1, quiet, "a task of 'dead' is running; .*queue 'dead'");
   expect({"redrive", "--list", "dead"}, 0,
          "STATE +MOVED +OF +RATE +STARTED +TO\nrunning .* 1/s .* there\nfailed "
          ".*CouldNot.*\ncompleted +3 +3 +- ",
