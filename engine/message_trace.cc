@@ -56,7 +56,9 @@ void MessageTrace::on_record(const storage::Record& record) {
   const Bytes body = record.body;
   switch (static_cast<RecordKind>(record.kind)) {
     case RecordKind::enqueue:
-      return on_run(record);
+      return on_run(record, sizeof(EnqueueHead));
+    case RecordKind::move:
+      return on_move(record);
     case RecordKind::carry:
       return on_carry(record);
     case RecordKind::dead_letter:
@@ -92,17 +94,19 @@ void MessageTrace::on_record(const storage::Record& record) {
     case RecordKind::queue_put:
     case RecordKind::queue_delete:
     case RecordKind::meta:
+    case RecordKind::move_task:
       return;
   }
 }
 
-void MessageTrace::on_run(const storage::Record& record) {
+// Messages behind an EnqueueHead, or a head that begins like one, and what else stands there.
+void MessageTrace::on_run(const storage::Record& record, uint64_t head_bytes) {
   const auto head = read_head<EnqueueHead>(record.body);
   const uint64_t slot = id_.shard_slot & 0xFFFF'FFFF'FFFF;
   if (!head || head->queue_id != id_.queue_id || slot < head->first_slot ||
-      slot - head->first_slot >= head->count)
+      slot - head->first_slot >= head->count || record.body.size() < head_bytes)
     return;
-  Bytes rest = record.body.subspan(sizeof *head);
+  Bytes rest = record.body.subspan(head_bytes);
   for (uint64_t skip = slot - head->first_slot; skip > 0; --skip)
     rest = rest.subspan(first_message(rest).size());
   const Bytes message = first_message(rest);
@@ -116,6 +120,17 @@ void MessageTrace::on_run(const storage::Record& record) {
   event.bytes = body_bytes(message);
   const uint32_t delay_ms = read_at<MessageHeader>(message).delay_ms;
   if (delay_ms > 0) event.until = at + delay_ms;
+}
+
+void MessageTrace::on_move(const storage::Record& record) {
+  const auto head = read_head<MoveHead>(record.body);
+  if (!head) return;
+  if (in_runs(record.body, sizeof *head, head->source_queue_id, head->run_count)) {
+    there_ = false;
+    add(TraceEvent::Kind::moved, record, TimeMs{head->sent_at_ms}).queue = QueueId{head->queue_id};
+    return;
+  }
+  on_run(record, sizeof *head + uint64_t{head->run_count} * sizeof(SlotRun));
 }
 
 // Says only something new if all that came before is gone.

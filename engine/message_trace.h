@@ -27,6 +27,7 @@ struct TraceEvent {
     extended,  // hidden until `until`; ready, if that is 0
     acknowledged,
     dead_lettered,  // to `queue`
+    moved,          // by a move task, to `queue`, where it is another message
     purged,
     expired,
   };
@@ -52,7 +53,8 @@ class MessageTrace {
   const std::vector<TraceEvent>& events() const { return events_; }
 
  private:
-  void on_run(const storage::Record& record);
+  void on_run(const storage::Record& record, uint64_t head_bytes);
+  void on_move(const storage::Record& record);
   void on_carry(const storage::Record& record);
   void on_dead_letter(const storage::Record& record);
   void on_extend(const storage::Record& record);

@@ -96,6 +96,31 @@ TEST_F(Trace, FollowsAMessageToTheDeadLetterQueueAndBeyond) {
   EXPECT_EQ(events[3].receive_count, 2u);
 }
 
+TEST_F(Trace, FollowsAMessageBackFromTheDeadLetterQueueAndTheNewOneFromThere) {
+  const QueueId dead = create("dead");
+  const QueueId queue = create("q");
+  const ReplyTo set = reply();
+  shard().set_queue(
+      queue,
+      {.attributes = {{"RedrivePolicy", R"({"deadLetterTargetArn":"dead","maxReceiveCount":1})"}}},
+      set);
+  until([&] { return sink_.queue_errors.contains(set.token); });
+  send(dead, Batch().add("first").add("second"));
+  const ReplyTo to = reply();
+  shard().start_move({.source = dead, .destination = queue}, to);
+  until([&] { return counters(queue).ready == 2; });
+  until([&] { return shard().state().log().durable() >= shard().state().moved_through(); });
+  const auto got = receive(queue, 10, 1'000);
+  ASSERT_EQ(got.size(), 2u);
+  EXPECT_EQ(ack(got[1].receipt), Errc::ok);
+  const auto events = trace(dead, Slot{1});
+  ASSERT_EQ(kinds(events), (std::vector{Kind::sent, Kind::moved}));
+  EXPECT_EQ(events[1].queue, queue);
+  EXPECT_EQ(events[1].at.value, environment_.wall_ms());
+  EXPECT_EQ(kinds(trace(queue, slot_of(got[1].receipt.shard_slot))),
+            (std::vector{Kind::sent, Kind::received, Kind::acknowledged}));
+}
+
 TEST_F(Trace, SaysHowItFoundAMessageWhoseBeginningsAreGone) {
   options_.segment_bytes = 64u << 10;
   options_.data_directory += "-small";

@@ -10,7 +10,7 @@
 namespace millrace::engine {
 namespace {
 
-constexpr int kCallsMax = 60;
+constexpr int kMoveCallsMax = 60;
 
 class MoveTasksUnderCrashes : public SimEngineTest, public testing::WithParamInterface<int> {
  protected:
@@ -104,14 +104,14 @@ TEST_P(MoveTasksUnderCrashes, EachMessageIsInExactlyOneQueueAndTheTaskGoesOn) {
       } else {
         EXPECT_LE(tasks.size(), 1u);
       }
-      if (GetParam() == kCallsMax) {
+      if (GetParam() == kMoveCallsMax) {
         EXPECT_TRUE(answered);
       }
       kill();
     }
   }
 }
-INSTANTIATE_TEST_SUITE_P(EachCall, MoveTasksUnderCrashes, testing::Range(0, kCallsMax + 1));
+INSTANTIATE_TEST_SUITE_P(EachCall, MoveTasksUnderCrashes, testing::Range(0, kMoveCallsMax + 1));
 
 // On a full disk a task waits, and goes on when there is room; consumers and acks are not hindered.
 TEST_F(MoveTasksUnderCrashes, ATaskWaitsForAFullDisk) {

@@ -72,9 +72,11 @@ class ModelBroker::Sink final : public ReplySink {
   }
   void on_peek(uint64_t, const PeekReply& reply) override {
     answer(reply.error);
-    for (const PeekedMessage& one : reply.messages)
-      seen[taken_from({{}, one.sent_at, one.receive_count, one.message}).number] =
-          one.sent_at.value;
+    for (const PeekedMessage& one : reply.messages) {
+      Delivery shown;
+      shown.message = one.message;
+      seen[taken_from(shown).number] = one.sent_at.value;
+    }
     seen_count = reply.messages.size();
   }
   void on_moves(uint64_t, const MoveReply& reply) override {

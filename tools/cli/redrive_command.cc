@@ -26,14 +26,14 @@ struct RedriveOptions {
   bool cancel = false;
 };
 
-constexpr int kLookMs = 200;
+constexpr int kTaskLookMs = 200;
 // Without a terminal: a line this often.
 constexpr int64_t kLineMs = 5'000;
 
-volatile std::sig_atomic_t g_interrupted = 0;
+volatile std::sig_atomic_t g_left_task = 0;
 
-void interrupt(int) {
-  g_interrupted = 1;
+void leave_task(int) {
+  g_left_task = 1;
 }
 
 std::string_view state_name(MoveState state) {
@@ -81,12 +81,12 @@ class Progress {
   // Looks at the task until it ends or Ctrl-C is pressed.
   int follow(QueueId queue, MoveTask task) {
     struct sigaction action {};
-    action.sa_handler = interrupt;  // without SA_RESTART: the wait ends
+    action.sa_handler = leave_task;  // without SA_RESTART: the wait ends
     ::sigaction(SIGINT, &action, nullptr);
     ::sigaction(SIGTERM, &action, nullptr);
     looked_ns_ = base::os_monotonic_ns();
-    for (show(task, true); !has_ended(task) && g_interrupted == 0; show(task, false)) {
-      ::poll(nullptr, 0, kLookMs);
+    for (show(task, true); !has_ended(task) && g_left_task == 0; show(task, false)) {
+      ::poll(nullptr, 0, kTaskLookMs);
       auto tasks = context_.connect()->list_moves(queue);
       if (!tasks) {
         end_line();

@@ -80,6 +80,8 @@ std::string_view name_of(TraceEvent::Kind kind) {
       return "acknowledged";
     case TraceEvent::Kind::dead_lettered:
       return "dead-lettered";
+    case TraceEvent::Kind::moved:
+      return "moved";
     case TraceEvent::Kind::purged:
       return "purged";
     case TraceEvent::Kind::expired:
@@ -108,6 +110,8 @@ std::string detail_of(const TraceEvent& event, const std::string& queue) {
       return hidden_text(event, "ready at once");
     case TraceEvent::Kind::dead_lettered:
       return fmt::format("to {}, received {} times", queue, event.receive_count);
+    case TraceEvent::Kind::moved:
+      return fmt::format("to {}, where it is another message", queue);
     case TraceEvent::Kind::expired:
       return "older than the queue keeps messages";
     case TraceEvent::Kind::acknowledged:
