@@ -69,8 +69,8 @@ struct Event {
   uint64_t number = 0;  // `i`: rises with each operation of a client
   Phase phase{};
   Op op{};
-  std::string_view queue, key, hash, group, dedup, message_id, receipt, error;
-  std::optional<uint64_t> n, sequence;
+  std::string_view queue, key, hash, group, dedup, message_id, receipt, dead_letters, error;
+  std::optional<uint64_t> n, sequence, receives_max;
   std::optional<int64_t> visibility_ms, delay_ms;
   Durability durability;
   std::optional<LogPlace> place;

@@ -2,8 +2,7 @@
 // decided.
 //
 // Of each rule the earliest violation is kept with the lines that show it. A rule that is not in
-// the table does not exist: C6 (FIFO order), C7 (deduplication) and C9 (dead-letter queues) join it
-// together with the code that checks them.
+// the table does not exist.
 #pragma once
 
 #include <algorithm>
@@ -19,18 +18,21 @@
 
 namespace millrace::checker {
 
-enum class Rule : uint8_t { c1, c2, c3, c4, c5, c8, c10, c11, c12, c13 };
+enum class Rule : uint8_t { c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11, c12, c13 };
 
 struct RuleText {
   std::string_view name, title;
 };
-inline constexpr std::array<RuleText, 10> kRules = {{
+inline constexpr std::array<RuleText, 13> kRules = {{
     {"C1", "no loss"},
     {"C2", "no invention"},
     {"C3", "no resurrection"},
     {"C4", "lease"},
     {"C5", "duplicates"},
+    {"C6", "FIFO order"},
+    {"C7", "deduplication"},
     {"C8", "receive count"},
+    {"C9", "dead letters"},
     {"C10", "purge"},
     {"C11", "delay"},
     {"C12", "liveness"},

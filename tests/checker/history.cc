@@ -13,6 +13,14 @@ QueueId History::queue_id(std::string_view queue) {
   return id;
 }
 
+bool History::leads_to(QueueId from, QueueId to) const {
+  for (size_t steps = 0; steps < queues_.size() && queues_[from].receives_max != 0; ++steps) {
+    from = queues_[from].dead_letters;
+    if (from == to) return true;
+  }
+  return false;
+}
+
 bool History::add(const Send& send) {
   if (send_by_key_.size() <= send.key) send_by_key_.resize(size_t{send.key} + 1);
   if (send_by_key_[send.key] != 0) return false;

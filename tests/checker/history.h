@@ -64,6 +64,8 @@ class History {
   const QueueFacts& facts(QueueId queue) const { return queues_[queue]; }
   const std::deque<QueueFacts>& queues() const { return queues_; }
   const Faults& faults() const { return faults_; }
+  // Whether messages of `from` may come to `to` as dead letters.
+  bool leads_to(QueueId from, QueueId to) const;
   const std::array<OpCounts, kOps>& counts() const { return counts_; }
 
  private:

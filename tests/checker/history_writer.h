@@ -34,8 +34,8 @@ namespace millrace::checker {
 // The fields of a line besides t, p, i, ev and op. Empty or absent ones are left out. v and dl are
 // milliseconds.
 struct HistoryFields {
-  std::string_view q{}, k{}, h{}, g{}, d{}, m{}, r{};
-  std::optional<uint64_t> n{}, s{};
+  std::string_view q{}, k{}, h{}, g{}, d{}, m{}, r{}, dq{};
+  std::optional<uint64_t> n{}, s{}, mr{};
   std::optional<uint32_t> v{}, dl{};
   std::string_view dur{}, lsn{}, err{};
 };
@@ -142,6 +142,8 @@ class HistoryWriter {
     text("r", fields.r);
     whole("n", fields.n);
     whole("s", fields.s);
+    text("dq", fields.dq);
+    whole("mr", fields.mr);
     whole("v", fields.v);
     whole("dl", fields.dl);
     text("dur", fields.dur);

@@ -71,6 +71,17 @@ std::string Joiner::begin(Client& its_client, const Event& event, uint32_t line)
   pending.delay_ms = or_absent(event.delay_ms);
   pending.durability = event.durability;
   pending.log_bytes = event.n.value_or(0);
+  if (!event.group.empty()) pending.group = short_fingerprint(event.group);
+  if (!event.dedup.empty()) pending.dedup = short_fingerprint(event.dedup);
+  if (event.op == Op::mkq && event.dead_letters.empty() != !event.receives_max)
+    return "fields \"dq\" and \"mr\" go together";
+  if (event.op == Op::mkq && event.receives_max) {
+    if (*event.receives_max == 0 || *event.receives_max > 1000) return "bad value of field \"mr\"";
+    const QueueId target = history_.queue_id(event.dead_letters);
+    QueueFacts& facts = history_.facts(history_.queue_id(event.queue));
+    facts.dead_letters = target;
+    facts.receives_max = static_cast<uint32_t>(*event.receives_max);
+  }
   if ((needed & kKey) != 0) pending.key = history_.key_id(event.key);
   if ((needed & kQueue) != 0) pending.queue = history_.queue_id(event.queue);
   ++history_.counts()[static_cast<size_t>(event.op)].begun;
@@ -127,6 +138,7 @@ std::string Joiner::end_receive(const Pending& begun, const Event& event, uint32
   receive.message_id = fingerprint(event.message_id);
   receive.key = history_.key_id(event.key);
   receive.n = static_cast<uint32_t>(event.n.value_or(0));
+  receive.sequence = event.sequence.value_or(0);
   receive.visibility_ms =
       event.visibility_ms ? or_absent(event.visibility_ms) : begun.visibility_ms;
   receive.lines = {file_, begun.line, line};
@@ -153,6 +165,8 @@ std::string Joiner::close(const Pending& begun, const Event* event, uint32_t lin
       send.key = begun.key;
       send.queue = begun.queue;
       send.delay_ms = begun.delay_ms;
+      send.group = begun.group;
+      send.dedup = begun.dedup;
       send.durability = durability;
       send.lines = lines;
       send.outcome = outcome;
@@ -161,6 +175,7 @@ std::string Joiner::close(const Pending& begun, const Event* event, uint32_t lin
           return "the answer names another key than its send";
         }
         send.message_id = fingerprint(event->message_id);
+        send.sequence = event->sequence.value_or(0);
         if (event->place) {
           send.shard = event->place->shard;
           send.position = event->place->position;

@@ -30,7 +30,7 @@ class Joiner {
  private:
   struct Pending {
     Nanoseconds t = 0;
-    uint64_t hash = 0, receipt = 0, log_bytes = 0;
+    uint64_t hash = 0, receipt = 0, log_bytes = 0, group = 0, dedup = 0;
     uint32_t line = 0;
     KeyId key = 0;
     QueueId queue = 0;

@@ -134,6 +134,8 @@ Taken take_long(std::string_view field_name, element field, Event& event, unsign
     return taken(take_text(field, text) && parse_durability(text, event.durability));
   }
   if (field_name == "lsn") return taken(take_text(field, text) && parse_place(text, event.place));
+  if (field_name == "dq") return taken(take_text(field, event.dead_letters));
+  if (field_name == "mr") return taken(take_count(field, event.receives_max));
   if (field_name == "err") return taken(take_text(field, event.error));
   return Taken::unknown;
 }

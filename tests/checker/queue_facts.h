@@ -20,6 +20,9 @@ class QueueFacts {
   std::vector<EmptyReceive> empties;   // sorted by inv once sealed
   std::vector<Drain> drains;           // successful ones, sorted by inv once sealed
   std::vector<Attributes> attributes;  // sorted by inv once sealed
+  // Where messages go that were received receives_max times; 0: nowhere.
+  uint32_t receives_max = 0;
+  QueueId dead_letters = 0;
   // Receives whose answer is unknown: any of them may have leased any message of the queue.
   IntervalSet hidden_receives;
 

@@ -30,6 +30,8 @@ struct Send {
       0;  // until any answer, also one that settles nothing; 0: the file ended first
   uint64_t hash = 0;
   Fingerprint message_id;
+  uint64_t group = 0, dedup = 0;  // fingerprints; 0: none
+  uint64_t sequence = 0;          // 0: not told
   uint64_t position = 0;
   uint32_t shard = UINT32_MAX;  // UINT32_MAX: the line had no lsn
   KeyId key = 0;
@@ -45,6 +47,7 @@ struct Receive {
   Nanoseconds inv = 0, done = 0;
   uint64_t hash = 0;
   uint64_t receipt = 0;
+  uint64_t sequence = 0;  // 0: not told
   Fingerprint message_id;
   KeyId key = 0;
   uint32_t n = 0;  // 0: the line had none

@@ -16,7 +16,8 @@ const char* what_is_wrong(const History& history, const Receive& receive) {
   if (send == nullptr) return "its key was never sent";
   if (send->outcome == Outcome::fail) return "its send was refused";
   if (receive.done < send->inv) return "it came before it was sent";
-  if (receive.queue != send->queue) return "it was sent to another queue";
+  if (receive.queue != send->queue && !history.leads_to(send->queue, receive.queue))
+    return "it was sent to another queue";
   if (receive.hash != send->hash) return "its body or attributes changed";
   const Receive& first = history.receive(history.receives_of(receive.key).front());
   const Fingerprint expected = send->message_id.empty() ? first.message_id : send->message_id;
@@ -42,6 +43,7 @@ void check_message_ids(const History& history, Findings& findings) {
     const Send& earlier = sends[order[at - 1]];
     const Send& later = sends[order[at]];
     if (earlier.message_id != later.message_id) continue;
+    if (later.dedup != 0 && later.dedup == earlier.dedup && later.queue == earlier.queue) continue;
     findings.violation(Rule::c2, later.done, {earlier.lines, later.lines},
                        [] { return "two sends were answered with the same MessageId"; });
   }

@@ -121,8 +121,9 @@ void check_next_count(const History& history, const Receive& first, const Receiv
     });
     return;
   }
-  const size_t hidden =
-      history.facts(second.queue).hidden_receives.touching(first.inv, second.done);
+  size_t hidden = history.facts(second.queue).hidden_receives.touching(first.inv, second.done);
+  if (first.queue != second.queue)
+    hidden += history.facts(first.queue).hidden_receives.touching(first.inv, second.done);
   if (second.n <= first.n + 1 + hidden) return;
   findings.violation(Rule::c8, second.done, {first.lines, second.lines}, [&] {
     return fmt::format("the receive count went from {} to {}, at most {} was possible", first.n,

@@ -24,7 +24,11 @@ struct Loss {
 class LossSearch {
  public:
   LossSearch(const History& history, const Limits& limits, Findings& findings)
-      : history_(history), limits_(limits), findings_(findings) {}
+      : history_(history), limits_(limits), findings_(findings) {
+    for (const Send& send : history.sends())
+      if (send.dedup != 0 && send.outcome != Outcome::fail)
+        ids_[{send.queue, send.dedup}].push_back(&send);
+  }
 
   void examine(KeyId key) {
     const Send* send = history_.send_of(key);
@@ -32,6 +36,7 @@ class LossSearch {
     const std::span<const uint32_t> receives = history_.receives_of(key);
     const bool acked = send->outcome == Outcome::ok;
     if (!acked && receives.empty()) return;  // nobody promised anything
+    if (receives.empty() && is_repeated(*send)) return findings_.undecided(Rule::c1);
     const QueueFacts& queue = history_.facts(send->queue);
     const Fate fate =
         receives.empty() ? fate_of_unseen(*send, queue) : fate_of_seen(*send, receives, queue);
@@ -68,6 +73,24 @@ class LossSearch {
   const std::vector<Loss>& allowed() const { return allowed_; }
 
  private:
+  // One of several sends that are, or may be, one message: another of them may have come.
+  bool is_repeated(const Send& send) const {
+    if (send.dedup == 0) return false;
+    const std::vector<const Send*>& sends = ids_.at({send.queue, send.dedup});
+    return std::any_of(sends.begin(), sends.end(), [&](const Send* other) {
+      return other != &send &&
+             (other->outcome == Outcome::unknown || other->message_id == send.message_id);
+    });
+  }
+  // The dead-letter queues were drained after this.
+  bool dead_letters_drained_after(const QueueFacts& queue, Nanoseconds t) const {
+    const QueueFacts* at = &queue;
+    for (size_t steps = 0; at->receives_max != 0 && steps < history_.queues().size(); ++steps) {
+      at = &history_.facts(at->dead_letters);
+      if (at->drains.empty() || at->drains.back().inv < t) return false;
+    }
+    return true;
+  }
   bool excused(const Send& send, const QueueFacts& queue, const Drain& drain) const {
     return queue.removed_after(send.inv) || drain.done - send.inv >= limits_.retention;
   }
@@ -75,6 +98,7 @@ class LossSearch {
   Fate fate_of_unseen(const Send& send, const QueueFacts& queue) const {
     if (queue.drains.empty()) return Fate::unknown;
     const Drain& drain = queue.drains.back();
+    if (!dead_letters_drained_after(queue, drain.done)) return Fate::unknown;
     const Nanoseconds due = send.done + queue.delay_ms(send.delay_ms, send.inv) * kMillisecond;
     if (drain.inv < send.done || drain.done < due) return Fate::unknown;
     return excused(send, queue, drain) ? Fate::safe : Fate::lost;
@@ -102,6 +126,7 @@ class LossSearch {
       }
       if (back >= drain.done) return Fate::unknown;
     }
+    if (!dead_letters_drained_after(queue, drain.done)) return Fate::unknown;
     return excused(send, queue, drain) ? Fate::safe : Fate::lost;
   }
 
@@ -109,6 +134,7 @@ class LossSearch {
   const Limits& limits_;
   Findings& findings_;
   std::vector<Loss> allowed_;
+  std::map<std::pair<QueueId, uint64_t>, std::vector<const Send*>> ids_;  // by deduplication id
 };
 
 // Of one shard: the message highest in the log that was acknowledged before a given power loss and

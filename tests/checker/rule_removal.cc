@@ -112,6 +112,7 @@ void check_purges(const History& history, const Limits& limits, const Send& send
     findings.checked(Rule::c10);
     const Receive* after = deliveries.begun_after(removal->done);
     if (after == nullptr) return;
+    if (after->queue != send.queue) continue;  // it may have been among the dead letters by then
     if (history.faults().may_undo(removal->inv, removal->done, removal->durability, after->done,
                                   limits.sync_slack)) {
       continue;
