@@ -198,8 +198,25 @@ def check_links(root):
                     yield f"{path}:{number}: {target} does not exist"
 
 
+# Tests that tests/README.md names as `Suite.Name`.
+NAMED_TEST = re.compile(r"`([A-Z]\w+)\.([A-Z]\w+)`")
+TEST_DEFINED = re.compile(r"^TEST(?:_F|_P)?\((\w+), (\w+)\)")
+
+
+def check_named_tests(root):
+    named = "tests/README.md"
+    if named not in tracked_files(root):
+        return
+    defined = {match.groups() for path in sources(root) if path.startswith("tests/")
+               for match in map(TEST_DEFINED.match, lines_of(root, path)) if match}
+    for number, line in enumerate(lines_of(root, named), 1):
+        for suite, name in NAMED_TEST.findall(line):
+            if (suite, name) not in defined:
+                yield f"{named}:{number}: there is no test {suite}.{name}"
+
+
 CHECKS = [check_include_direction, check_seams, check_readmes, check_files, check_headers,
-          check_sources_are_built, check_links]
+          check_sources_are_built, check_links, check_named_tests]
 
 
 def main(arguments):

@@ -136,6 +136,12 @@ class Checks(unittest.TestCase):
                "tests/net/twin.cc": "int i;\n",
                "cmake/targets.cmake": "target_sources(${PROJECT_SOURCE_DIR}/tests/net/twin.cc)\n"}))
 
+    def test_a_test_that_is_named_and_does_not_exist_is_named(self):
+        text = "[the parts](.)\n`Log.Lives` and `Log.Dies`\n"
+        code = '#include "net/frame.h"\nTEST_F(Log, Lives) {}\n'
+        self.assert_only("tests/README.md:2: there is no test Log.Dies",
+                         **{"tests/README.md": text, "tests/sim/world.h": HEADER + code})
+
     def test_a_dead_link_in_a_document_is_named(self):
         self.assert_only("docs/a.md:2: b.md does not exist",
                          **{"docs/a.md": "[web](https://example.org)\n[b](b.md#part)\n"})
