@@ -341,17 +341,20 @@ void ReferenceQueue::extend_asked(Key key, uint32_t queue, uint32_t visibility_m
   m.hidden_until = std::min(m.hidden_until, now + visibility_ms);
 }
 
-void ReferenceQueue::extend_answered(Key key, uint32_t queue, bool ok, uint32_t generation,
-                                     uint32_t visibility_ms, TimeMs asked_at, uint64_t event) {
-  ReferenceMessage& m = messages_.at(key);
-  if (m.queue != queue || m.extends_pending == 0) return;
+std::string ReferenceQueue::extend_answered(const Extended& e, TimeMs now) {
+  ReferenceMessage& m = messages_.at(e.key);
+  if (m.queue != e.queue || m.extends_pending == 0) return {};
   --m.extends_pending;
-  if (ok && rules(queue).fifo) m.lease_event = event;  // a late one begins a lease anew
-  if (ok && generation > m.receive_count) m.extended_ahead = generation;
-  if (m.extends_pending > 0) return;
+  if (e.ok && rules(e.queue).fifo) m.lease_event = e.event;  // a late one begins a lease anew
+  if (e.ok && e.generation > m.receive_count) m.extended_ahead = e.generation;
+  if (e.gone && must_be_in(m, e.queue, now))
+    return fmt::format("C1: key {} is called gone, and was neither acknowledged nor purged", e.key);
+  if (m.extends_pending > 0) return {};
   // Of two that were open at once either may have come last: the lower bound stays where it is.
   const bool in_doubt = std::exchange(m.extends_overlap, false);
-  if (ok && !in_doubt && generation == m.receive_count) m.hidden_until = asked_at + visibility_ms;
+  if (e.ok && !in_doubt && e.generation == m.receive_count)
+    m.hidden_until = e.asked_at + e.visibility_ms;
+  return {};
 }
 
 // --- purges ---

@@ -86,8 +86,17 @@ class ReferenceQueue {
   std::string ack_answered(const Acked& a, TimeMs now);
 
   void extend_asked(Key key, uint32_t queue, uint32_t visibility_ms, TimeMs now);
-  void extend_answered(Key key, uint32_t queue, bool ok, uint32_t generation,
-                       uint32_t visibility_ms, TimeMs asked_at, uint64_t event);
+  struct Extended {
+    Key key = 0;
+    uint32_t queue = 0;
+    bool ok = false;
+    bool gone = false;  // the answer
+    uint32_t generation = 0;
+    uint32_t visibility_ms = 0;
+    TimeMs asked_at{};
+    uint64_t event = 0;
+  };
+  std::string extend_answered(const Extended& e, TimeMs now);
 
   // Returns the purge's number. A deletion is one more purge, and the last.
   uint64_t purge_asked(uint32_t queue, TimeMs now);

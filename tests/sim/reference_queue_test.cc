@@ -136,7 +136,14 @@ TEST_F(ReferenceQueueTest, ExtendMovesTheEarliestNextDelivery) {
   sent(1);
   EXPECT_EQ(delivered(1, 1000, 1, 100), "");
   reference_.extend_asked(1, 0, 500, TimeMs{1010});
-  reference_.extend_answered(1, 0, true, 1, 500, TimeMs{1010}, 60);
+  EXPECT_EQ(reference_.extend_answered({.key = 1,
+                                        .ok = true,
+                                        .generation = 1,
+                                        .visibility_ms = 500,
+                                        .asked_at = TimeMs{1010},
+                                        .event = 60},
+                                       TimeMs{1010}),
+            "");
   EXPECT_NE(delivered(1, 1200, 2), "");
   EXPECT_EQ(delivered(1, 1510, 2), "");
 }
@@ -150,6 +157,124 @@ TEST_F(ReferenceQueueTest, WhatWasSentBeforeASyncLiedMayBeLostAlsoOnceItWasDeliv
   EXPECT_EQ(reference_.bounds(0, TimeMs{1000}).at_least, 1u);
   EXPECT_EQ(reference_.bounds(0, TimeMs{1000}).at_most, 2u);
   EXPECT_NE(reference_.check_drained(TimeMs{3000}).find("key 2"), std::string::npos);
+}
+
+// --- FIFO, deduplication, dead letters ---
+
+class ReferenceFifoTest : public testing::Test {
+ protected:
+  ReferenceFifoTest() {
+    dead_ = reference_.add_queue({.id = 1, .fifo = true});
+    queue_ =
+        reference_.add_queue({.id = 2, .fifo = true, .dead_letters = dead_, .receives_max = 2});
+  }
+  std::string sent(Key key, uint64_t place, Key root = 0, int64_t at = 1000) {
+    const DedupId id{.queue = queue_, .root = root == 0 ? key : root};
+    reference_.send_asked(
+        {.key = key, .queue = queue_, .body_hash = kHash, .group = 1, .id = id, .event = ++event_},
+        TimeMs{at});
+    return reference_.send_answered(key, true, place, ++event_, TimeMs{at});
+  }
+  std::string delivered(Key key, uint64_t place, int64_t at, uint32_t count,
+                        std::span<const Key> before = {}) {
+    return reference_.delivered({.key = key,
+                                 .queue = queue_,
+                                 .body_hash = kHash,
+                                 .receive_count = count,
+                                 .visibility_ms = 100,
+                                 .asked_at = TimeMs{at},
+                                 .asked_event = ++event_,
+                                 .place = place,
+                                 .before = before,
+                                 .event = ++event_},
+                                TimeMs{at});
+  }
+  std::string delivered_dead(Key key, uint64_t origin, uint64_t place, int64_t at, uint32_t count) {
+    const MovedFrom moved{origin, 2, 2, at};
+    return reference_.delivered({.key = key,
+                                 .queue = dead_,
+                                 .body_hash = kHash,
+                                 .receive_count = count,
+                                 .visibility_ms = 100,
+                                 .asked_at = TimeMs{at},
+                                 .asked_event = ++event_,
+                                 .place = place,
+                                 .moved = &moved,
+                                 .event = ++event_},
+                                TimeMs{at});
+  }
+  ReferenceQueue reference_{true, true};
+  uint32_t dead_ = 0, queue_ = 0;
+  uint64_t event_ = 0;
+};
+
+TEST_F(ReferenceFifoTest, WhatOvertakesInAGroupIsNoticedAndWhatComesInOneAnswerIsNot) {
+  EXPECT_EQ(sent(1, 10), "");
+  EXPECT_EQ(sent(2, 11), "");
+  const Key before[] = {1};
+  EXPECT_EQ(delivered(1, 10, 1100, 1), "");
+  EXPECT_EQ(delivered(2, 11, 1100, 1, before), "");
+  EXPECT_NE(delivered(2, 11, 1300, 2), "");
+}
+
+TEST_F(ReferenceFifoTest, APlaceGivenTwiceAndOneThatFallsAreNoticed) {
+  EXPECT_EQ(sent(1, 10), "");
+  EXPECT_NE(sent(2, 10), "");
+  EXPECT_NE(sent(3, 9), "");
+}
+
+TEST_F(ReferenceFifoTest, ARepeatedIdIsOneMessageForFiveMinutes) {
+  EXPECT_EQ(sent(1, 10), "");
+  EXPECT_EQ(sent(2, 10, 1, 300'999), "");
+  EXPECT_NE(sent(3, 10, 1, 301'000), "");
+  EXPECT_EQ(sent(4, 11, 1, 301'000), "");
+  EXPECT_NE(sent(5, 12, 1, 302'000), "");
+  EXPECT_NE(delivered(2, 13, 303'000, 1), "");
+}
+
+TEST_F(ReferenceFifoTest, AfterAPurgeAnIdIsNew) {
+  EXPECT_EQ(sent(1, 10), "");
+  const uint64_t purge = reference_.purge_asked(queue_, TimeMs{1001});
+  reference_.purge_answered(purge, true, ++event_, TimeMs{1002});
+  EXPECT_EQ(sent(2, 11, 1, 1003), "");
+}
+
+TEST_F(ReferenceFifoTest, TheFirstOfARepeatedIdMayBeOneThatACrashLeftOpen) {
+  const DedupId id{.queue = queue_, .root = 1};
+  reference_.send_asked(
+      {.key = 1, .queue = queue_, .body_hash = kHash, .group = 1, .id = id, .event = ++event_},
+      TimeMs{1000});
+  reference_.crashed(true, true, ++event_, TimeMs{1001});
+  EXPECT_EQ(sent(2, 10, 1, 1002), "");
+  EXPECT_EQ(delivered(1, 10, 1100, 1), "");
+  EXPECT_NE(delivered(2, 11, 1100, 1), "");
+}
+
+TEST_F(ReferenceFifoTest, DeadLettersComeAfterAsManyReceivesAsAllowedAndStay) {
+  EXPECT_EQ(sent(1, 10), "");
+  EXPECT_EQ(delivered(1, 10, 1100, 1), "");
+  EXPECT_EQ(delivered(1, 10, 1200, 2), "");
+  EXPECT_NE(delivered(1, 10, 1300, 3), "");
+  EXPECT_NE(delivered_dead(1, 10, 5, 1250, 3), "");  // its lease lasts
+  EXPECT_NE(delivered_dead(1, 11, 5, 1300, 3), "");  // another message id
+  EXPECT_EQ(delivered_dead(1, 10, 5, 1300, 3), "");
+  EXPECT_NE(delivered(1, 10, 1400, 2), "");
+  EXPECT_NE(delivered_dead(1, 10, 6, 1500, 4), "");  // arrived twice
+}
+
+TEST_F(ReferenceFifoTest, ADeadLetterThatCameTooEarlyIsNoticed) {
+  EXPECT_EQ(sent(1, 10), "");
+  EXPECT_EQ(delivered(1, 10, 1100, 1), "");
+  EXPECT_NE(delivered_dead(1, 10, 5, 1200, 2), "");
+}
+
+TEST_F(ReferenceFifoTest, AMessageThatIsCalledGoneTooEarlyIsNoticed) {
+  EXPECT_EQ(sent(1, 10), "");
+  EXPECT_EQ(delivered(1, 10, 1100, 1), "");
+  reference_.extend_asked(1, queue_, 500, TimeMs{1110});
+  EXPECT_NE(reference_.extend_answered({.key = 1, .queue = queue_, .gone = true, .generation = 1},
+                                       TimeMs{1110}),
+            "");
 }
 
 }  // namespace

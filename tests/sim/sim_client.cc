@@ -423,8 +423,15 @@ void SimClient::on_results(uint64_t token, const ResultsReply& reply) {
                                                        .event = world_.event},
                                                       world_.now));
     } else {
-      world_.reference->extend_answered(h.key, h.queue, result == Errc::ok, h.receipt.generation,
-                                        request.visibility_ms, request.asked_at, world_.event);
+      world_.violation(world_.reference->extend_answered({.key = h.key,
+                                                          .queue = h.queue,
+                                                          .ok = result == Errc::ok,
+                                                          .gone = result == Errc::message_gone,
+                                                          .generation = h.receipt.generation,
+                                                          .visibility_ms = request.visibility_ms,
+                                                          .asked_at = request.asked_at,
+                                                          .event = world_.event},
+                                                         world_.now));
     }
   }
 }

@@ -20,7 +20,7 @@
 namespace millrace::sim {
 namespace {
 
-constexpr int kTurnsMax = 3000;
+constexpr int kWaitTurnsMax = 3000;
 constexpr uint32_t kVisibilityMs = 1000;
 constexpr uint32_t kReceivesMax = 1;
 constexpr size_t kSubsetUnitsMax = 10;
@@ -116,7 +116,7 @@ class World final : private ReplySink {
   }
   // Nothing of the operation is left to be done.
   void settle() {
-    for (int i = 0; i < kTurnsMax && !image_->halted(); ++i) {
+    for (int i = 0; i < kWaitTurnsMax && !image_->halted(); ++i) {
       const bool busy = jobs();
       tick();
       if (!busy && shard().idle()) return;
@@ -199,7 +199,7 @@ class World final : private ReplySink {
     tick();
   }
   void wait() {
-    for (int i = 0; i < kTurnsMax && !answered_ && !image_->halted(); ++i)
+    for (int i = 0; i < kWaitTurnsMax && !answered_ && !image_->halted(); ++i)
       turn();
     if (!answered_ && !image_->halted()) wrong("C12: a request was never answered");
   }
@@ -335,8 +335,14 @@ class World final : private ReplySink {
     if (result == Errc::shard_fenced) return;
     const uint32_t generation = acting_.receipt.generation;
     if (extending_)
-      return reference_.extend_answered(acting_.key, acting_.queue, result == Errc::ok, generation,
-                                        0, asked_at_, event_);
+      return wrong(reference_.extend_answered({.key = acting_.key,
+                                               .queue = acting_.queue,
+                                               .ok = result == Errc::ok,
+                                               .gone = result == Errc::message_gone,
+                                               .generation = generation,
+                                               .asked_at = asked_at_,
+                                               .event = event_},
+                                              now_));
     wrong(reference_.ack_answered({.key = acting_.key,
                                    .queue = acting_.queue,
                                    .ok = result == Errc::ok,
