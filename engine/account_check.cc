@@ -43,6 +43,10 @@ bool ShardState::accounts_hold() const {
     if (!partition->count_live(log_, sums)) return true;
     apart += partition->apart_bytes();
   }
+  move_ids_.for_each_position([&](Position told) {
+    sums[log_.segment_of(told)] += MoveIds::kLiveBytes;
+    apart += MoveIds::kLiveBytesApart;
+  });
   uint64_t total = 0;
   for (const auto& [segment, bytes] : sums) {
     if (log_.live_bytes(segment) != bytes) return false;

@@ -18,6 +18,10 @@ size_t head_bytes_of(const storage::Record& record) {
       const auto head = read_head<MoveHead>(record.body);
       return head ? sizeof *head + uint64_t{head->run_count} * sizeof(SlotRun) : sizeof(MoveHead);
     }
+    case RecordKind::move_in: {
+      const auto head = read_head<MoveInHead>(record.body);
+      return head ? sizeof *head + uint64_t{head->count} * sizeof(uint64_t) : sizeof(MoveInHead);
+    }
     case RecordKind::carry:
       return sizeof(CarryHead);
     case RecordKind::dead_letter:
@@ -40,7 +44,9 @@ bool Cleaner::step() {
     const auto record = unfinished_ ? unfinished_ : log.next_head_record();
     unfinished_.reset();
     if (!record) {
-      const auto told_all = state_.tell_slot_ends(log.segment_of(log.head()));
+      const uint64_t segment = log.segment_of(log.head());
+      if (!state_.tell_move_ids(segment)) return false;
+      const auto told_all = state_.tell_slot_ends(segment);
       walked_ = told_all && *told_all;
       return told_all.has_value();
     }
@@ -52,7 +58,7 @@ bool Cleaner::step() {
       return false;
     }
     if (kind != RecordKind::enqueue && kind != RecordKind::carry &&
-        kind != RecordKind::dead_letter && kind != RecordKind::move)
+        kind != RecordKind::dead_letter && kind != RecordKind::move && kind != RecordKind::move_in)
       continue;
     ++records;
     const auto carried = carry_alive(*record);

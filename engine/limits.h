@@ -48,6 +48,8 @@ inline constexpr uint64_t kDeadLetterBytesPerTickMax = 1u << 20;
 inline constexpr uint32_t kMovedPerTickMax = 1'024;
 inline constexpr uint32_t kMovedBytesPerTickMax = 1u << 20;
 inline constexpr uint32_t kMovedRunBytesMax = 32u << 10;
+// Messages of a task that are on their way from one shard to others, and of one mail.
+inline constexpr uint32_t kMovesOpenMax = 512;
 inline constexpr uint32_t kMoveTasksRunningMax = 100;
 inline constexpr int64_t kMoveTaskMsMax = 36 * 3'600'000;
 inline constexpr int64_t kMoveReportMs = 100;     // how often a shard tells how far it is

@@ -43,6 +43,9 @@ enum class MailKind : uint8_t {
   move_share,       // move: so many shards are still at it
   move_stop,        // move: enough
   move_progress,    // back to the keeper: move, error
+  move_over,        // a part's messages live on the receiver: queue, origin, shard_slots, bytes
+  move_arrived,     // its answer: results, of shard_slots
+  move_closed,      // they are gone here: forget shard_slots of origin, or all others
 };
 
 enum class AdminKind : uint8_t { create, set, remove, move_start, move_cancel, move_list };
@@ -90,6 +93,8 @@ struct Mail {
   std::vector<QueueInfo> queues;  // catalog_change, admin_answer: what is now
   std::string detail;
   ShardStats stats;
+  QueueId origin{};             // move_over and on: the source queue
+  bool all_others = false;      // move_closed
   MovePart move;                // move_...; admin move_...: the wish
   std::vector<MoveTask> tasks;  // admin_answer
 };

@@ -59,6 +59,10 @@ void MessageTrace::on_record(const storage::Record& record) {
       return on_run(record, sizeof(EnqueueHead));
     case RecordKind::move:
       return on_move(record);
+    case RecordKind::move_in:
+      if (const auto head = read_head<MoveInHead>(body))
+        on_run(record, sizeof *head + uint64_t{head->count} * sizeof(uint64_t));
+      return;
     case RecordKind::carry:
       return on_carry(record);
     case RecordKind::dead_letter:
@@ -69,6 +73,8 @@ void MessageTrace::on_record(const storage::Record& record) {
       if (const auto head = read_head<LeaseHead>(body);
           head && in_runs(body, sizeof *head, head->queue_id, head->run_count)) {
         ++receive_count_;
+        leaving_ = head->visibility_ms == UINT32_MAX;
+        if (leaving_) return;
         const TimeMs at{head->leased_at_ms};
         add(TraceEvent::Kind::received, record, at).until = at + head->visibility_ms;
       }
@@ -78,7 +84,10 @@ void MessageTrace::on_record(const storage::Record& record) {
       if (const auto head = read_head<AckHead>(body);
           head && in_runs(body, sizeof *head, head->queue_id, head->run_count)) {
         const bool acked = static_cast<RecordKind>(record.kind) == RecordKind::ack;
-        add(acked ? TraceEvent::Kind::acknowledged : TraceEvent::Kind::expired, record, {});
+        if (acked && leaving_)
+          add(TraceEvent::Kind::moved, record, {}).queue = QueueId{};
+        else
+          add(acked ? TraceEvent::Kind::acknowledged : TraceEvent::Kind::expired, record, {});
         there_ = false;
       }
       return;
@@ -91,6 +100,7 @@ void MessageTrace::on_record(const storage::Record& record) {
       return;
     case RecordKind::slot_end:
     case RecordKind::dedup:
+    case RecordKind::move_ids:
     case RecordKind::queue_put:
     case RecordKind::queue_delete:
     case RecordKind::meta:

@@ -27,7 +27,7 @@ struct TraceEvent {
     extended,  // hidden until `until`; ready, if that is 0
     acknowledged,
     dead_lettered,  // to `queue`
-    moved,          // by a move task, to `queue`, where it is another message
+    moved,          // by a move task, to `queue`, where it is another message; 0: on another shard
     purged,
     expired,
   };
@@ -67,7 +67,8 @@ class MessageTrace {
   TraceEvent& add(TraceEvent::Kind kind, const storage::Record& record, TimeMs at);
 
   MessageId id_;
-  bool there_ = false;  // it is somewhere, as far as is known
+  bool there_ = false;    // it is somewhere, as far as is known
+  bool leaving_ = false;  // a move task hides it, on its way to another shard
   QueueId queue_{};
   uint64_t slot_ = 0;
   uint32_t receive_count_ = 0;

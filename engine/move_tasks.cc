@@ -143,11 +143,23 @@ Status MoveTasks::put(const MoveTask& task, storage::Space space) {
   return {};
 }
 
+// Of a task that has not ended. Until it has, messages of it may be on their way: after a restart
+// it goes on, also if it was being cancelled.
+Status MoveTasks::put_running(const MoveTask& task, storage::Space space) {
+  const MoveState state = task.state;
+  MoveTask running = task;
+  running.state = MoveState::running;
+  const Status done = put(running, space);
+  find(running.source, running.id)->task.state = state;
+  return done;
+}
+
 Status MoveTasks::carry(const storage::Record& record) {
   const auto task = decode_move_task(record.body);
   if (!task) return {};
   const Kept* kept = find(task->source, task->id);
   if (kept == nullptr || kept->position != record.position) return {};
+  if (running_.contains(task->id)) return put_running(kept->task, storage::Space::cleans);
   return put(MoveTask(kept->task), storage::Space::cleans);
 }
 
@@ -168,8 +180,8 @@ void MoveTasks::on_admin(const Mail& mail, Position catalog_end, TimeMs now, Mai
   }
 }
 
-Status MoveTasks::check_start(const Mail& mail, const QueueInfo& source, std::string* detail,
-                              uint16_t shards) const {
+Status MoveTasks::check_start(const Mail& mail, const QueueInfo& source,
+                              std::string* detail) const {
   const auto wrong = [&](Errc error, std::string text) -> Status {
     *detail = std::move(text);
     return fail(error);
@@ -200,11 +212,6 @@ Status MoveTasks::check_start(const Mail& mail, const QueueInfo& source, std::st
     return wrong(Errc::invalid_argument,
                  fmt::format("the rate is {}; it may be 1 to {} messages a second, or none given",
                              mail.move.rate, kMoveRateMax));
-  if (destination != nullptr && destination->attributes.fifo && shards > 1)
-    return wrong(Errc::unsupported,
-                 fmt::format("'{}' is a FIFO queue and this server has {} shards; without a "
-                             "destination, messages go back to where they came from",
-                             destination->name, shards));
   for (const auto& [id, running] : running_)
     if (running.source == source.id)
       return wrong(Errc::move_task_running,
@@ -218,7 +225,7 @@ Status MoveTasks::check_start(const Mail& mail, const QueueInfo& source, std::st
 
 void MoveTasks::start(const Mail& mail, const QueueInfo& source, TimeMs now, Mailbox& mailbox) {
   std::string detail;
-  Status valid = check_start(mail, source, &detail, mailbox.shards());
+  Status valid = check_start(mail, source, &detail);
   MoveTask task{.id = std::max(last_id_ + 1, static_cast<uint64_t>(now.value) << 16),
                 .source = source.id,
                 .destination = mail.move.destination,
@@ -316,7 +323,7 @@ void MoveTasks::on_progress(const Mail& mail, Mailbox& mailbox) {
     running.ready += mail.move.ready;
     if (running.unstarted == 0 && !running.resumed) {
       task.to_move = running.ready;
-      (void)put(MoveTask(task), storage::Space::grows);  // the next one says it too
+      (void)put_running(task, storage::Space::grows);  // the next one says it too
       for (const Asker& asker : running.starters)
         answer_when_durable(asker, find(running.source, id)->task);
       running.starters.clear();
@@ -355,13 +362,11 @@ void MoveTasks::resume(Mailbox& mailbox) {
   for (const auto& [source, tasks] : history_) {
     if (tasks.empty()) continue;
     const MoveTask& task = tasks.back().task;
-    if (task.state != MoveState::running && task.state != MoveState::cancelling) continue;
+    if (task.state != MoveState::running) continue;
     Running& running = running_[task.id];
     running.source = source;
     running.moved_before = running.noted = task.moved;
     running.resumed = true;
-    running.stopping = task.state == MoveState::cancelling;
-    if (running.stopping) running.outcome = MoveState::cancelled;
   }
   for (const auto& [id, running] : running_)
     launch(id, mailbox);
@@ -393,7 +398,7 @@ void MoveTasks::tick(TimeMs now, Mailbox& mailbox) {
     if (task.moved != running.noted && now >= running.note_at) {
       running.noted = task.moved;
       running.note_at = now + kMoveRecordMs;
-      (void)put(MoveTask(task), storage::Space::grows);  // the next one says more
+      (void)put_running(task, storage::Space::grows);  // the next one says more
     }
     ++entry;
   }
@@ -402,7 +407,7 @@ void MoveTasks::tick(TimeMs now, Mailbox& mailbox) {
 void MoveTasks::note_progress() {
   if (log_->fenced()) return;
   for (const auto& [id, running] : running_)
-    (void)put(MoveTask(find(running.source, id)->task), storage::Space::grows);
+    (void)put_running(find(running.source, id)->task, storage::Space::grows);
 }
 
 void MoveTasks::tell_durable(Mailbox& mailbox) {

@@ -81,12 +81,12 @@ class MoveTasks {
   };
 
   void start(const Mail& mail, const QueueInfo& source, TimeMs now, Mailbox& mailbox);
-  Status check_start(const Mail& mail, const QueueInfo& source, std::string* detail,
-                     uint16_t shards) const;
+  Status check_start(const Mail& mail, const QueueInfo& source, std::string* detail) const;
   void cancel(const Mail& mail, const QueueInfo& source, Mailbox& mailbox);
   void list(const Mail& mail, Mailbox& mailbox);
   Kept* find(QueueId source, uint64_t task);
   Status put(const MoveTask& task, storage::Space space);
+  Status put_running(const MoveTask& task, storage::Space space);
   void resume(Mailbox& mailbox);
   void launch(uint64_t id, Mailbox& mailbox);
   void stop(uint64_t id, Running& running, MoveState outcome, Mailbox& mailbox);

@@ -39,6 +39,7 @@ ShardState::Moved ShardState::move_ready(Partition& source, const MoveWish& wish
   moved_runs_.clear();
   moved_message_.clear();
   moving_ = 0;
+  hiding_.clear();
   (void)source.choose(log_, wish.messages_max, wish.bytes_max, &runs_);
   moved.none_left = true;
   for (size_t i = 0; i < runs_.size() && moved.error == Errc::ok; ++i) {
@@ -54,8 +55,16 @@ ShardState::Moved ShardState::move_ready(Partition& source, const MoveWish& wish
   }
   // It came later than was wished, and so did all behind it.
   if (moved.error == Errc::canceled) moved.error = Errc::ok;
-  moved.none_left = moved.error == Errc::ok && moved.messages + moving_ == 0 && slots_.empty();
+  moved.none_left =
+      moved.error == Errc::ok && moved.messages + moving_ == 0 && hiding_.empty() && slots_.empty();
   if (const Errc error = append_moved(source, now, &moved); error != Errc::ok) moved.error = error;
+  if (!hiding_.empty()) {
+    std::sort(hiding_.begin(), hiding_.end());
+    if (const Errc error = hide(source, hiding_, now); error != Errc::ok)
+      moved.error = error;
+    else
+      moved.hidden = hiding_;
+  }
   if (!slots_.empty() && !append_expired(source)) moved.error = Errc::disk_full;
   return moved;
 }
@@ -80,30 +89,39 @@ Errc ShardState::gather_move(Partition& source, Slot slot, const MoveWish& wish,
     destination = QueueId{from->source_queue};
   }
   if (find(destination) == nullptr) return Errc::queue_not_found;
-  properties_that_move(properties, &moved_properties_);
-
-  MessageHeader header = message->header;
-  header.properties_bytes = static_cast<uint32_t>(moved_properties_.size());
-  header.delay_ms = 0;
-  const uint64_t stride = message_stride(header);
-  if (moving_ > 0 &&
-      (destination != moving_to_ || moved_message_.size() + stride > kMovedRunBytesMax))
-    if (const Errc error = append_moved(source, now, moved); error != Errc::ok) return error;
-  if (sizeof(MoveHead) + sizeof(SlotRun) + stride > log_.body_bytes_max())
+  // It gets no longer: what stays behind of the properties is more than what is added.
+  static_assert(sizeof(MoveHead) + sizeof(SlotRun) >= sizeof(MoveInHead) + sizeof(uint64_t));
+  if (sizeof(MoveHead) + sizeof(SlotRun) + message_stride(message->header) > log_.body_bytes_max())
     return Errc::batch_too_large;
+  if (wish.home != nullptr && (*wish.home)(properties) != shard_) {
+    hiding_.push_back(raw(slot));
+    return Errc::ok;
+  }
+  if (moving_ > 0 && (destination != moving_to_ ||
+                      moved_message_.size() + message_stride(message->header) > kMovedRunBytesMax))
+    if (const Errc error = append_moved(source, now, moved); error != Errc::ok) return error;
   moving_to_ = destination;
   ++moving_;
   push_run(&moved_runs_, 0, slot, 1);
-  const size_t begin = moved_message_.size();
-  moved_message_.resize(begin + stride);
-  std::byte* to = moved_message_.data() + begin;
+  append_moved_message(*message, &moved_message_);
+  return Errc::ok;
+}
+
+// As it will be in its new queue.
+void ShardState::append_moved_message(const StoredMessage& message, std::vector<std::byte>* run) {
+  const uint32_t properties_bytes = message.header.properties_bytes;
+  properties_that_move(message.content().first(properties_bytes), &moved_properties_);
+  MessageHeader header = message.header;
+  header.properties_bytes = static_cast<uint32_t>(moved_properties_.size());
+  header.delay_ms = 0;
+  const size_t begin = run->size();
+  run->resize(begin + message_stride(header));
+  std::byte* to = run->data() + begin;
   std::memcpy(to, &header, sizeof header);
   std::memcpy(to + sizeof header, moved_properties_.data(), moved_properties_.size());
-  const Bytes body =
-      message->content().subspan(message->header.properties_bytes, message->header.body_bytes);
-  if (!body.empty())
-    std::memcpy(to + sizeof header + moved_properties_.size(), body.data(), body.size());
-  return Errc::ok;
+  if (header.body_bytes > 0)
+    std::memcpy(to + sizeof header + moved_properties_.size(),
+                message.content().data() + properties_bytes, header.body_bytes);
 }
 
 // What was gathered, as one record.

@@ -15,6 +15,8 @@
 //   purge      SlotEnd                    all slots below slot_end are gone
 //   expire     AckHead + SlotRun...       gone, being older than the queue keeps messages
 //   move       MoveHead + SlotRun... + messages   gone from one queue, new in another (move tasks)
+//   move_in    MoveInHead + u64 slots + messages   new here, gone from another shard soon
+//   move_ids   MoveIdsHead + u64 slots     what move_in brought and may come again, or not any more
 //   slot_end   SlotEnd...                 slots below slot_end were given out once, or are passed
 //                                         over (cleaning, starts)
 //   dedup      DedupHead + DedupMark...   these deduplication ids are in force (cleaning)
@@ -51,6 +53,8 @@ enum class RecordKind : uint16_t {
   dedup = 9,
   expire = 10,
   move = 11,
+  move_in = 12,
+  move_ids = 13,
   queue_put = 16,
   queue_delete = 17,
   meta = 18,
@@ -118,6 +122,30 @@ struct MoveHead {
 static_assert(sizeof(MoveHead) == 32);
 static_assert(offsetof(EnqueueHead, sent_at_ms) == offsetof(MoveHead, sent_at_ms) &&
               offsetof(EnqueueHead, first_slot) == offsetof(MoveHead, first_slot));
+
+// As MoveHead, of messages that another shard has. Behind it the slots they have there, one u64
+// each, then the messages.
+struct MoveInHead {
+  uint32_t queue_id;         //  0
+  uint32_t count;            //  4
+  uint64_t first_slot;       //  8
+  int64_t sent_at_ms;        // 16
+  uint32_t source_queue_id;  // 24
+  uint16_t source_shard;     // 28
+  uint16_t reserved;         // 30  0
+};
+static_assert(sizeof(MoveInHead) == 32);
+static_assert(offsetof(EnqueueHead, sent_at_ms) == offsetof(MoveInHead, sent_at_ms) &&
+              offsetof(EnqueueHead, first_slot) == offsetof(MoveInHead, first_slot));
+
+// Slots follow, one u64 each, to the body's end.
+struct MoveIdsHead {
+  uint32_t queue_id;      // 0  the source
+  uint16_t source_shard;  // 4
+  uint8_t over;           // 6  0: these were taken in (cleaning); 1: these are gone there
+  uint8_t reserved;       // 7  0
+};
+static_assert(sizeof(MoveIdsHead) == 8);
 
 struct LeaseHead {
   uint32_t queue_id;       //  0
@@ -243,6 +271,8 @@ static_assert(std::has_unique_object_representations_v<EnqueueHead> &&
               std::has_unique_object_representations_v<CarryHead> &&
               std::has_unique_object_representations_v<DeadLetterHead> &&
               std::has_unique_object_representations_v<MoveHead> &&
+              std::has_unique_object_representations_v<MoveInHead> &&
+              std::has_unique_object_representations_v<MoveIdsHead> &&
               std::has_unique_object_representations_v<MoveTaskHead> &&
               std::has_unique_object_representations_v<LeaseHead> &&
               std::has_unique_object_representations_v<ExtendHead> &&

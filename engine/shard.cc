@@ -340,8 +340,8 @@ bool Shard::tick() {
   bool more = drain_mail();
   more |= expire_timers();
   (void)serve_waiters();
-  more |= cleaner_.step();
   more |= move_work_.step([&](Partition& partition) { receives_.something_ready(partition); });
+  more |= cleaner_.step();  // what it carries can't be read before it is written
   write_and_reveal();
   // What became visible just now goes out this turn.
   for (uint32_t pass = 0; pass < kServePassesPerTickMax && serve_waiters(); ++pass)
@@ -420,6 +420,12 @@ void Shard::handle(MailPtr mail) {
       return move_work_.on_share(*mail);
     case MailKind::move_stop:
       return move_work_.on_stop(*mail);
+    case MailKind::move_over:
+      return move_work_.on_over(*mail);
+    case MailKind::move_arrived:
+      return move_work_.on_arrived(*mail);
+    case MailKind::move_closed:
+      return move_work_.on_closed(*mail);
     case MailKind::move_progress:
       return keeper_->moves().on_progress(*mail, mailbox_);
   }

@@ -38,12 +38,14 @@ storage::Space space_of(RecordKind kind) {
     case RecordKind::carry:
     case RecordKind::slot_end:
     case RecordKind::dedup:
+    case RecordKind::move_ids:
       return storage::Space::cleans;
     case RecordKind::enqueue:
     case RecordKind::queue_put:
     case RecordKind::queue_delete:
     case RecordKind::meta:
     case RecordKind::move_task:
+    case RecordKind::move_in:
       break;
   }
   return storage::Space::grows;
@@ -89,6 +91,10 @@ void ShardState::drop_queue(QueueId queue) {
   Partition* partition = find(queue);
   if (partition == nullptr) return;
   partition->release(context());
+  for (const MoveOrigin origin : move_ids_.origins())
+    if (origin.queue == queue)
+      for (const uint64_t slot : move_ids_.slots(origin, [](Position) { return true; }))
+        move_ids_.erase(log_, origin, slot);
   if (partition->slot_end_told != Position{})
     log_.remove_live(partition->slot_end_told, sizeof(SlotEnd));
   last_found_ = nullptr;
@@ -121,6 +127,19 @@ void ShardState::on_record(const storage::Record& record) {
   if (kind == RecordKind::move) {
     if (const auto head = read_head<MoveHead>(body))
       apply_move(*head, body.subspan(sizeof *head), record.position);
+    return;
+  }
+  if (kind == RecordKind::move_in) {
+    if (const auto head = read_head<MoveInHead>(body))
+      apply_move_in(*head, body.subspan(sizeof *head), record.position);
+    return;
+  }
+  if (kind == RecordKind::move_ids) {
+    if (const auto head = read_head<MoveIdsHead>(body))
+      apply_move_ids(*head,
+                     items_after<uint64_t, MoveIdsHead>(
+                         body, static_cast<uint32_t>((body.size() - sizeof *head) / 8)),
+                     record.position);
     return;
   }
   Partition* partition = find(QueueId{read_at<uint32_t>(body)});  // all bodies begin with it
@@ -170,6 +189,8 @@ void ShardState::on_record(const storage::Record& record) {
       break;
     case RecordKind::dead_letter:  // above: they are about several partitions
     case RecordKind::move:
+    case RecordKind::move_in:
+    case RecordKind::move_ids:
     case RecordKind::slot_end:
     case RecordKind::queue_put:
     case RecordKind::queue_delete:

@@ -13,6 +13,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -21,6 +22,7 @@
 
 #include "engine/fifo_intake.h"
 #include "engine/limits.h"
+#include "engine/move_ids.h"
 #include "engine/partition.h"
 #include "engine/receipt.h"
 #include "engine/ring_queue.h"
@@ -110,6 +112,9 @@ class ShardState final : public storage::ReplaySink {
     TimeMs arrived_by{};    // and only those that came here by then
     uint32_t messages_max = 0;
     uint32_t bytes_max = 0;
+    // Where the destination keeps a message with these properties; null: here. What lives on
+    // another shard is hidden for it.
+    const std::function<ShardId(Bytes properties)>* home = nullptr;
   };
   struct Moved {
     uint32_t messages = 0;
@@ -119,8 +124,29 @@ class ShardState final : public storage::ReplaySink {
     // (it does not say where it came from), batch_too_large (of the smallest segments),
     // shard_fenced, disk_full.
     Errc error = Errc::ok;
+    // What was hidden, in slot order, until the next call. It is to be told to its home once the
+    // log is durable up to moved_through().
+    std::span<const uint64_t> hidden{};
   };
   Moved move_ready(Partition& source, const MoveWish& wish, TimeMs now);
+  // Moves across shards (moves_across.cc). What is hidden here, for a task that goes on.
+  std::vector<uint64_t> hidden(const Partition& source, TimeMs now) const;
+  Errc copy_out(const Partition& source, Slot slot, std::vector<std::byte>* run);
+  // They could not go: ready again.
+  Errc show_again(Partition& source, std::span<const uint64_t> slots, TimeMs now);
+  // They are durable where they went.
+  Errc let_go(Partition& source, std::span<const uint64_t> slots);
+  // None of `slots` was taken in before.
+  Errc take_in(Partition& target, MoveOrigin origin, std::span<const uint64_t> slots, Bytes run,
+               TimeMs now);
+  const MoveIds& move_ids() const { return move_ids_; }
+  // They are gone where they came from, durably; or all but these are.
+  Errc forget_moved_in(MoveOrigin origin, std::span<const uint64_t> slots);
+  Errc forget_moved_in_but(MoveOrigin origin, std::span<const uint64_t> open);
+  // Ids that only the segment being cleaned tells.
+  Status tell_move_ids(uint64_t cleaned_segment);
+  // Of the newest record since the log was opened.
+  Position last_end() const { return last_end_; }
   // Re-appends a live message of the segment that is being cleaned, and as many of the messages
   // that follow it in its record as are in the same state: `count_max` at most, with the first.
   // None: the first is dead or lies elsewhere by now, nothing was done.
@@ -208,6 +234,12 @@ class ShardState final : public storage::ReplaySink {
   Errc gather_move(Partition& source, Slot slot, const MoveWish& wish, TimeMs now, Moved* moved);
   Errc append_moved(Partition& source, TimeMs now, Moved* moved);
   void apply_move(const MoveHead& head, Bytes runs_and_messages, Position record);
+  void append_moved_message(const StoredMessage& message, std::vector<std::byte>* run);
+  // moves_across.cc
+  Errc hide(Partition& source, std::span<const uint64_t> slots, TimeMs now);
+  void apply_move_in(const MoveInHead& head, Bytes ids_and_messages, Position record);
+  Errc append_move_ids(MoveOrigin origin, std::span<const uint64_t> slots, bool over);
+  void apply_move_ids(const MoveIdsHead& head, std::span<const uint64_t> slots, Position record);
   void become_visible(Partition& partition, Position end, bool wait_durable);
   template <class F>
   void advance(RingQueue<Coming>& queue, Position reached, bool durable, F& visible);
@@ -254,6 +286,8 @@ class ShardState final : public storage::ReplaySink {
   std::string moved_properties_;
   std::vector<std::byte> moved_message_;
   std::vector<SlotRun> moved_runs_;
+  MoveIds move_ids_;
+  std::vector<uint64_t> hiding_;
   // Messages that will be one record: where they go, and how many.
   QueueId moving_to_{};
   uint32_t moving_ = 0;

@@ -7,7 +7,8 @@ namespace millrace::engine {
 
 Status Shard::stop(bool answer_waiting) {
   Status stopped = log_->close(now_);
-  if (stopped && !log_->checkpoint_in_flight()) save_checkpoint();
+  // Ids that are open are in the log alone.
+  if (stopped && !log_->checkpoint_in_flight() && state_.move_ids().count() == 0) save_checkpoint();
   if (answer_waiting) {
     if (stopped) {
       state_.advance_visibility([](Partition&) {});

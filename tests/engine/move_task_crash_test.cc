@@ -1,5 +1,6 @@
 // Move tasks and the end of the process or the power at each call of the disk, and full disks.
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include <fmt/format.h>
@@ -14,6 +15,7 @@ constexpr int kMoveCallsMax = 60;
 
 class MoveTasksUnderCrashes : public SimEngineTest, public testing::WithParamInterface<int> {
  protected:
+  ShardState& state(uint16_t i) { return static_cast<Shard&>(shard(i)).state(); }
   void redrive(QueueId queue, std::string_view target) {
     const ReplyTo to = reply();
     const std::string policy =
@@ -112,6 +114,119 @@ TEST_P(MoveTasksUnderCrashes, EachMessageIsInExactlyOneQueueAndTheTaskGoesOn) {
   }
 }
 INSTANTIATE_TEST_SUITE_P(EachCall, MoveTasksUnderCrashes, testing::Range(0, kMoveCallsMax + 1));
+
+// The same for messages that go from log to log: shards lose what was not synced each by itself.
+class MovesAcrossShardsUnderCrashes : public MoveTasksUnderCrashes {
+ protected:
+  QueueId create_fifo(const std::string& name) {
+    const ReplyTo to = reply();
+    QueueAttributes fifo;
+    fifo.fifo = true;
+    shard().create_queue(name, settings_of(fifo), to);
+    until([&] { return sink_.queue_errors.contains(to.token); });
+    return sink_.queues[to.token].at(0).id;
+  }
+  size_t known_from(QueueId source) {
+    size_t known = 0;
+    for (uint16_t at = 0; at < 2; ++at)
+      for (uint16_t from = 0; from < 2; ++from)
+        known += state(at)
+                     .move_ids()
+                     .slots({source, ShardId{from}}, [](Position) { return true; })
+                     .size();
+    return known;
+  }
+};
+
+TEST_P(MovesAcrossShardsUnderCrashes, EachMessageIsInExactlyOneQueueAndTheTaskGoesOn) {
+  uint64_t met_open = 0;
+  for (const Durability durability : {Durability::none, Durability::commit}) {
+    for (const bool power : {false, true}) {
+      for (const int second : {3, 9, 17, 29, kMoveCallsMax}) {
+        SCOPED_TRACE(fmt::format("durability {} power {} second {}", static_cast<int>(durability),
+                                 power, second));
+        const std::string suffix = fmt::format("{}{}-{}.fifo", static_cast<int>(durability),
+                                               static_cast<int>(power), second);
+        options_.shards = 2;
+        options_.data_directory = "sim2";
+        options_.durability = durability;
+        open();
+        const QueueId queue = create_fifo("q" + suffix);
+        const QueueId dead = create_fifo("dead" + suffix);
+        const QueueId there = create_fifo("there" + suffix);
+        ASSERT_NE(shard().find_queue(dead)->first_shard, shard().find_queue(there)->first_shard);
+        redrive(queue, "dead" + suffix);
+        Batch batch;
+        std::set<std::string> all;
+        for (int i = 0; i < 6; ++i) {
+          all.insert(std::to_string(i));
+          batch.add_fifo(fmt::format("g{}", i % 2), fmt::format("id{}", i), std::to_string(i));
+        }
+        send(dead, batch);
+        turns(2'000);  // all is durable
+        const ReplyTo asked = reply();
+        shard().start_move({.source = dead, .destination = there, .rate = 500}, asked);
+        std::set<std::string> shown;
+        for (const int life : {0, 1}) {
+          if (life == 0) until([&] { return sink_.move_errors.contains(asked.token); });
+          image_.halt_after(static_cast<uint64_t>(life == 0 ? GetParam() : second));
+          for (int i = 0; i < 40; ++i, turns(1))
+            for (const Got& got : try_receive(there, 0))
+              shown.insert(got.body);
+          if (power)
+            image_.crash(prng_);
+          else
+            image_.kill();
+          environment_.forget_disks();
+          broker_.reset();
+          open();
+          met_open += known_from(dead);
+          const std::set<std::string> here = all_of(dead);
+          const std::set<std::string> moved = all_of(there);
+          EXPECT_TRUE(std::includes(moved.begin(), moved.end(), shown.begin(), shown.end()));
+          // What has arrived may still be there, but nobody is given it.
+          std::set<std::string> given;
+          for (const Got& got : try_receive(dead, 0))
+            given.insert(got.body);
+          for (const std::string& body : given)
+            EXPECT_FALSE(moved.contains(body)) << body;
+          std::set<std::string> somewhere = here;
+          somewhere.insert(moved.begin(), moved.end());
+          EXPECT_EQ(somewhere, all);
+        }
+        turns(3'000);
+        const auto tasks = tasks_of(dead);
+        ASSERT_EQ(tasks.size(), 1u);
+        EXPECT_EQ(tasks[0].state, MoveState::completed);
+        EXPECT_EQ(all_of(there), all);
+        EXPECT_TRUE(all_of(dead).empty());
+        // What a crash left known is forgotten by the next task.
+        const ReplyTo next = reply();
+        shard().start_move({.source = dead, .destination = there}, next);
+        until([&] { return sink_.move_errors.contains(next.token); });
+        turns(100);
+        EXPECT_EQ(known_from(dead), 0u);
+        // In the order of each group, each once.
+        std::map<char, std::vector<int>> by_group;
+        for (int i = 0; i < 20; ++i)
+          for (const Got& got : try_receive(there, 600'000)) {
+            by_group[static_cast<char>('0' + std::stoi(got.body) % 2)].push_back(
+                std::stoi(got.body));
+            ack(got.receipt);
+          }
+        EXPECT_EQ(by_group['0'], (std::vector<int>{0, 2, 4}));
+        EXPECT_EQ(by_group['1'], (std::vector<int>{1, 3, 5}));
+        kill();
+      }
+    }
+  }
+  // Some of the later calls end a life in the middle of the steps.
+  if (GetParam() == 20) {
+    EXPECT_GT(met_open, 0u);
+  }
+}
+INSTANTIATE_TEST_SUITE_P(EachCall, MovesAcrossShardsUnderCrashes,
+                         testing::Range(0, kMoveCallsMax + 1));
 
 // On a full disk a task waits, and goes on when there is room; consumers and acks are not hindered.
 TEST_F(MoveTasksUnderCrashes, ATaskWaitsForAFullDisk) {

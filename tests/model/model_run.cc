@@ -302,11 +302,7 @@ class Run {
     const size_t index = 1 + prng_.below(queues_.size() - 1);
     if (!queues_[index].model->can_move_back()) return;
     // To the first queue: what came from there knows it, what is further down the chain does not.
-    if (index > 1 && configuration_.fifo && configuration_.shards > 1) return;
-    const QueueId destination =
-        index > 1 || (prng_.below(2) == 0 && !(configuration_.fifo && configuration_.shards > 1))
-            ? queues_[0].id
-            : QueueId{};
+    const QueueId destination = index > 1 || prng_.below(2) == 0 ? queues_[0].id : QueueId{};
     const bool disturbed = prng_.below(4) == 0;
     const auto task = broker_.move_back(queues_[index].id, destination, disturbed);
     if (!task || task->state != MoveState::completed)

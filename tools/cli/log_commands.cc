@@ -40,6 +40,10 @@ std::string kind_name(uint16_t kind) {
       return "expire";
     case RecordKind::move:
       return "move";
+    case RecordKind::move_in:
+      return "move_in";
+    case RecordKind::move_ids:
+      return "move_ids";
     case RecordKind::queue_put:
       return "queue_put";
     case RecordKind::queue_delete:

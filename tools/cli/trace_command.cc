@@ -111,7 +111,8 @@ std::string detail_of(const TraceEvent& event, const std::string& queue) {
     case TraceEvent::Kind::dead_lettered:
       return fmt::format("to {}, received {} times", queue, event.receive_count);
     case TraceEvent::Kind::moved:
-      return fmt::format("to {}, where it is another message", queue);
+      return fmt::format("to {}, where it is another message",
+                         event.queue == QueueId{} ? "a queue on another shard" : queue);
     case TraceEvent::Kind::expired:
       return "older than the queue keeps messages";
     case TraceEvent::Kind::acknowledged:
