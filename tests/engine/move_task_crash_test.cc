@@ -228,6 +228,37 @@ TEST_P(MovesAcrossShardsUnderCrashes, EachMessageIsInExactlyOneQueueAndTheTaskGo
 INSTANTIATE_TEST_SUITE_P(EachCall, MovesAcrossShardsUnderCrashes,
                          testing::Range(0, kMoveCallsMax + 1));
 
+// What cleaning carries can't be read before it is written: a task must not meet it in that turn.
+TEST_F(MoveTasksUnderCrashes, ATaskAndCleaningWorkOnTheSameMessages) {
+  open();
+  const QueueId queue = create("q");
+  const QueueId dead = create("dead");
+  const QueueId there = create("there");
+  redrive(queue, "dead");
+  Batch batch;
+  for (int i = 0; i < 100; ++i)
+    batch.add(std::string(200, 'd'));
+  for (int i = 0; i < 3; ++i)
+    send(dead, batch);
+  turns(20);
+  const ReplyTo asked = reply();
+  shard().start_move({.source = dead, .destination = there, .rate = 100}, asked);
+  // Traffic, so that the head is cleaned over and over while the task takes from it.
+  const uint64_t head = state(0).log().head().value;
+  for (int i = 0; i < 3'500; ++i) {
+    shard().send(Batch().add(std::string(8'000, 't')).to(queue), reply());
+    for (const Got& got : try_receive(queue, 60'000))
+      shard().ack({{&got.receipt, 1}}, reply());
+    ASSERT_FALSE(state(0).log().fenced());
+    sink_.receives.clear();
+    turns(1);
+  }
+  EXPECT_GT(state(0).log().head().value, head);
+  turns(1'000);
+  EXPECT_EQ(tasks_of(dead).at(0).state, MoveState::completed);
+  EXPECT_EQ(tasks_of(dead).at(0).moved, 300u);
+}
+
 // On a full disk a task waits, and goes on when there is room; consumers and acks are not hindered.
 TEST_F(MoveTasksUnderCrashes, ATaskWaitsForAFullDisk) {
   open();
