@@ -130,6 +130,7 @@ Status ShardState::move(Partition& source, Slot slot, Partition& target, TimeMs 
   const auto position = append(RecordKind::dead_letter, bytes_of(head), moved_message_);
   if (!position) return fail(position.error());
   apply_dead_letter(head, moved_message_, *position);
+  ++source.tally.dead_lettered;
   moves_left_.messages -= 1;
   moves_left_.bytes -= std::min<uint64_t>(moves_left_.bytes, moved_message_.size());
   become_visible(target, last_end_, true);

@@ -16,6 +16,15 @@ const Receipt& receipt_of(const ExtendEntry& entry) {
   return entry.receipt;
 }
 
+std::shared_ptr<const QueueTimes> sum_of(const std::shared_ptr<const QueueTimes>& a,
+                                         const std::shared_ptr<const QueueTimes>& b) {
+  if (a == nullptr || b == nullptr) return a == nullptr ? b : a;
+  auto sum = std::make_shared<QueueTimes>(*a);
+  sum->wait.add(b->wait);
+  sum->lease.add(b->lease);
+  return sum;
+}
+
 }  // namespace
 
 // --- asking ---
@@ -150,7 +159,7 @@ void Gathers::on_ack(Mail& mail) {
   if (parts_.state.log().fenced())
     return answer_when(Errc::shard_fenced, {}, mail, std::move(answer));
   answer->results.resize(mail.receipts.size());
-  const auto wait = parts_.state.ack(mail.receipts, answer->results,
+  const auto wait = parts_.state.ack(mail.receipts, answer->results, parts_.now,
                                      [&](QueueId queue) { return parts_.waits_durable(queue); });
   receives_.acknowledged(mail.receipts);
   answer_when(wait.error(), wait.value_or({}), mail, std::move(answer));
@@ -271,11 +280,14 @@ void Gathers::on_part(MailPtr mail) {
           for (const auto field :
                {&QueueCounters::ready, &QueueCounters::leased, &QueueCounters::delayed,
                 &QueueCounters::bytes, &QueueCounters::sent, &QueueCounters::received,
-                &QueueCounters::acked, &QueueCounters::expired, &QueueCounters::empty_receives})
+                &QueueCounters::acked, &QueueCounters::expired, &QueueCounters::empty_receives,
+                &QueueCounters::redelivered, &QueueCounters::dead_lettered,
+                &QueueCounters::aged_out})
             sum.*field += part.*field;
           if (part.oldest_sent_at_ms != 0 &&
               (sum.oldest_sent_at_ms == 0 || part.oldest_sent_at_ms < sum.oldest_sent_at_ms))
             sum.oldest_sent_at_ms = part.oldest_sent_at_ms;
+          sum.times = sum_of(sum.times, part.times);
         }
         break;
       case MailKind::shard_stats:

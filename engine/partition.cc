@@ -415,6 +415,22 @@ void Partition::forget_slot_end(const PartitionContext& context) {
   });
 }
 
+void Partition::count_receive(const StoredMessage& message, uint32_t count, TimeMs now) {
+  ++tally.received;
+  if (tally.times == nullptr) tally.times = std::make_unique<QueueTimes>();
+  if (count == 1)
+    tally.times->wait.add(now - message.sent_at() - message.header.delay_ms);
+  else
+    ++tally.redelivered;
+}
+
+void Partition::count_ack(const storage::Log& log, Slot slot, TimeMs now) {
+  ++tally.acked;
+  const auto message = message_at(log, index_->position(slot));
+  if (!message || tally.times == nullptr) return;
+  tally.times->lease.add(now - message->sent_at() - index_->received(slot).last_ms);
+}
+
 QueueCounters Partition::counters(const storage::Log& log) const {
   QueueCounters c;
   // On FIFO those of a blocked group too: they are not leased.
@@ -428,6 +444,10 @@ QueueCounters Partition::counters(const storage::Log& log) const {
   c.acked = tally.acked;
   c.expired = tally.expired;
   c.empty_receives = tally.empty_receives;
+  c.redelivered = tally.redelivered;
+  c.dead_lettered = tally.dead_lettered;
+  c.aged_out = tally.aged_out;
+  if (tally.times != nullptr) c.times = std::make_shared<QueueTimes>(*tally.times);
   // Messages past the visible end may not be written yet, so their bytes can't be asked.
   const Slot oldest = index_->first_live();
   if (oldest < visible_end_)

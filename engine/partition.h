@@ -19,6 +19,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <span>
 #include <vector>
@@ -188,8 +189,14 @@ class Partition {
   // Since the broker opened; counted by whoever decides, not by apply.
   struct Tally {
     uint64_t sent = 0, received = 0, acked = 0, expired = 0, empty_receives = 0;
+    uint64_t redelivered = 0, dead_lettered = 0, aged_out = 0;
+    std::unique_ptr<QueueTimes> times = nullptr;  // from the first receive on
   };
   Tally tally;
+
+  // A message was leased, for the `count`th time; an ack is about to take it.
+  void count_receive(const StoredMessage& message, uint32_t count, TimeMs now);
+  void count_ack(const storage::Log& log, Slot slot, TimeMs now);
 
   // For the shard's own books.
   uint32_t durable_waits = 0;      // entries of the visibility queue that wait for a sync

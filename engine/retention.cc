@@ -71,7 +71,9 @@ Status ShardState::append_expired(Partition& partition) {
   const auto position =
       append(RecordKind::expire, bytes_of(head), bytes_of(std::span<const SlotRun>(expired_runs_)));
   if (!position) return fail(position.error());
+  const uint64_t before = partition.index().live_count();
   partition.apply_ack(context(), expired_runs_);
+  partition.tally.aged_out += before - partition.index().live_count();
   return {};
 }
 

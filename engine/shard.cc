@@ -104,7 +104,7 @@ void Shard::ack(const AckRequest& request, ReplyTo reply) {
   bool simple = judge_receipts(request.receipts.size(), receipt_at);
   if (!simple) return gathers_.ack(request.receipts, results_, reply);
   if (fenced_) return refuse(Errc::shard_fenced);
-  const auto wait = state_.ack(request.receipts, results_,
+  const auto wait = state_.ack(request.receipts, results_, now_,
                                [&](QueueId queue) { return parts().waits_durable(queue); });
   if (!wait) return refuse(wait.error());
   receives_.acknowledged(request.receipts);

@@ -368,7 +368,6 @@ Result<std::optional<Position>> ShardState::lease(Partition& partition, uint32_t
   const auto position = append(RecordKind::lease, bytes_of(head), items);
   if (!position) return fail(position.error());
   partition.apply_lease(context(), head, runs_);
-  partition.tally.received += chosen;
   const SlotIndex& index = partition.index();
   const size_t first = deliveries->size();
   for (const SlotRun& run : runs_)
@@ -382,6 +381,7 @@ Result<std::optional<Position>> ShardState::lease(Partition& partition, uint32_t
         return fail(Errc::shard_fenced);
       }
       const uint32_t count = index.receive_count(slot);
+      partition.count_receive(*message, count, now);
       deliveries->push_back(
           {Receipt{pack_shard_slot(shard_, slot), raw(partition.queue()), count, 0},
            message->sent_at(), count, message->sent_at() + index.received(slot).first_ms,
@@ -411,15 +411,16 @@ bool ShardState::still_as_written(Position message, const MessageHeader& header)
   return true;
 }
 
-Result<Position> ShardState::append_ack(Partition& partition) {
+Result<Position> ShardState::append_ack(Partition& partition, TimeMs now) {
   merge_runs(slots_, runs_);
   const AckHead head{raw(partition.queue()), static_cast<uint32_t>(runs_.size())};
   const Bytes items = bytes_of(std::span<const SlotRun>(runs_));
   const auto position = append(RecordKind::ack, bytes_of(head), items);
   if (!position) return fail(position.error());
-  const uint64_t before = partition.index().live_count();
+  for (const SlotRun& run : runs_)
+    for (uint32_t i = 0; i < run.count; ++i)
+      partition.count_ack(log_, Slot{run.first_slot + i}, now);
   partition.apply_ack(context(), runs_);
-  partition.tally.acked += before - partition.index().live_count();
   return last_end_;
 }
 

@@ -99,7 +99,8 @@ class ShardState final : public storage::ReplaySink {
     bool durable = false;  // some queue of it asks for commit
   };
   template <class Durable>
-  Result<Wait> ack(std::span<const Receipt> receipts, std::span<Errc> results, Durable&& durable);
+  Result<Wait> ack(std::span<const Receipt> receipts, std::span<Errc> results, TimeMs now,
+                   Durable&& durable);
   template <class Durable>
   Result<Wait> extend(std::span<const ExtendEntry> entries, std::span<Errc> results, TimeMs now,
                       Durable&& durable);
@@ -219,7 +220,7 @@ class ShardState final : public storage::ReplaySink {
   // False if the record of this message fails its checksum. A record that is large beside the
   // message is not hashed for it alone.
   bool still_as_written(Position message, const MessageHeader& header);
-  Result<Position> append_ack(Partition& partition);
+  Result<Position> append_ack(Partition& partition, TimeMs now);
   Result<Position> append_extend(Partition& partition, TimeMs now);
   // dead_letters.cc
   uint32_t choose(Partition& partition, uint32_t messages_max, uint32_t bytes_max, TimeMs now);
@@ -295,7 +296,7 @@ class ShardState final : public storage::ReplaySink {
 
 template <class Durable>
 Result<ShardState::Wait> ShardState::ack(std::span<const Receipt> receipts, std::span<Errc> results,
-                                         Durable&& durable) {
+                                         TimeMs now, Durable&& durable) {
   Wait wait;
   for (size_t i = 0; i < receipts.size();) {
     // One record for each stretch of receipts of one queue.
@@ -319,7 +320,7 @@ Result<ShardState::Wait> ShardState::ack(std::span<const Receipt> receipts, std:
           verdict == Partition::Verdict::receipt_expired ? Errc::receipt_expired : Errc::ok;
     }
     if (slots_.empty()) continue;
-    const auto end = append_ack(*partition);
+    const auto end = append_ack(*partition, now);
     if (!end) return fail(end.error());
     wait.end = *end;
     wait.durable = wait.durable || durable(queue);

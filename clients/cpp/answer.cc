@@ -29,6 +29,9 @@ QueueDescription to_description(const wire::QueueItem& item) {
   queue.counters.expired = item.expired;
   queue.counters.empty_receives = item.empty_receives;
   queue.counters.oldest_sent_at_ms = item.oldest_sent_at_ms;
+  queue.counters.redelivered = item.redelivered;
+  queue.counters.dead_lettered = item.dead_lettered;
+  queue.counters.aged_out = item.aged_out;
   return queue;
 }
 
@@ -80,6 +83,17 @@ bool sent_fits(Bytes body) {
   return body.size() == sizeof sent + listed;
 }
 
+std::shared_ptr<const QueueTimes> to_times(const wire::QueueTimesItem& item) {
+  auto times = std::make_shared<QueueTimes>();
+  const auto fill = [](DurationHistogram& to, const wire::TimesItem& from) {
+    to.sum_ms = from.sum_ms;
+    std::copy(std::begin(from.counts), std::end(from.counts), to.counts.begin());
+  };
+  fill(times->wait, item.wait);
+  fill(times->lease, item.lease);
+  return times;
+}
+
 // Reads `count` TextItems; false if they do not fit.
 bool take_texts(Bytes* rest, uint16_t count, std::vector<NamedText>* texts) {
   for (uint16_t i = 0; i < count; ++i) {
@@ -113,6 +127,12 @@ std::optional<std::vector<QueueDescription>> take_queues(Bytes body) {
         !take_texts(&texts, item.tags, &queue.tags) || !texts.empty())
       return std::nullopt;
     rest = rest.subspan(padded8(item.text_bytes));
+    if (item.times > 1) return std::nullopt;
+    if (item.times == 1) {
+      if (rest.size() < sizeof(wire::QueueTimesItem)) return std::nullopt;
+      queue.counters.times = to_times(take<wire::QueueTimesItem>(rest.data()));
+      rest = rest.subspan(sizeof(wire::QueueTimesItem));
+    }
     queues.push_back(std::move(queue));
   }
   if (!rest.empty()) return std::nullopt;

@@ -180,11 +180,11 @@ Result<std::vector<QueueDescription>> BlockingClient::list_queues(std::string_vi
 }
 
 Result<std::vector<QueueDescription>> BlockingClient::queue_stats(std::span<const QueueId> queues,
-                                                                  bool with_texts) {
+                                                                  bool with_details) {
   std::vector<QueueDescription> infos;
   Status done = call(
       [&](Callback callback) {
-        return client_->queue_stats(queues, with_texts, std::move(callback));
+        return client_->queue_stats(queues, with_details, std::move(callback));
       },
       [&](const Answer& answer) { infos = answer.queues(); });
   if (!done) return fail(done.error());

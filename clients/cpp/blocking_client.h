@@ -54,9 +54,9 @@ class BlockingClient {
   Status delete_queue(QueueId queue);
   // All that start with `prefix`, by name, in as many requests as it takes.
   Result<std::vector<QueueDescription>> list_queues(std::string_view prefix);
-  // With attributes and tags if `with_texts`.
+  // With attributes, tags and times if `with_details`.
   Result<std::vector<QueueDescription>> queue_stats(std::span<const QueueId> queues,
-                                                    bool with_texts = false);
+                                                    bool with_details = false);
   Result<std::vector<wire::ShardItem>> server_stats();
   // Message move tasks (millrace/engine.h).
   Result<MoveTask> start_move(const MoveRequest& request);

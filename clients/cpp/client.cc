@@ -267,15 +267,15 @@ Result<RequestId> Client::list_queues(std::string_view prefix, std::string_view 
   return finish(*draft);
 }
 
-Result<RequestId> Client::queue_stats(std::span<const QueueId> queues, bool with_texts,
+Result<RequestId> Client::queue_stats(std::span<const QueueId> queues, bool with_details,
                                       Callback done) {
   if (queues.size() > kBatchMessagesMax) return fail(Errc::batch_too_large);
   Result<Draft> draft = begin(
       Opcode::queue_stats, sizeof(wire::StatsBody) + padded8(queues.size_bytes()), std::move(done));
   if (!draft) return fail(draft.error());
-  put_padded(
-      put(draft->body, wire::StatsBody{static_cast<uint32_t>(queues.size()), with_texts ? 1u : 0u}),
-      std::as_bytes(queues));
+  put_padded(put(draft->body,
+                 wire::StatsBody{static_cast<uint32_t>(queues.size()), with_details ? 1u : 0u}),
+             std::as_bytes(queues));
   return finish(*draft);
 }
 

@@ -90,8 +90,8 @@ class Client {
   Result<RequestId> delete_queue(QueueId queue, Callback done);
   Result<RequestId> list_queues(std::string_view prefix, std::string_view after, uint32_t max,
                                 Callback done);
-  // None named: all. `with_texts`: with attributes and tags.
-  Result<RequestId> queue_stats(std::span<const QueueId> queues, bool with_texts, Callback done);
+  // None named: all. `with_details`: with attributes, tags and times.
+  Result<RequestId> queue_stats(std::span<const QueueId> queues, bool with_details, Callback done);
   Result<RequestId> server_stats(Callback done);
   Result<RequestId> start_move(const MoveRequest& request, Callback done);
   // `task` 0: the one that runs. Answered once nothing is moved any more.

@@ -24,6 +24,7 @@
 #include <string_view>
 #include <vector>
 
+#include "millrace/duration_histogram.h"
 #include "millrace/message.h"
 #include "millrace/options.h"
 #include "millrace/result.h"
@@ -126,8 +127,12 @@ struct QueueCounters {  // exact, summed over shards
   uint64_t ready = 0, leased = 0, delayed = 0;
   uint64_t bytes = 0;  // live message bytes in the log
   uint64_t sent = 0, received = 0, acked = 0, expired = 0,
-           empty_receives = 0;    // since the broker opened
+           empty_receives = 0;    // since the broker opened; expired: leases that ended
+  uint64_t redelivered = 0;       // of those received: not for the first time
+  uint64_t dead_lettered = 0;     // gone from here to its dead-letter queue
+  uint64_t aged_out = 0;          // gone because they were older than the queue keeps messages
   int64_t oldest_sent_at_ms = 0;  // 0: no message
+  std::shared_ptr<const QueueTimes> times = nullptr;  // null: nothing was received yet
 };
 
 struct QueueInfo {

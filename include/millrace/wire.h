@@ -248,12 +248,29 @@ struct QueueItem {
   uint64_t expired;           //  88
   uint64_t empty_receives;    //  96
   int64_t oldest_sent_at_ms;  // 104
+  uint64_t redelivered;       // 112
+  uint64_t dead_lettered;     // 120
+  uint64_t aged_out;          // 128
+  uint32_t times;             // 136  1: QueueTimesItem behind the texts
+  uint32_t reserved;          // 140  0
 };
-static_assert(sizeof(QueueItem) == 112 && offsetof(QueueItem, oldest_sent_at_ms) == 104);
+static_assert(sizeof(QueueItem) == 144 && offsetof(QueueItem, oldest_sent_at_ms) == 104);
+
+struct TimesItem {
+  uint64_t sum_ms;      // 0
+  uint64_t counts[32];  // 8  [0]: under 1 ms; [i]: from 2^(i-1) up to 2^i ms
+};
+static_assert(sizeof(TimesItem) == 264);
+
+struct QueueTimesItem {
+  TimesItem wait;   //   0  from when a message could first be received to when it was
+  TimesItem lease;  // 264  from its last receive to its ack
+};
+static_assert(sizeof(QueueTimesItem) == 528);
 
 struct StatsBody {
-  uint32_t count;  // 0  u32 ids follow, padded to 8; 0: all queues
-  uint32_t texts;  // 4  1: with attributes and tags; 0: without
+  uint32_t count;    // 0  u32 ids follow, padded to 8; 0: all queues
+  uint32_t details;  // 4  1: with attributes, tags and times; 0: without
 };
 static_assert(sizeof(StatsBody) == 8);
 

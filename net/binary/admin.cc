@@ -95,14 +95,14 @@ void Handlers::queue_stats(Session& session, const Frame& frame) {
                    fmt::format("{} queue ids; allowed are up to {}", body.count, kListMax));
     return;
   }
-  if (body.texts > 1) {
+  if (body.details > 1) {
     session.refuse(frame.header.correlation, Errc::invalid_argument,
-                   fmt::format("texts is {}; allowed are 0 and 1", body.texts));
+                   fmt::format("details is {}; allowed are 0 and 1", body.details));
     return;
   }
   const std::span<const QueueId> queues(reinterpret_cast<const QueueId*>(rest.data()), body.count);
   const ReplyTo reply = session.open_request(frame, 0, 1);
-  session.requests_.at(place_of(reply.token)).texts = body.texts == 1;
+  session.requests_.at(place_of(reply.token)).details = body.details == 1;
   session.port().queue_stats(queues, reply);
 }
 

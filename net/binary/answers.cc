@@ -162,22 +162,24 @@ void answer_peek(OutputBuffer& out, uint64_t correlation, std::span<const Peeked
 }
 
 bool answer_queues(OutputBuffer& out, wire::Opcode opcode, uint64_t correlation,
-                   std::span<const QueueInfo> queues, bool with_texts) {
+                   std::span<const QueueInfo> queues, bool with_details) {
   std::vector<wire::QueueItem> items;
   items.reserve(queues.size());
   std::string texts;
   size_t bytes = sizeof(wire::CountBody);
   for (const QueueInfo& queue : queues) {
-    items.push_back(queue_item(queue, with_texts, &texts));
-    bytes += sizeof(wire::QueueItem) + padded8(items.back().text_bytes);
+    items.push_back(queue_item(queue, with_details, &texts));
+    bytes += sizeof(wire::QueueItem) + padded8(items.back().text_bytes) +
+             items.back().times * sizeof(wire::QueueTimesItem);
     if (bytes + kFrameHeaderBytes > wire::kFrameBytesMax) return false;
   }
   std::byte* body = begin_frame(out, reply_to(opcode), Errc::ok, correlation, bytes);
   std::byte* to = put(body, wire::CountBody{static_cast<uint32_t>(queues.size()), 0});
   std::string_view rest = texts;
-  for (const wire::QueueItem& item : items) {
-    to = put_padded(put(to, item), as_bytes(rest.substr(0, item.text_bytes)));
-    rest.remove_prefix(item.text_bytes);
+  for (size_t i = 0; i < items.size(); ++i) {
+    to = put_padded(put(to, items[i]), as_bytes(rest.substr(0, items[i].text_bytes)));
+    rest.remove_prefix(items[i].text_bytes);
+    if (items[i].times != 0) to = put(to, times_item(*queues[i].counters.times));
   }
   seal_frame(body, bytes);
   return true;

@@ -38,9 +38,10 @@ void answer_deliveries(OutputBuffer& out, uint8_t opcode, uint64_t correlation,
 void answer_results(OutputBuffer& out, wire::Opcode opcode, uint64_t correlation,
                     std::span<const Errc> results);
 void answer_peek(OutputBuffer& out, uint64_t correlation, std::span<const PeekedMessage> messages);
-// False if they do not fit a frame: nothing was added. `with_texts`: attributes and tags too.
+// False if they do not fit a frame: nothing was added. `with_details`: attributes, tags and times
+// too.
 bool answer_queues(OutputBuffer& out, wire::Opcode opcode, uint64_t correlation,
-                   std::span<const QueueInfo> queues, bool with_texts);
+                   std::span<const QueueInfo> queues, bool with_details);
 void answer_moves(OutputBuffer& out, wire::Opcode opcode, uint64_t correlation,
                   std::span<const MoveTask> tasks);
 void answer_stats(OutputBuffer& out, uint64_t correlation, std::span<const ShardStats> shards);

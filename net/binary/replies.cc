@@ -135,7 +135,7 @@ void Session::on_queues(uint64_t token, const QueueReply& reply) {
         return;
       }
       if (!answer_queues(output_, request.opcode, request.correlation, reply.queues,
-                         request.texts)) {
+                         request.details)) {
         refuse_pending(request, Errc::over_limit, kWholeRequest,
                        "the queues' figures do not fit a frame: ask for fewer at a time");
         return;

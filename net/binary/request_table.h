@@ -18,8 +18,8 @@ struct PendingRequest {
   uint32_t queue = 0;        // 0: about no queue
   uint32_t count = 0;  // of the messages or entries it has; in a free place: the next free one
   wire::Opcode opcode{};
-  bool waits = false;  // a RECEIVE that asked to wait for messages
-  bool texts = false;  // a QUEUE_STATS that asked for attributes and tags
+  bool waits = false;    // a RECEIVE that asked to wait for messages
+  bool details = false;  // a QUEUE_STATS that asked for attributes, tags and times
 };
 
 class RequestTable {

@@ -1,5 +1,8 @@
 #include "net/binary/settings.h"
 
+#include <algorithm>
+#include <iterator>
+
 #include "engine/queue_attributes.h"
 #include "net/binary/frame.h"
 
@@ -51,11 +54,11 @@ bool take_settings(const wire::SettingsBody& head, Bytes texts, std::string_view
   return padded8(texts.size() - rest.size()) == texts.size();
 }
 
-wire::QueueItem queue_item(const QueueInfo& queue, bool with_texts, std::string* texts) {
+wire::QueueItem queue_item(const QueueInfo& queue, bool with_details, std::string* texts) {
   const size_t before = texts->size();
   texts->append(queue.name);
   wire::QueueItem item{};
-  if (with_texts) {
+  if (with_details) {
     const std::vector<NamedText> attributes = engine::attribute_texts(queue.attributes);
     for (const NamedText& attribute : attributes)
       add_item(texts, attribute.name, attribute.value);
@@ -81,6 +84,22 @@ wire::QueueItem queue_item(const QueueInfo& queue, bool with_texts, std::string*
   item.expired = c.expired;
   item.empty_receives = c.empty_receives;
   item.oldest_sent_at_ms = c.oldest_sent_at_ms;
+  item.redelivered = c.redelivered;
+  item.dead_lettered = c.dead_lettered;
+  item.aged_out = c.aged_out;
+  item.times = with_details && c.times != nullptr ? 1 : 0;
+  return item;
+}
+
+wire::QueueTimesItem times_item(const QueueTimes& times) {
+  wire::QueueTimesItem item{};
+  const auto fill = [](wire::TimesItem& to, const DurationHistogram& from) {
+    to.sum_ms = from.sum_ms;
+    std::copy(from.counts.begin(), from.counts.end(), to.counts);
+  };
+  static_assert(std::size(wire::TimesItem{}.counts) == DurationHistogram::kBuckets);
+  fill(item.wait, times.wait);
+  fill(item.lease, times.lease);
   return item;
 }
 

@@ -16,7 +16,10 @@ namespace millrace::net {
 bool take_settings(const wire::SettingsBody& head, Bytes texts, std::string_view* name,
                    QueueSettings* settings);
 
-// The item of a queue and, after each other, its name, and with `texts` its attributes and tags.
-wire::QueueItem queue_item(const QueueInfo& queue, bool with_texts, std::string* texts);
+// The item of a queue and, after each other, its name, and `with_details` its attributes and tags.
+// Its times are not there: the item says whether they are to follow.
+wire::QueueItem queue_item(const QueueInfo& queue, bool with_details, std::string* texts);
+
+wire::QueueTimesItem times_item(const QueueTimes& times);
 
 }  // namespace millrace::net

@@ -164,7 +164,7 @@ TEST(Session, RefusesBadFrames) {
       {"an attribute that is none", queue_create(2, "n", {.attributes = {{"", ""}}}),
        Errc::invalid_argument, false},
       {"QUEUE_SET of no queue", queue_set(2, QueueId{77}, {}), Errc::queue_not_found, false},
-      {"QUEUE_STATS with texts 2", queue_stats(2, queue, 2), Errc::invalid_argument, false},
+      {"QUEUE_STATS with details 2", queue_stats(2, queue, 2), Errc::invalid_argument, false},
       {"LIST of 0", frame(Opcode::queue_list, 2, bytes_of(wire::ListBody{0, 0, 0})),
        Errc::invalid_argument, false},
       {"LIST with a prefix of 200",

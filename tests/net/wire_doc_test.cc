@@ -123,7 +123,7 @@ std::map<std::string, Layout> layouts() {
   }
   {
     using S = StatsBody;
-    STRUCT(StatsBody, F(count), F(texts));
+    STRUCT(StatsBody, F(count), F(details));
   }
   {
     using S = ListBody;
@@ -134,7 +134,16 @@ std::map<std::string, Layout> layouts() {
     STRUCT(QueueItem, F(queue_id), F(text_bytes), F(name_bytes), F(attributes), F(tags),
            F(first_shard), F(created_at_ms), F(modified_at_ms), F(ready), F(leased), F(delayed),
            F(bytes), F(sent), F(received), F(acked), F(expired), F(empty_receives),
-           F(oldest_sent_at_ms));
+           F(oldest_sent_at_ms), F(redelivered), F(dead_lettered), F(aged_out), F(times),
+           F(reserved));
+  }
+  {
+    using S = TimesItem;
+    STRUCT(TimesItem, F(sum_ms), F(counts));
+  }
+  {
+    using S = QueueTimesItem;
+    STRUCT(QueueTimesItem, F(wait), F(lease));
   }
   {
     using S = ShardItem;

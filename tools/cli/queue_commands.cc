@@ -84,6 +84,14 @@ Json to_json(const std::string& value) {
   return parsed.is_discarded() ? Json(value) : parsed;
 }
 
+Json to_json(const DurationHistogram& times) {
+  return {{"count", times.count()},
+          {"sum", times.sum_ms},
+          {"p50_at_most", times.percentile_ms(50)},
+          {"p90_at_most", times.percentile_ms(90)},
+          {"p99_at_most", times.percentile_ms(99)}};
+}
+
 Json to_json(const QueueDescription& queue) {
   Json json{{"name", queue.name}, {"id", raw(queue.id)}};
   if (!queue.attributes.empty()) {
@@ -106,6 +114,13 @@ Json to_json(const QueueDescription& queue) {
   json["acked"] = counters.acked;
   json["expired"] = counters.expired;
   json["empty_receives"] = counters.empty_receives;
+  json["redelivered"] = counters.redelivered;
+  json["dead_lettered"] = counters.dead_lettered;
+  json["aged_out"] = counters.aged_out;
+  if (counters.times != nullptr) {
+    json["wait_ms"] = to_json(counters.times->wait);
+    json["lease_ms"] = to_json(counters.times->lease);
+  }
   return json;
 }
 
@@ -181,6 +196,15 @@ int list(Context& context, const std::string& prefix) {
   return kDone;
 }
 
+// Bounds, since the buckets are wide.
+std::string times_text(const DurationHistogram& times) {
+  if (times.count() == 0) return "no message yet";
+  const auto at_most = [&](uint32_t percent) {
+    return format_age(static_cast<int64_t>(times.percentile_ms(percent)));
+  };
+  return fmt::format("half at most {}, 90 % {}, 99 % {}", at_most(50), at_most(90), at_most(99));
+}
+
 int show(Context& context, const std::string& name) {
   QueueDescription queue;
   if (!stats_of(context, name, queue)) return kRefused;
@@ -204,11 +228,18 @@ int show(Context& context, const std::string& name) {
   table.add({"size", format_size(counters.bytes)});
   table.add({"oldest", format_age(oldest_age_ms(queue))});
   table.add({"since start",
-             fmt::format("{} sent, {} received, {} acknowledged, {} leases ended, {} receives "
-                         "found nothing",
+             fmt::format("{} sent, {} received, {} of them again, {} acknowledged, {} leases "
+                         "ended, {} receives found nothing",
                          format_count(counters.sent), format_count(counters.received),
-                         format_count(counters.acked), format_count(counters.expired),
-                         format_count(counters.empty_receives))});
+                         format_count(counters.redelivered), format_count(counters.acked),
+                         format_count(counters.expired), format_count(counters.empty_receives))});
+  table.add(
+      {"", fmt::format("{} dead-lettered, {} older than it keeps messages",
+                       format_count(counters.dead_lettered), format_count(counters.aged_out))});
+  if (counters.times != nullptr) {
+    table.add({"waited", times_text(counters.times->wait)});
+    table.add({"leased for", times_text(counters.times->lease)});
+  }
   print_text(table.text(false));
   return kDone;
 }
