@@ -1,7 +1,6 @@
 # How a folder's CMakeLists.txt declares what it builds. A source is listed by name, never globbed.
 #
-#   millrace_library(NAME millrace_storage SOURCES log.cc ... LINKS millrace_base [PRIVATE_LINKS ...]
-#                    [TOGETHER])
+#   millrace_library(NAME millrace_storage SOURCES log.cc ... LINKS millrace_base [PRIVATE_LINKS ...])
 #   millrace_program(NAME millraced SOURCES main.cc ... LINKS millrace_net CLI11::CLI11)
 #   millrace_test(NAME log_test SOURCES log_test.cc ... LINKS millrace_storage
 #                 [LABELS fast|slow] [TIMEOUT seconds] [WHOLE] [ARGUMENTS ...])
@@ -21,8 +20,7 @@ function(millrace_compile target)
 endfunction()
 
 # With MILLRACE_UNITY, several sources make one translation unit: half the time for a build from
-# nothing, and a slower one after a change of one source. The optimiser
-# sees the sources of the product's libraries one by one; a library of tests says TOGETHER.
+# nothing, and a slower one after a change of one source.
 function(millrace_unity target)
   if(MILLRACE_UNITY)
     set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 12)
@@ -36,11 +34,9 @@ endfunction()
 # what it links. It is what the simulator links, and is built only if something does: so one build
 # tests both the code and the tests. With MILLRACE_PLANTED_BUGS the two are the same.
 function(millrace_library)
-  cmake_parse_arguments(PARSE_ARGV 0 arg "TOGETHER" "NAME" "SOURCES;LINKS;PRIVATE_LINKS")
+  cmake_parse_arguments(PARSE_ARGV 0 arg "" "NAME" "SOURCES;LINKS;PRIVATE_LINKS")
   millrace_one_library(${arg_NAME} "${arg_SOURCES}" "${arg_LINKS}" "${arg_PRIVATE_LINKS}")
-  if(arg_TOGETHER)
-    millrace_unity(${arg_NAME})
-  endif()
+  millrace_unity(${arg_NAME})
   if(MILLRACE_PLANTED_BUGS)
     target_compile_definitions(${arg_NAME} INTERFACE MILLRACE_PLANTED_BUGS=1)
     add_library(${arg_NAME}_planted ALIAS ${arg_NAME})

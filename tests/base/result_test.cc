@@ -35,6 +35,11 @@ bool declared(Errc e) {
     case Errc::throttled:
     case Errc::subscription_not_found:
     case Errc::lease_too_long:
+    case Errc::not_a_dead_letter_queue:
+    case Errc::queue_types_differ:
+    case Errc::same_queue:
+    case Errc::move_task_running:
+    case Errc::move_task_not_found:
     case Errc::disk_full:
     case Errc::io_error:
     case Errc::shard_fenced:
