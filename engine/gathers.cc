@@ -4,6 +4,7 @@
 
 #include "base/assert.h"
 #include "engine/limits.h"
+#include "engine/request_check.h"
 #include "engine/take_each.h"
 
 namespace millrace::engine {
@@ -106,6 +107,24 @@ void Gathers::purge(QueueId queue, ReplyTo to) {
   ask_all(job, MailKind::purge, [&](Mail& mail) { mail.queue = queue; });
 }
 
+void Gathers::repeat(const ReceiveRequest& request, ReplyTo to) {
+  const QueueInfo* info = parts_.catalog.find(request.queue);
+  const auto plan =
+      info == nullptr ? fail(Errc::queue_not_found) : plan_receive(request, info->attributes);
+  if (!plan) return to.sink->on_receive(to.token, {plan.error(), {}});
+  if (full()) return to.sink->on_receive(to.token, {Errc::over_limit, {}});
+  const AttemptKey attempt = parts_.state.attempt_key(request.queue, request.attempt_id);
+  const uint64_t job = start({.kind = MailKind::repeat, .to = to, .receive = request});
+  Gather& gather = gathers_.at(job);
+  gather.attempt_id = request.attempt_id;
+  gather.answers.resize(parts_.mailbox.shards());
+  ask_all(job, MailKind::repeat, [&](Mail& mail) {
+    mail.queue = request.queue;
+    mail.attempt = attempt;
+    mail.visibility_ms = plan->visibility_ms;
+  });
+}
+
 void Gathers::counters(std::vector<QueueInfo> queues, ReplyTo to) {
   if (full()) return to.sink->on_queues(to.token, {Errc::over_limit, {}, {}});
   std::vector<QueueId> ids;
@@ -126,6 +145,12 @@ void Gathers::shard_stats(Durability durability, ReplyTo to) {
 void Gathers::cancel_all(const ReplySink* sink) {
   for (auto& [job, gather] : gathers_)
     if (gather.to.sink == sink) gather.to.sink = nullptr;
+}
+
+void Gathers::cancel(ReplyTo to) {
+  for (auto& [job, gather] : gathers_)
+    if (gather.kind == MailKind::repeat && gather.to.sink == to.sink && gather.to.token == to.token)
+      gather.to.sink = nullptr;
 }
 
 void Gathers::fail_all(Errc error) {
@@ -237,6 +262,23 @@ void Gathers::on_purge(const Mail& mail) {
               std::move(answer));
 }
 
+void Gathers::on_repeat(const Mail& mail) {
+  auto answer = answer_to(mail);
+  Partition* partition = parts_.state.find(mail.queue);
+  if (partition == nullptr || parts_.state.log().fenced()) {
+    answer->error = partition == nullptr ? Errc::queue_not_found : Errc::shard_fenced;
+    return parts_.mailbox.post(mail.from, std::move(answer));
+  }
+  auto& deliveries = parts_.commits.deliveries();
+  const auto first = deliveries.size();
+  const auto repeated =
+      parts_.state.repeat(*partition, mail.attempt, mail.visibility_ms, parts_.now, &deliveries);
+  copy_deliveries(std::span<const Delivery>(deliveries).subspan(first), *answer);
+  deliveries.resize(first);
+  const Position end = repeated && *repeated ? **repeated : Position{};
+  answer_when(repeated.error(), {end, parts_.waits_durable(mail.queue)}, mail, std::move(answer));
+}
+
 void Gathers::on_counters(const Mail& mail) {
   auto answer = answer_to(mail);
   if (parts_.state.log().fenced())
@@ -294,6 +336,7 @@ void Gathers::on_part(MailPtr mail) {
         gather.stats[raw(mail->from)] = mail->stats;
         break;
       case MailKind::peek:
+      case MailKind::repeat:
         gather.answers[raw(mail->from)] = std::move(mail);
         break;
       default:
@@ -331,6 +374,13 @@ void Gathers::finish(Gather& gather) {
       }
       return sink->on_peek(token, {gather.error, messages});
     }
+    case MailKind::repeat:
+      if (gather.error != Errc::ok) return sink->on_receive(token, {gather.error, {}});
+      for (const MailPtr& answer : gather.answers)
+        if (answer != nullptr && !answer->deliveries.empty())
+          return sink->on_receive(token, {Errc::ok, answer->deliveries});
+      gather.receive.attempt_id = gather.attempt_id;
+      return receives_.receive(gather.receive, gather.to);
     case MailKind::counters:
       return sink->on_queues(token, {gather.error, {}, gather.queues});
     case MailKind::shard_stats:

@@ -1,5 +1,5 @@
 // Gathers: requests that several shards answer together: ack and extend of receipts of any shard,
-// peek, purge, counters and shard figures.
+// peek, purge, repeated receives, counters and shard figures.
 //
 // The shard that was asked mails a part to each shard concerned (itself included), each does its
 // part and answers at its own log's pace, and the last answer completes the whole. Requests about
@@ -27,9 +27,13 @@ class Gathers {
   void extend(std::span<const ExtendEntry> entries, std::vector<Errc> results, ReplyTo to);
   void peek(const PeekRequest& request, ReplyTo to);
   void purge(QueueId queue, ReplyTo to);
+  // A receive with an attempt id of a queue that lies on several shards: whichever knows the
+  // attempt repeats it. If none does it is a receive as any.
+  void repeat(const ReceiveRequest& request, ReplyTo to);
   void counters(std::vector<QueueInfo> queues, ReplyTo to);
   void shard_stats(Durability durability, ReplyTo to);
   void cancel_all(const ReplySink* sink);
+  void cancel(ReplyTo to);
   // Answers all that are under way with `error`.
   void fail_all(Errc error);
   size_t under_way() const { return gathers_.size(); }
@@ -39,6 +43,7 @@ class Gathers {
   void on_extend(Mail& mail);
   void on_peek(const Mail& mail);
   void on_purge(const Mail& mail);
+  void on_repeat(const Mail& mail);
   void on_counters(const Mail& mail);
   void on_shard_stats(const Mail& mail, const ShardStats& stats);
   // An answer to this shard.
@@ -53,7 +58,9 @@ class Gathers {
     std::vector<Errc> results{};
     std::vector<std::vector<uint32_t>>
         order{};                      // ack, extend: entry of each part's result, by shard
-    std::vector<MailPtr> answers{};   // peek
+    std::vector<MailPtr> answers{};   // peek, repeat
+    ReceiveRequest receive{};         // repeat
+    std::string attempt_id{};         // what its attempt_id views
     uint32_t messages_max = 0;        // peek
     std::vector<QueueInfo> queues{};  // counters
     std::vector<ShardStats> stats{};

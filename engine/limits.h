@@ -15,6 +15,8 @@ inline constexpr uint64_t kTimersPerShardMax = 20'000'000;
 inline constexpr uint64_t kDedupIdsPerPartitionMax = 20'000'000;
 // Waiting receives and subscriptions of one shard.
 inline constexpr uint32_t kWaitersPerShardMax = 100'000;
+// Receive attempt ids that one shard remembers; the oldest are forgotten first.
+inline constexpr size_t kReceiveAttemptsMax = 100'000;
 // Requests of one shard that wait for other shards.
 inline constexpr uint32_t kGathersPerShardMax = 100'000;
 inline constexpr uint32_t kPeekMessagesMax = 1'000;

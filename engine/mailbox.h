@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "base/spsc_ring.h"
+#include "engine/receive_attempts.h"
 #include "engine/ring_queue.h"
 #include "engine/waker.h"
 #include "millrace/engine.h"
@@ -30,6 +31,7 @@ enum class MailKind : uint8_t {
   something_ready,  // a queue the receiver asked about has ready messages again
   ack,              // receipts
   extend,           // entries
+  repeat,           // queue, attempt, visibility_ms: what was leased for it, if it holds
   peek,             // queue, messages_max, states
   purge,            // queue
   counters,         // queue_ids
@@ -74,6 +76,7 @@ struct Mail {
   uint32_t messages_max = 0;
   uint32_t bytes_max = 0;
   uint32_t visibility_ms = 0;
+  AttemptKey attempt{};  // receive, repeat
   uint8_t states = 0;
   bool more = false;  // receive_answer: there may be something next turn
   AdminKind admin{};

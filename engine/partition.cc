@@ -160,6 +160,13 @@ Partition::Verdict Partition::judge_extend(Slot slot, uint32_t generation, TimeM
   return hidden_until - received_at > lease_ms_max ? Verdict::too_long : Verdict::act;
 }
 
+bool Partition::is_leased(Slot slot, uint32_t generation, TimeMs until,
+                          const TimerWheel& timers) const {
+  if (!index_->live(slot) || index_->receive_count(slot) != generation) return false;
+  const Status now = status(slot, timers);
+  return now.state == MessageState::leased && now.due == until;
+}
+
 void Partition::place(Slot slot, Position position) {
   if (slot >= index_->end()) {
     if (index_->live_count() == 0) {
@@ -415,11 +422,12 @@ void Partition::forget_slot_end(const PartitionContext& context) {
   });
 }
 
-void Partition::count_receive(const StoredMessage& message, uint32_t count, TimeMs now) {
+void Partition::count_receive(const Delivery& delivery, TimeMs now) {
   ++tally.received;
   if (tally.times == nullptr) tally.times = std::make_unique<QueueTimes>();
-  if (count == 1)
-    tally.times->wait.add(now - message.sent_at() - message.header.delay_ms);
+  if (delivery.receive_count == 1)
+    tally.times->wait.add(now - delivery.sent_at -
+                          read_at<MessageHeader>(delivery.message).delay_ms);
   else
     ++tally.redelivered;
 }

@@ -137,6 +137,8 @@ class Partition {
   // got it. too_long: it would be hidden past `lease_ms_max` from its receive on.
   Verdict judge_extend(Slot slot, uint32_t generation, TimeMs hidden_until, uint32_t lease_ms_max,
                        const storage::Log& log) const;
+  // Alive and leased for the `generation`th time, until exactly then.
+  bool is_leased(Slot slot, uint32_t generation, TimeMs until, const TimerWheel& timers) const;
   // Neither leased nor delayed: to hide it takes a timer.
   bool has_timer(Slot slot) const { return index_->timer(slot) != kNoTimer; }
 
@@ -194,8 +196,8 @@ class Partition {
   };
   Tally tally;
 
-  // A message was leased, for the `count`th time; an ack is about to take it.
-  void count_receive(const StoredMessage& message, uint32_t count, TimeMs now);
+  // A message was leased; an ack is about to take it.
+  void count_receive(const Delivery& delivery, TimeMs now);
   void count_ack(const storage::Log& log, Slot slot, TimeMs now);
 
   // For the shard's own books.

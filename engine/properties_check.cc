@@ -10,12 +10,6 @@ namespace {
 constexpr size_t kTraceHeaderBytesMax = 4096;
 constexpr size_t kSenderIdBytesMax = 256;
 
-// Letters, digits and punctuation of ASCII: everything printable but the blank.
-bool is_id(std::string_view text) {
-  return !text.empty() && text.size() <= kGroupIdBytesMax &&
-         std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c <= '~'; });
-}
-
 bool is_attribute_name(std::string_view name) {
   const auto allowed = [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
@@ -44,6 +38,12 @@ bool is_attribute_type(std::string_view type) {
 }
 
 }  // namespace
+
+bool is_id(std::string_view text) {
+  // All of ASCII that is printable, but the blank.
+  return !text.empty() && text.size() <= kGroupIdBytesMax &&
+         std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c <= '~'; });
+}
 
 Status check_properties(Bytes properties, uint32_t body_bytes, const QueueAttributes& queue) {
   uint64_t size = body_bytes;

@@ -6,12 +6,18 @@
 // Threads: any; no state.
 #pragma once
 
+#include <string_view>
+
 #include "millrace/message.h"
 #include "millrace/options.h"
 #include "millrace/properties.h"
 #include "millrace/result.h"
 
 namespace millrace::engine {
+
+// Whether this may be a group id, a deduplication id or a receive attempt id: 1 to 128 letters,
+// digits and punctuation marks.
+bool is_id(std::string_view text);
 
 // Checks one message's properties and body length. Errors: malformed (the bytes are not
 // properties), invalid_argument (an id, name, type or value that is not allowed; more than ten

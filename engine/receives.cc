@@ -25,8 +25,9 @@ void Receives::receive(const ReceiveRequest& request, ReplyTo to) {
   Partition* partition = parts_.state.find(request.queue);
   if (info == nullptr || partition == nullptr)
     return to.sink->on_receive(to.token, {Errc::queue_not_found, {}});
-  const auto plan = plan_receive(request, info->attributes);
+  auto plan = plan_receive(request, info->attributes);
   if (!plan) return to.sink->on_receive(to.token, {plan.error(), {}});
+  plan->attempt = parts_.state.attempt_key(request.queue, request.attempt_id);
   if (parts_.state.log().fenced()) return to.sink->on_receive(to.token, {Errc::shard_fenced, {}});
 
   WaiterLine* line = waiters_.find_line(request.queue);
@@ -34,8 +35,7 @@ void Receives::receive(const ReceiveRequest& request, ReplyTo to) {
     // Nobody was here before: no need to stand in line.
     auto& deliveries = parts_.commits.deliveries();
     const auto first = static_cast<uint32_t>(deliveries.size());
-    const auto leased = parts_.state.lease(*partition, plan->messages_max, plan->bytes_max,
-                                           plan->visibility_ms, parts_.now, &deliveries);
+    const auto leased = lease(*partition, *plan, plan->messages_max);
     // Of the queue's limit another shard may have some left.
     const bool limited = !leased && leased.error() == Errc::over_limit;
     if (!leased && !limited) return to.sink->on_receive(to.token, {leased.error(), {}});
@@ -62,6 +62,25 @@ void Receives::receive(const ReceiveRequest& request, ReplyTo to) {
   const auto added = waiters_.add(waiter, parts_.now + plan->wait_ms);
   if (!added) return to.sink->on_receive(to.token, {added.error(), {}});
   mark_dirty(request.queue, *line);
+}
+
+Result<std::optional<Position>> Receives::lease(Partition& partition, const ReceivePlan& plan,
+                                                uint32_t messages_max) {
+  ShardState& state = parts_.state;
+  auto& deliveries = parts_.commits.deliveries();
+  const bool is_attempt = plan.attempt != AttemptKey{};
+  if (is_attempt) {
+    auto repeated =
+        state.repeat(partition, plan.attempt, plan.visibility_ms, parts_.now, &deliveries);
+    if (!repeated || *repeated) return repeated;
+  }
+  const size_t first = deliveries.size();
+  const auto leased = state.lease(partition, messages_max, plan.bytes_max, plan.visibility_ms,
+                                  parts_.now, &deliveries);
+  if (is_attempt && leased && *leased)
+    state.remember_attempt(plan.attempt, std::span<const Delivery>(deliveries).subspan(first),
+                           plan.visibility_ms, parts_.now);
+  return leased;
 }
 
 // Leases are shown when their record is written; on FIFO when it is as durable as the queue's
@@ -250,8 +269,7 @@ bool Receives::serve_line(QueueId queue) {
       if (waiter.standing && waiter.credit < messages_max)
         messages_max = static_cast<uint32_t>(waiter.credit);
       const auto first = static_cast<uint32_t>(deliveries.size());
-      const auto leased = parts_.state.lease(*partition, messages_max, waiter.plan.bytes_max,
-                                             waiter.plan.visibility_ms, parts_.now, &deliveries);
+      const auto leased = lease(*partition, waiter.plan, messages_max);
       if (!leased) {
         failed = leased.error();
         starve(queue);
@@ -307,6 +325,7 @@ bool Receives::ask_another(WaiterLine& line, Waiter& waiter) {
       mail->messages_max = static_cast<uint32_t>(waiter.credit);
     mail->bytes_max = waiter.plan.bytes_max;
     mail->visibility_ms = waiter.plan.visibility_ms;
+    mail->attempt = waiter.plan.attempt;
     waiter.asked = mail->messages_max;
     if (waiter.standing) waiter.credit -= waiter.asked;
     parts_.mailbox.post(ShardId{next_shard_}, std::move(mail));
@@ -359,8 +378,9 @@ void Receives::on_receive(Mail& mail) {
   }
   auto& deliveries = parts_.commits.deliveries();
   const auto first = static_cast<uint32_t>(deliveries.size());
-  const auto leased = parts_.state.lease(*partition, mail.messages_max, mail.bytes_max,
-                                         mail.visibility_ms, parts_.now, &deliveries);
+  const auto leased =
+      lease(*partition, {mail.messages_max, mail.bytes_max, mail.visibility_ms, 0, mail.attempt},
+            mail.messages_max);
   if (leased && *leased) {
     const auto count = static_cast<uint32_t>(deliveries.size()) - first;
     return park({.end = **leased,

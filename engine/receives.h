@@ -69,6 +69,10 @@ class Receives {
 
  private:
   void park(Parked parked, const Partition& partition);
+  // Adds to the turn's deliveries; as ShardState::lease(), or repeat() of an attempt that holds.
+  Result<std::optional<Position>> lease(Partition& partition, const ReceivePlan& plan,
+                                        uint32_t messages_max);
+
   void mark_dirty(QueueId queue, WaiterLine& line);
   bool serve_line(QueueId queue);
   bool ask_another(WaiterLine& line, Waiter& waiter);

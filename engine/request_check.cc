@@ -34,11 +34,14 @@ RunFault check_run(Bytes run, uint32_t count, const QueueAttributes& queue) {
 }
 
 Result<ReceivePlan> plan_receive(const ReceiveRequest& request, const QueueAttributes& queue) {
-  ReceivePlan plan{request.messages_max, request.bytes_max, request.visibility_ms, request.wait_ms};
+  ReceivePlan plan{
+      request.messages_max, request.bytes_max, request.visibility_ms, request.wait_ms, {}};
   if (plan.visibility_ms == kDelayQueueDefault) plan.visibility_ms = queue.visibility_timeout_ms;
   if (plan.wait_ms == kDelayQueueDefault) plan.wait_ms = queue.receive_wait_ms;
   if (plan.messages_max == 0 || plan.messages_max > kBatchMessagesMax ||
       plan.visibility_ms > kLeaseMsMax || plan.wait_ms > kReceiveWaitMsMax)
+    return fail(Errc::invalid_argument);
+  if (!request.attempt_id.empty() && (!queue.fifo || !is_id(request.attempt_id)))
     return fail(Errc::invalid_argument);
   return plan;
 }

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include "engine/receive_attempts.h"
 #include "millrace/engine.h"
 
 namespace millrace::engine {
@@ -23,6 +24,7 @@ struct ReceivePlan {
   uint32_t bytes_max = 0;
   uint32_t visibility_ms = 0;
   uint32_t wait_ms = 0;
+  AttemptKey attempt{};  // the caller's to fill in
 };
 // Error: invalid_argument.
 Result<ReceivePlan> plan_receive(const ReceiveRequest& request, const QueueAttributes& queue);

@@ -94,6 +94,7 @@ bool Shard::judge_receipts(size_t count, F&& receipt_at) {
 }
 
 void Shard::receive(const ReceiveRequest& request, ReplyTo reply) {
+  if (!request.attempt_id.empty() && mailbox_.shards() > 1) return gathers_.repeat(request, reply);
   receives_.receive(request, reply);
 }
 
@@ -163,6 +164,7 @@ Status Shard::unsubscribe(ReplyTo subscription) {
 }
 
 void Shard::cancel(ReplyTo reply) {
+  gathers_.cancel(reply);
   receives_.cancel(reply);
 }
 
@@ -400,6 +402,8 @@ void Shard::handle(MailPtr mail) {
       return gathers_.on_peek(*mail);
     case MailKind::purge:
       return gathers_.on_purge(*mail);
+    case MailKind::repeat:
+      return gathers_.on_repeat(*mail);
     case MailKind::counters:
       return gathers_.on_counters(*mail);
     case MailKind::shard_stats:

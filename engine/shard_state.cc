@@ -368,6 +368,15 @@ Result<std::optional<Position>> ShardState::lease(Partition& partition, uint32_t
   const auto position = append(RecordKind::lease, bytes_of(head), items);
   if (!position) return fail(position.error());
   partition.apply_lease(context(), head, runs_);
+  const size_t first = deliveries->size();
+  if (const Status status = deliver(partition, deliveries); !status) return fail(status.error());
+  for (const Delivery& delivery : std::span(*deliveries).subspan(first))
+    partition.count_receive(delivery, now);
+  return std::optional<Position>{last_end_};
+}
+
+// Those in runs_, which are leased.
+Status ShardState::deliver(const Partition& partition, std::vector<Delivery>* deliveries) {
   const SlotIndex& index = partition.index();
   const size_t first = deliveries->size();
   for (const SlotRun& run : runs_)
@@ -381,7 +390,6 @@ Result<std::optional<Position>> ShardState::lease(Partition& partition, uint32_t
         return fail(Errc::shard_fenced);
       }
       const uint32_t count = index.receive_count(slot);
-      partition.count_receive(*message, count, now);
       deliveries->push_back(
           {Receipt{pack_shard_slot(shard_, slot), raw(partition.queue()), count, 0},
            message->sent_at(), count, message->sent_at() + index.received(slot).first_ms,
@@ -389,7 +397,7 @@ Result<std::optional<Position>> ShardState::lease(Partition& partition, uint32_t
     }
   sealer_.seal_all(deliveries->size() - first,
                    [&](size_t i) -> Receipt& { return (*deliveries)[first + i].receipt; });
-  return std::optional<Position>{last_end_};
+  return {};
 }
 
 bool ShardState::still_as_written(Position message, const MessageHeader& header) {

@@ -17,6 +17,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
@@ -25,6 +26,7 @@
 #include "engine/move_ids.h"
 #include "engine/partition.h"
 #include "engine/receipt.h"
+#include "engine/receive_attempts.h"
 #include "engine/ring_queue.h"
 #include "millrace/engine.h"
 #include "storage/log.h"
@@ -84,6 +86,15 @@ class ShardState final : public storage::ReplaySink {
                                         uint32_t bytes_max, uint32_t visibility_ms, TimeMs now,
                                         std::vector<Delivery>* deliveries);
   bool stopped_short() const { return stopped_short_; }
+  // As lease(), of what was leased for this attempt before, if it is all leased still: the same
+  // receipts, hidden for `visibility_ms` from now on, no receive counted. Nothing: as if it were
+  // not known.
+  Result<std::optional<Position>> repeat(Partition& partition, const AttemptKey& key,
+                                         uint32_t visibility_ms, TimeMs now,
+                                         std::vector<Delivery>* deliveries);
+  void remember_attempt(const AttemptKey& key, std::span<const Delivery> deliveries,
+                        uint32_t visibility_ms, TimeMs now);
+  AttemptKey attempt_key(QueueId queue, std::string_view id) const;
   // A message in a dead-letter queue is shown when it is durable, whatever the durability: this far
   // the log is to be synced for it.
   Position moved_through() const { return moved_through_; }
@@ -210,6 +221,7 @@ class ShardState final : public storage::ReplaySink {
     return timers_.size() + count <= kTimersPerShardMax &&
            partition.leased() + count <= partition.rules().in_flight_max;
   }
+  Status deliver(const Partition& partition, std::vector<Delivery>* deliveries);
   // Appends one record; returns its position.
   Result<Position> append(RecordKind kind, Bytes head, Bytes items);
   void account_checkpoint();
@@ -273,6 +285,7 @@ class ShardState final : public storage::ReplaySink {
     uint64_t bytes = kDeadLetterBytesPerTickMax;
   };
   MovesLeft moves_left_;  // in this turn
+  ReceiveAttempts attempts_;
   bool stopped_short_ = false;
   Position moved_through_{};
   // Reused by each operation.

@@ -6,6 +6,7 @@
 #include "base/assert.h"
 #include "base/os_clock.h"
 #include "millrace/options.h"
+#include "millrace/properties.h"
 
 namespace millrace::client {
 namespace {
@@ -163,10 +164,17 @@ Result<RequestId> Client::send(const SendRequest& request, Callback done) {
 }
 
 Result<RequestId> Client::receive(const ReceiveRequest& request, Callback done) {
-  return simple(Opcode::receive,
-                wire::ReceiveBody{raw(request.queue), request.messages_max, request.bytes_max,
-                                  request.visibility_ms, request.wait_ms, 0},
-                std::move(done));
+  if (request.attempt_id.size() > kGroupIdBytesMax) return fail(Errc::invalid_argument);
+  Result<Draft> draft =
+      begin(Opcode::receive, sizeof(wire::ReceiveBody) + padded8(request.attempt_id.size()),
+            std::move(done));
+  if (!draft) return fail(draft.error());
+  put_padded(
+      put(draft->body, wire::ReceiveBody{raw(request.queue), request.messages_max,
+                                         request.bytes_max, request.visibility_ms, request.wait_ms,
+                                         static_cast<uint32_t>(request.attempt_id.size())}),
+      as_bytes(request.attempt_id));
+  return finish(*draft);
 }
 
 Result<RequestId> Client::ack(std::span<const Receipt> receipts, Callback done) {

@@ -49,6 +49,9 @@ struct ReceiveRequest {
   uint32_t visibility_ms = kDelayQueueDefault;  // kDelayQueueDefault: the queue's own
   uint32_t wait_ms = kDelayQueueDefault;  // 0: answer at once; kDelayQueueDefault: the queue's own;
                                           // max kReceiveWaitMsMax
+  // FIFO only, 1..128 characters as a group id's: asked again with the same one within five
+  // minutes, a receive gets the same messages and receipts, as long as all are leased as they were.
+  std::string_view attempt_id{};
 };
 inline constexpr uint32_t kReceiveWaitMsMax = 3'600'000;
 

@@ -115,7 +115,7 @@ struct ReceiveBody {
   uint32_t bytes_max;      //  8  of the answer's run; 0: kBatchBytesMax
   uint32_t visibility_ms;  // 12  0xFFFFFFFF: the queue's
   uint32_t wait_ms;        // 16  0xFFFFFFFF: the queue's
-  uint32_t reserved;       // 20
+  uint32_t attempt_bytes;  // 20  of a receive attempt id, which follows, padded to 8; 0: none
 };
 static_assert(sizeof(ReceiveBody) == 24);
 

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "base/printable.h"
+#include "millrace/properties.h"
 #include "net/binary/answers.h"
 #include "net/binary/tokens.h"
 
@@ -22,8 +23,8 @@ constexpr Handlers::Row kRows[] = {
     // A longer name is a bad name, not a bad frame.
     {Opcode::resolve, 0, wire::kPreLoginFrameBytesMax, Handlers::resolve},
     {Opcode::send, sizeof(wire::SendBody), kNoMax, Handlers::send, true},
-    {Opcode::receive, sizeof(wire::ReceiveBody), sizeof(wire::ReceiveBody), Handlers::receive,
-     true},
+    {Opcode::receive, sizeof(wire::ReceiveBody), sizeof(wire::ReceiveBody) + kGroupIdBytesMax,
+     Handlers::receive, true},
     {Opcode::ack, sizeof(wire::CountBody), kNoMax, Handlers::ack, true},
     {Opcode::extend, sizeof(wire::CountBody), kNoMax, Handlers::extend, true},
     {Opcode::subscribe, sizeof(wire::SubscribeBody), sizeof(wire::SubscribeBody),

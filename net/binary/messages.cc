@@ -2,6 +2,8 @@
 #include <fmt/format.h>
 
 #include "base/assert.h"
+#include "base/printable.h"
+#include "engine/properties_check.h"
 #include "net/binary/handlers.h"
 #include "net/binary/tokens.h"
 
@@ -53,6 +55,13 @@ bool Handlers::check_receive(Session& session, uint64_t correlation,
                         kLeaseMsMax);
   } else if (request.wait_ms > kReceiveWaitMsMax && request.wait_ms != kDelayQueueDefault) {
     fault = fmt::format("wait_ms is {}; allowed are up to {}", request.wait_ms, kReceiveWaitMsMax);
+  } else if (!request.attempt_id.empty() && !engine::is_id(request.attempt_id)) {
+    fault = fmt::format(
+        "the receive attempt id is '{}'; allowed are 1 to {} letters, digits and punctuation marks",
+        base::printable(request.attempt_id), kGroupIdBytesMax);
+  } else if (const QueueInfo* queue = session.port().find_queue(request.queue);
+             !request.attempt_id.empty() && queue != nullptr && !queue->attributes.fifo) {
+    fault = fmt::format("only a FIFO queue knows receive attempt ids; '{}' is none", queue->name);
   } else {
     return true;
   }
@@ -62,9 +71,19 @@ bool Handlers::check_receive(Session& session, uint64_t correlation,
 
 void Handlers::receive(Session& session, const Frame& frame) {
   const auto body = take<wire::ReceiveBody>(frame.body.data());
-  const ReceiveRequest request{QueueId{body.queue_id}, body.messages_max,
+  const Bytes rest = frame.body.subspan(sizeof body);
+  if (padded8(body.attempt_bytes) != rest.size()) {
+    session.fail_connection(
+        Errc::malformed, fmt::format("a receive attempt id of {} bytes does not fit the {} it has",
+                                     body.attempt_bytes, rest.size()));
+    return;
+  }
+  const ReceiveRequest request{QueueId{body.queue_id},
+                               body.messages_max,
                                body.bytes_max == 0 ? kBatchBytesMax : body.bytes_max,
-                               body.visibility_ms, body.wait_ms};
+                               body.visibility_ms,
+                               body.wait_ms,
+                               as_text(rest.first(body.attempt_bytes))};
   if (!check_receive(session, frame.header.correlation, request)) return;
   const ReplyTo reply = session.open_request(frame, body.queue_id, 1);
   session.requests_.at(place_of(reply.token)).waits = request.wait_ms != 0;

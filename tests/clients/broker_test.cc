@@ -163,6 +163,10 @@ TEST_P(LiveBroker, ASubscriptionPushesWithinItsCredit) {
   ASSERT_TRUE(stats);
   EXPECT_EQ(stats->front().counters.ready, 15u);
   EXPECT_EQ(stats->front().counters.leased, 25u);
+  EXPECT_EQ(stats->front().counters.times, nullptr);  // only with details
+  const auto details = client_->queue_stats({}, true);
+  ASSERT_TRUE(details && details->front().counters.times != nullptr);
+  EXPECT_EQ(details->front().counters.times->wait.count(), 25u);
   EXPECT_EQ(pushed, 25u);
   ASSERT_TRUE(client.add_credit(*subscription, 100, nullptr));
   for (int turn = 0; turn < 200 && pushed < 40; ++turn)

@@ -65,7 +65,7 @@ std::map<std::string, Layout> layouts() {
   {
     using S = ReceiveBody;
     STRUCT(ReceiveBody, F(queue_id), F(messages_max), F(bytes_max), F(visibility_ms), F(wait_ms),
-           F(reserved));
+           F(attempt_bytes));
   }
   {
     using S = DeliveryHeader;

@@ -20,6 +20,7 @@ struct ReceiveOptions {
   std::string max = "1";
   std::string wait = "0";
   std::string visibility;
+  std::string attempt;
   bool ack = false;
 };
 
@@ -31,7 +32,8 @@ int64_t age_ms(TimeMs sent_at) {
 bool receive_up_to(Context& context, const ReceiveOptions& options, QueueId queue,
                    std::vector<OwnedMessage>& messages) {
   const auto max = static_cast<uint32_t>(parse_whole(options.max).value_or(1));
-  ReceiveRequest request{.queue = queue, .wait_ms = seconds_to_ms(options.wait)};
+  ReceiveRequest request{
+      .queue = queue, .wait_ms = seconds_to_ms(options.wait), .attempt_id = options.attempt};
   if (!options.visibility.empty()) request.visibility_ms = seconds_to_ms(options.visibility);
   while (messages.size() < max) {
     request.messages_max = max - static_cast<uint32_t>(messages.size());
@@ -42,6 +44,8 @@ bool receive_up_to(Context& context, const ReceiveOptions& options, QueueId queu
     }
     if (received->empty()) break;
     std::move(received->begin(), received->end(), std::back_inserter(messages));
+    // An attempt is one receive: asked again it would bring the same.
+    if (!options.attempt.empty()) break;
     request.wait_ms = 0;
   }
   return true;
@@ -231,6 +235,10 @@ int peek(Context& context, const PeekOptions& options) {
       put_facts(json, facts);
       json["receive_count"] = one.item.receive_count;
       json["sent_at_ms"] = one.item.sent_at_ms;
+      if (one.item.first_received_at_ms != 0) {
+        json["first_received_at_ms"] = one.item.first_received_at_ms;
+        json["last_received_at_ms"] = one.item.last_received_at_ms;
+      }
       json["age_ms"] = age_ms(TimeMs{one.item.sent_at_ms});
       json["due_in_ms"] = due_ms;
       json["shard"] = one.item.shard_slot >> 48;
@@ -262,6 +270,8 @@ void add_lease_commands(Parser& parser, Context& context) {
       .option("--visibility", "S", receiving->visibility,
               "seconds until what is not acknowledged comes back [the queue's]",
               seconds_up_to(kLeaseMsMax))
+      .option("--attempt", "ID", receiving->attempt,
+              "FIFO: again with the same ID within 5 minutes, the same messages come")
       .flag("--ack", receiving->ack, "acknowledge what was printed");
 
   auto name = std::make_shared<std::string>();
