@@ -648,6 +648,12 @@ TEST_F(MovesAcrossShards, ARateACancelAndADestinationThatGoesLeaveEachMessageSom
   QueueId there = create("there.fifo", fifo());
   const QueueId queue = create("q.fifo", fifo());
   redrive(queue, "dead.fifo");
+  // What is on its way between two shards waits for their syncs, at home nowhere yet.
+  const auto all_arrived = [&] {
+    for (int n = 0; n < 2'000 && counters(dead).leased > 0; ++n)
+      std::this_thread::sleep_for(std::chrono::microseconds(200));
+    settle();
+  };
   const auto home = [&](QueueId id) { return shard().find_queue(id)->first_shard; };
   ASSERT_NE(home(dead), home(there));
   Batch batch;
@@ -658,6 +664,7 @@ TEST_F(MovesAcrossShards, ARateACancelAndADestinationThatGoesLeaveEachMessageSom
   for (int i = 0; i < 100; ++i)
     advance(10);
   settle_moves();
+  all_arrived();
   const uint64_t moved = counters(there).ready;
   EXPECT_GE(moved, 5u);
   EXPECT_LE(moved, 10u);
@@ -668,12 +675,13 @@ TEST_F(MovesAcrossShards, ARateACancelAndADestinationThatGoesLeaveEachMessageSom
   for (int i = 0; i < 50; ++i)
     advance(10);
   settle_moves();
+  all_arrived();
   remove(there);
   advance(1'000);
   const MoveTask task = until_ended(dead);
   EXPECT_EQ(task.state, MoveState::failed);
   EXPECT_EQ(task.failure, "AWS.SimpleQueueService.NonExistentQueue");
-  settle();
+  all_arrived();
   EXPECT_EQ(counters(dead).ready, 40 - moved - task.moved);
   EXPECT_EQ(counters(dead).leased, 0u);
 }
