@@ -76,7 +76,7 @@ millrace_precompile(
 if(MILLRACE_TESTS)
   millrace_precompile(
     test
-    OPTIONS -fPIE -fno-rtti
+    OPTIONS -fPIE -fno-rtti $<$<CONFIG:Release>:-g0>
     LINKS fmt::fmt GTest::gtest
     HEADERS ${headers} <gtest/gtest.h>)
 endif()

@@ -95,7 +95,7 @@ function(millrace_test)
   add_executable(${arg_NAME} ${arg_SOURCES})
   millrace_compile(${arg_NAME})
   # -O1: what takes time when a test runs is in the libraries; what takes time to build is not.
-  target_compile_options(${arg_NAME} PRIVATE -fno-rtti $<$<CONFIG:Release>:-O1>)
+  target_compile_options(${arg_NAME} PRIVATE -fno-rtti $<$<CONFIG:Release>:-O1> $<$<CONFIG:Release>:-g0>)
   # g++ 12 sees overlaps and overruns in a std::string that is put together from literals, depending on
   # how long they are; and the tests' literals hold the folder that they are built in.
   target_compile_options(
