@@ -443,7 +443,7 @@ class PlainQueues {
 
 TEST_F(DeadLetters, AgreeWithPlainQueuesOverRandomRequestsAndCrashes) {
   options_.segment_bytes = 64u << 10;
-  for (const uint64_t seed : {1, 2, 3, 4, 5, 6}) {
+  for (const uint64_t seed : {1u, 2u, 3u, 4u, 5u, 6u}) {
     const bool is_fifo = seed % 2 == 0;
     base::Prng random(seed);
     options_.durability = seed % 3 == 0 ? Durability::none : Durability::commit;
