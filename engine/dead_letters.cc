@@ -18,18 +18,7 @@
 #include "millrace/properties.h"
 
 namespace millrace::engine {
-namespace {
-
-// What its first send made it, if it was moved before.
-MovedFrom origin_of(Bytes properties, ShardId shard, QueueId queue, Slot slot) {
-  MovedFrom moved{pack_shard_slot(shard, slot), raw(queue), 0, 0};
-  if (const auto before = find_property(properties, PropertyTag::moved);
-      before && before->size() == sizeof moved)
-    std::memcpy(&moved, before->data(), sizeof moved);
-  return moved;
-}
-
-}  // namespace
+namespace {}  // namespace
 
 // Fills runs_ with what may be delivered. What stands before it and was received too often is
 // moved, what is too old goes.
@@ -89,16 +78,15 @@ uint32_t ShardState::choose_before(uint64_t slot) {
 }
 
 Status ShardState::move(Partition& source, Slot slot, Partition& target, TimeMs now) {
-  const Position at = source.index().position(slot);
-  const auto message = message_at(log_, at);
-  if (!message || !still_as_written(at, message->header)) {
-    log_.fence_corrupt(at);
-    return fail(Errc::shard_fenced);
-  }
+  const auto message = verified_message(source.index().position(slot));
+  if (!message) return fail(Errc::shard_fenced);
   const Bytes properties = message->content().first(message->header.properties_bytes);
   const Bytes body =
       message->content().subspan(message->header.properties_bytes, message->header.body_bytes);
-  MovedFrom moved = origin_of(properties, shard_, source.queue(), slot);
+  // It stays what its first send made it.
+  MovedFrom moved =
+      find_moved(properties)
+          .value_or(MovedFrom{pack_shard_slot(shard_, slot), raw(source.queue()), 0, 0});
   moved.source_queue = raw(source.queue());
   moved.moved_at_ms = now.value;
   properties_that_move(properties, &moved_properties_);

@@ -17,19 +17,6 @@
 #include "storage/format.h"
 
 namespace millrace::engine {
-namespace {
-
-// From where a message was moved, and when; nothing if it was not.
-std::optional<MovedFrom> moved_from(Bytes properties) {
-  MovedFrom moved{};
-  const auto value = find_property(properties, PropertyTag::moved);
-  if (!value || value->size() != sizeof moved) return std::nullopt;
-  std::memcpy(&moved, value->data(), sizeof moved);
-  return moved;
-}
-
-}  // namespace
-
 ShardState::Moved ShardState::move_ready(Partition& source, const MoveWish& wish, TimeMs now) {
   Moved moved;
   const TimeMs horizon{now.value - source.rules().retention_ms};
@@ -73,14 +60,10 @@ ShardState::Moved ShardState::move_ready(Partition& source, const MoveWish& wish
 // it. Error canceled: it came too late.
 Errc ShardState::gather_move(Partition& source, Slot slot, const MoveWish& wish, TimeMs now,
                              Moved* moved) {
-  const Position at = source.index().position(slot);
-  const auto message = message_at(log_, at);
-  if (!message || !still_as_written(at, message->header)) {
-    log_.fence_corrupt(at);
-    return Errc::shard_fenced;
-  }
+  const auto message = verified_message(source.index().position(slot));
+  if (!message) return Errc::shard_fenced;
   const Bytes properties = message->content().first(message->header.properties_bytes);
-  const auto from = moved_from(properties);
+  const auto from = find_moved(properties);
   if ((from ? TimeMs{from->moved_at_ms} : message->sent_at()) > wish.arrived_by)
     return Errc::canceled;
   QueueId destination = wish.destination;
@@ -132,26 +115,11 @@ Errc ShardState::append_moved(Partition& source, TimeMs now, Moved* moved) {
                       raw(target.slot_end()), now.value,
                       raw(source.queue()),    static_cast<uint32_t>(moved_runs_.size())};
   const Bytes runs = bytes_of(std::span<const SlotRun>(moved_runs_));
-  const uint64_t before_messages = sizeof head + runs.size();
-  const uint64_t body_bytes = before_messages + moved_message_.size();
-  for (size_t offset = 0; offset < moved_message_.size();) {
-    auto& header = *reinterpret_cast<MessageHeader*>(moved_message_.data() + offset);
-    header.record_offset = static_cast<uint32_t>(before_messages + offset);
-    offset += message_stride(header);
-  }
-  std::byte* body = nullptr;
-  // Cleaning may have to carry each alone.
-  const uint64_t alone = moving_ * kCarriedAloneBytes;
-  const uint64_t together = sizeof(storage::RecordHeader) + before_messages;
-  const auto position = log_.begin_record(raw(RecordKind::move), body_bytes, storage::Space::moves,
-                                          &body, alone - std::min(alone, together));
-  if (!position) return position.error();
-  std::memcpy(body, &head, sizeof head);
-  std::memcpy(body + sizeof head, runs.data(), runs.size());
-  std::memcpy(body + before_messages, moved_message_.data(), moved_message_.size());
-  apply_move(head, {body + sizeof head, body_bytes - sizeof head}, *position);
+  const auto record = begin_moved(RecordKind::move, storage::Space::moves, bytes_of(head), runs,
+                                  moved_message_, moving_ * kCarriedAloneBytes);
+  if (!record) return record.error();
+  apply_move(head, record->body.subspan(sizeof head), record->position);
   log_.seal_record();
-  last_end_ = *position + padded8(sizeof(storage::RecordHeader) + body_bytes);
   moved_through_ = last_end_;
   become_visible(target, last_end_, true);
   moved->messages += moving_;
@@ -160,6 +128,30 @@ Errc ShardState::append_moved(Partition& source, TimeMs now, Moved* moved) {
   moved_runs_.clear();
   moved_message_.clear();
   return Errc::ok;
+}
+
+// Begins a record of moved messages behind a head and `items`; it is to be applied and sealed. Of
+// its messages cleaning may have to carry each alone, which takes `alone` bytes in all.
+Result<ShardState::BegunRecord> ShardState::begin_moved(RecordKind kind, storage::Space space,
+                                                        Bytes head, Bytes items, Bytes run,
+                                                        uint64_t alone) {
+  const uint64_t before_messages = head.size() + items.size();
+  const uint64_t body_bytes = before_messages + run.size();
+  const uint64_t together = sizeof(storage::RecordHeader) + before_messages;
+  std::byte* body = nullptr;
+  const auto position =
+      log_.begin_record(raw(kind), body_bytes, space, &body, alone - std::min(alone, together));
+  if (!position) return fail(position.error());
+  std::memcpy(body, head.data(), head.size());
+  std::memcpy(body + head.size(), items.data(), items.size());
+  std::memcpy(body + before_messages, run.data(), run.size());
+  for (size_t offset = before_messages; offset < body_bytes;) {
+    auto& header = *reinterpret_cast<MessageHeader*>(body + offset);
+    header.record_offset = static_cast<uint32_t>(offset);
+    offset += message_stride(header);
+  }
+  last_end_ = *position + padded8(sizeof(storage::RecordHeader) + body_bytes);
+  return BegunRecord{*position, {body, body_bytes}};
 }
 
 void ShardState::apply_move(const MoveHead& head, Bytes runs_and_messages, Position record) {

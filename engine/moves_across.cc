@@ -26,9 +26,7 @@ static_assert(kHiddenAtLeastMs > kLeaseMsMax);
 
 // Those in `slots`, which are ready.
 Errc ShardState::hide(Partition& source, std::span<const uint64_t> slots, TimeMs now) {
-  expired_runs_.clear();
-  for (const uint64_t slot : slots)
-    push_run(&expired_runs_, 0, Slot{slot}, 1);
+  runs_of(slots, &expired_runs_);
   const LeaseHead head{raw(source.queue()), static_cast<uint32_t>(expired_runs_.size()), now.value,
                        kHiddenMs, 0};
   const auto position =
@@ -59,26 +57,16 @@ Errc ShardState::show_again(Partition& source, std::span<const uint64_t> slots, 
 }
 
 Errc ShardState::let_go(Partition& source, std::span<const uint64_t> slots) {
-  expired_runs_.clear();
-  for (const uint64_t slot : slots)
-    push_run(&expired_runs_, 0, Slot{slot}, 1);
-  const AckHead head{raw(source.queue()), static_cast<uint32_t>(expired_runs_.size())};
-  const auto position =
-      append(RecordKind::ack, bytes_of(head), bytes_of(std::span<const SlotRun>(expired_runs_)));
-  if (!position) return position.error();
-  source.apply_ack(context(), expired_runs_);
+  if (const Status status = append_gone(RecordKind::ack, source, slots); !status)
+    return status.error();
   moved_through_ = last_end_;
   return Errc::ok;
 }
 
 // The message as it will be in its new queue, for another shard's log.
 Errc ShardState::copy_out(const Partition& source, Slot slot, std::vector<std::byte>* run) {
-  const Position at = source.index().position(slot);
-  const auto message = message_at(log_, at);
-  if (!message || !still_as_written(at, message->header)) {
-    log_.fence_corrupt(at);
-    return Errc::shard_fenced;
-  }
+  const auto message = verified_message(source.index().position(slot));
+  if (!message) return Errc::shard_fenced;
   append_moved_message(*message, run);
   return Errc::ok;
 }
@@ -93,27 +81,12 @@ Errc ShardState::take_in(Partition& target, MoveOrigin origin, std::span<const u
                         raw(origin.shard),
                         0};
   const Bytes ids = std::as_bytes(slots);
-  const uint64_t before_messages = sizeof head + ids.size();
-  const uint64_t body_bytes = before_messages + run.size();
-  if (body_bytes > log_.body_bytes_max()) return Errc::batch_too_large;
-  const uint64_t alone = slots.size() * (kCarriedAloneBytes + MoveIds::kLiveBytes);
-  const uint64_t together = sizeof(storage::RecordHeader) + before_messages;
-  std::byte* body = nullptr;
-  const auto position =
-      log_.begin_record(raw(RecordKind::move_in), body_bytes, storage::Space::grows, &body,
-                        alone - std::min(alone, together));
-  if (!position) return position.error();
-  std::memcpy(body, &head, sizeof head);
-  std::memcpy(body + sizeof head, ids.data(), ids.size());
-  std::memcpy(body + before_messages, run.data(), run.size());
-  for (size_t offset = before_messages; offset < body_bytes;) {
-    auto& header = *reinterpret_cast<MessageHeader*>(body + offset);
-    header.record_offset = static_cast<uint32_t>(offset);
-    offset += message_stride(header);
-  }
-  apply_move_in(head, {body + sizeof head, body_bytes - sizeof head}, *position);
+  if (sizeof head + ids.size() + run.size() > log_.body_bytes_max()) return Errc::batch_too_large;
+  const auto record = begin_moved(RecordKind::move_in, storage::Space::grows, bytes_of(head), ids,
+                                  run, slots.size() * (kCarriedAloneBytes + MoveIds::kLiveBytes));
+  if (!record) return record.error();
+  apply_move_in(head, record->body.subspan(sizeof head), record->position);
   log_.seal_record();
-  last_end_ = *position + padded8(sizeof(storage::RecordHeader) + body_bytes);
   become_visible(target, last_end_, true);
   return Errc::ok;
 }

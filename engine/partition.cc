@@ -72,6 +72,12 @@ void push_run(std::vector<SlotRun>* runs, size_t first_run, Slot slot, uint32_t 
   runs->push_back({raw(slot), count, 0});
 }
 
+void runs_of(std::span<const uint64_t> slots, std::vector<SlotRun>* runs) {
+  runs->clear();
+  for (const uint64_t slot : slots)
+    push_run(runs, 0, Slot{slot}, 1);
+}
+
 uint64_t live_cost(const MessageHeader& header) {
   return message_stride(header) + kCarriedAloneBytes;
 }

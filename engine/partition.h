@@ -72,6 +72,8 @@ struct StoredMessage {
 // failed write-back left of them, before any sync tells of it. Nothing outside the segment is ever
 // touched; whether they are the bytes that were written only the record's checksum can tell.
 std::optional<StoredMessage> message_at(const storage::Log& log, Position position);
+// These slots, in this order.
+void runs_of(std::span<const uint64_t> slots, std::vector<SlotRun>* runs);
 // Adds slots to the end of `runs`, to the last run from `first_run` on if they continue it.
 void push_run(std::vector<SlotRun>* runs, size_t first_run, Slot slot, uint32_t count);
 

@@ -64,15 +64,9 @@ TimeMs ShardState::expire_messages(Partition& partition, TimeMs now, bool* some)
 
 // Those in slots_.
 Status ShardState::append_expired(Partition& partition) {
-  expired_runs_.clear();
-  for (const uint64_t slot : slots_)
-    push_run(&expired_runs_, 0, Slot{slot}, 1);
-  const AckHead head{raw(partition.queue()), static_cast<uint32_t>(expired_runs_.size())};
-  const auto position =
-      append(RecordKind::expire, bytes_of(head), bytes_of(std::span<const SlotRun>(expired_runs_)));
-  if (!position) return fail(position.error());
   const uint64_t before = partition.index().live_count();
-  partition.apply_ack(context(), expired_runs_);
+  if (const Status status = append_gone(RecordKind::expire, partition, slots_); !status)
+    return status;
   partition.tally.aged_out += before - partition.index().live_count();
   return {};
 }

@@ -89,6 +89,7 @@ class Shard final : public ShardPort {
   bool judge_receipts(size_t count, F&& receipt_at);                 // into results_
   void answer_results(const ShardState::Wait& wait, ReplyTo reply);  // results_
   void apply_catalog_change(const Mail& mail);
+  void add_partition(const QueueInfo& queue);
   void note_rules(const QueueInfo& queue);
   void note_redrives();
   void note_interval_queues();

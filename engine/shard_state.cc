@@ -210,60 +210,6 @@ void ShardState::finish_recovery() {
   recovered_ = true;
 }
 
-Result<Position> ShardState::skip_lost_slots() {
-  if (base::planted(base::Bug::sequence_reused)) return last_end_;
-  auto next = partitions_.begin();
-  while (next != partitions_.end()) {
-    telling_.clear();
-    for (; next != partitions_.end() && telling_.size() < kSlotEndsPerRecordMax; ++next) {
-      Partition& partition = *next->second;
-      partition.apply_slot_end(partition.slot_end() + kSlotsSkippedAfterLoss);
-      partition.set_visible_end(partition.slot_end());
-      telling_.push_back(&partition);
-    }
-    if (const Status status = tell(telling_); !status) return fail(status.error());
-  }
-  return last_end_;
-}
-
-// --- slot ends ---
-
-void ShardState::told(Partition& partition, Position position) {
-  const Position before = std::exchange(partition.slot_end_told, position);
-  if (before != Position{}) {
-    if (log_.segment_of(before) == log_.segment_of(position)) return;
-    log_.remove_live(before, sizeof(SlotEnd));
-  }
-  log_.add_live(position, sizeof(SlotEnd));
-}
-
-Status ShardState::tell(std::span<Partition* const> partitions) {
-  slot_ends_.clear();
-  for (const Partition* partition : partitions)
-    slot_ends_.push_back({raw(partition->queue()), 0, raw(partition->slot_end())});
-  const Bytes items = bytes_of(std::span<const SlotEnd>(slot_ends_));
-  const auto position = append(RecordKind::slot_end, items, {});
-  if (!position) return fail(position.error());
-  for (Partition* partition : partitions)
-    told(*partition, *position);
-  return {};
-}
-
-Result<bool> ShardState::tell_slot_ends(uint64_t cleaned_segment) {
-  telling_.clear();
-  bool all = true;
-  for (auto& [id, partition] : partitions_) {
-    if (partition->slot_end_told == Position{} && raw(partition->slot_end()) == 0) continue;
-    if (log_.segment_of(partition->slot_end_told) > cleaned_segment) continue;
-    all = telling_.size() < kSlotEndsPerRecordMax;
-    if (!all) break;
-    telling_.push_back(partition.get());
-  }
-  if (telling_.empty()) return true;
-  if (const Status status = tell(telling_); !status) return fail(status.error());
-  return all;
-}
-
 // --- operations ---
 
 Result<Position> ShardState::append(RecordKind kind, Bytes head, Bytes items) {
@@ -382,10 +328,8 @@ Status ShardState::deliver(const Partition& partition, std::vector<Delivery>* de
   for (const SlotRun& run : runs_)
     for (uint32_t i = 0; i < run.count; ++i) {
       const Slot slot{run.first_slot + i};
-      const Position at = index.position(slot);
-      const auto message = message_at(log_, at);
-      if (!message || !still_as_written(at, message->header)) {
-        log_.fence_corrupt(at);
+      const auto message = verified_message(index.position(slot));
+      if (!message) {
         deliveries->resize(first);
         return fail(Errc::shard_fenced);
       }
@@ -398,6 +342,14 @@ Status ShardState::deliver(const Partition& partition, std::vector<Delivery>* de
   sealer_.seal_all(deliveries->size() - first,
                    [&](size_t i) -> Receipt& { return (*deliveries)[first + i].receipt; });
   return {};
+}
+
+std::optional<StoredMessage> ShardState::verified_message(Position at) {
+  const auto message = message_at(log_, at);
+  if (message && still_as_written(at, message->header)) [[likely]]
+    return message;
+  log_.fence_corrupt(at);
+  return std::nullopt;
 }
 
 bool ShardState::still_as_written(Position message, const MessageHeader& header) {
@@ -430,6 +382,17 @@ Result<Position> ShardState::append_ack(Partition& partition, TimeMs now) {
       partition.count_ack(log_, Slot{run.first_slot + i}, now);
   partition.apply_ack(context(), runs_);
   return last_end_;
+}
+
+Status ShardState::append_gone(RecordKind kind, Partition& partition,
+                               std::span<const uint64_t> slots) {
+  runs_of(slots, &expired_runs_);
+  const AckHead head{raw(partition.queue()), static_cast<uint32_t>(expired_runs_.size())};
+  const auto position =
+      append(kind, bytes_of(head), bytes_of(std::span<const SlotRun>(expired_runs_)));
+  if (!position) return fail(position.error());
+  partition.apply_ack(context(), expired_runs_);
+  return {};
 }
 
 Result<Position> ShardState::append_extend(Partition& partition, TimeMs now) {

@@ -232,6 +232,10 @@ class ShardState final : public storage::ReplaySink {
   // False if the record of this message fails its checksum. A record that is large beside the
   // message is not hashed for it alone.
   bool still_as_written(Position message, const MessageHeader& header);
+  // The message there, as it was written; nothing, and the log is fenced, if it is not.
+  std::optional<StoredMessage> verified_message(Position at);
+  // Appends that these messages are gone, and applies it: a record of kind ack or expire.
+  Status append_gone(RecordKind kind, Partition& partition, std::span<const uint64_t> slots);
   Result<Position> append_ack(Partition& partition, TimeMs now);
   Result<Position> append_extend(Partition& partition, TimeMs now);
   // dead_letters.cc
@@ -246,6 +250,12 @@ class ShardState final : public storage::ReplaySink {
   // moves.cc
   Errc gather_move(Partition& source, Slot slot, const MoveWish& wish, TimeMs now, Moved* moved);
   Errc append_moved(Partition& source, TimeMs now, Moved* moved);
+  struct BegunRecord {
+    Position position{};
+    MutableBytes body{};
+  };
+  Result<BegunRecord> begin_moved(RecordKind kind, storage::Space space, Bytes head, Bytes items,
+                                  Bytes run, uint64_t alone);
   void apply_move(const MoveHead& head, Bytes runs_and_messages, Position record);
   void append_moved_message(const StoredMessage& message, std::vector<std::byte>* run);
   // moves_across.cc

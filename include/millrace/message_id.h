@@ -30,11 +30,9 @@ struct MessageId {
 
 // Of a message that lies at `shard_slot` of a queue and has these properties.
 inline MessageId message_id(uint32_t queue_id, uint64_t shard_slot, Bytes properties) {
-  const auto moved = find_property(properties, PropertyTag::moved);
-  if (!moved || moved->size() != sizeof(MovedFrom)) return {queue_id, shard_slot};
-  MovedFrom from{};
-  std::memcpy(&from, moved->data(), sizeof from);
-  return {from.origin_queue, from.origin_shard_slot};
+  const auto moved = find_moved(properties);
+  if (!moved) return {queue_id, shard_slot};
+  return {moved->origin_queue, moved->origin_shard_slot};
 }
 
 inline std::string message_id_text(const MessageId& id) {

@@ -108,4 +108,13 @@ inline std::optional<Bytes> find_property(Bytes properties, PropertyTag tag) {
   return std::nullopt;
 }
 
+// From where a message was moved last, and where it was sent first; nothing if it was never moved.
+inline std::optional<MovedFrom> find_moved(Bytes properties) {
+  const auto value = find_property(properties, PropertyTag::moved);
+  if (!value || value->size() != sizeof(MovedFrom)) return std::nullopt;
+  MovedFrom moved{};
+  std::memcpy(&moved, value->data(), sizeof moved);
+  return moved;
+}
+
 }  // namespace millrace

@@ -40,7 +40,7 @@ enum class Errc : uint16_t {
   over_limit = 27,          // a documented bound (limits.h) is reached
   throttled = 28,           // the connection or shard has too much under way; retry later
   subscription_not_found = 29,
-  lease_too_long = 30,  // extend past what a lease may last in all
+  lease_too_long = 30,           // extend past what a lease may last in all
   not_a_dead_letter_queue = 31,  // a move task's source: no queue names it
   queue_types_differ = 32,       // one is FIFO, one is standard
   same_queue = 33,               // source and destination
