@@ -27,23 +27,6 @@ class DeadLettersUnderCrashes : public SimEngineTest, public testing::WithParamI
     until([&] { return sink_.result_errors.contains(to.token); });
     return sink_.result_errors[to.token] == Errc::ok;
   }
-  // Whatever becomes of it.
-  std::vector<Got> try_receive(QueueId queue, uint32_t visibility_ms) {
-    const ReplyTo to = reply();
-    shard().receive(
-        {.queue = queue, .messages_max = 10, .visibility_ms = visibility_ms, .wait_ms = 0}, to);
-    until([&] { return sink_.receives.contains(to.token); });
-    return sink_.receives[to.token][0].messages;
-  }
-  std::set<std::string> all_of(QueueId queue) {
-    std::set<std::string> bodies;
-    const ReplyTo to = reply();
-    shard().peek({.queue = queue, .messages_max = 100}, to);
-    until([&] { return sink_.peeks.contains(to.token); });
-    for (const auto& one : sink_.peeks[to.token])
-      EXPECT_TRUE(bodies.insert(one.body).second) << one.body;
-    return bodies;
-  }
 };
 
 // Three messages are moved while the process or the power goes, at a later call in each run: each

@@ -13,41 +13,11 @@ namespace {
 using Bodies = std::vector<std::string>;
 
 MovedFrom moved_from(const Got& got) {
-  MovedFrom moved{};
-  const auto value = find_property(as_bytes(got.properties), PropertyTag::moved);
-  if (value && value->size() == sizeof moved) std::memcpy(&moved, value->data(), sizeof moved);
-  return moved;
+  return find_moved(as_bytes(got.properties)).value_or(MovedFrom{});
 }
 
 class DeadLetters : public EngineTest {
  protected:
-  static QueueAttributes fifo() {
-    QueueAttributes attributes;
-    attributes.fifo = true;
-    return attributes;
-  }
-  void redrive(QueueId queue, uint32_t receives_max, std::string_view target) {
-    const ReplyTo to = reply();
-    const std::string policy =
-        fmt::format(R"({{"deadLetterTargetArn":"{}","maxReceiveCount":{}}})", target, receives_max);
-    shard().set_queue(queue, {.attributes = {{"RedrivePolicy", policy}}}, to);
-    until([&] { return sink_.queue_errors.contains(to.token); });
-    ASSERT_EQ(sink_.queue_errors[to.token], Errc::ok);
-  }
-  void remove(QueueId queue) {
-    const ReplyTo to = reply();
-    shard().delete_queue(queue, to);
-    until([&] { return sink_.queue_errors.contains(to.token); });
-  }
-  // What was moved is shown once it is durable.
-  void settle_moves() {
-    until([&] {
-      for (uint16_t i = 0; i < broker_->shard_count(); ++i)
-        if (shard(i).state().log().durable() < shard(i).state().moved_through()) return false;
-      return true;
-    });
-    settle();
-  }
   void fail(QueueId queue, uint32_t times, uint32_t max = 10) {
     for (uint32_t i = 0; i < times; ++i)
       receive(queue, max, 0);
@@ -58,7 +28,7 @@ TEST_F(DeadLetters, PoisonMessageWithMaxTwoEndsInTheDeadLetterQueueAfterExactlyT
   open();
   const QueueId queue = create("q");
   const QueueId dead = create("dead");
-  redrive(queue, 2, "dead");
+  redrive(queue, "dead", 2);
   const SendReply sent = send(queue, "poison");
   const int64_t sent_at = environment_.wall_ms();
   int deliveries = 0;
@@ -91,9 +61,9 @@ TEST_F(DeadLetters, FirstAndLastReceiveStayKnownAlsoWhereTheSendingTimeBeginsAne
     if (is_fifo) options_.data_directory += "-fifo";
     open();
     const std::string suffix = is_fifo ? ".fifo" : "";
-    const QueueId queue = is_fifo ? create("q.fifo", fifo()) : create("q");
-    const QueueId dead = is_fifo ? create("dead.fifo", fifo()) : create("dead");
-    redrive(queue, 2, "dead" + suffix);
+    const QueueId queue = is_fifo ? create("q.fifo", fifo_queue()) : create("q");
+    const QueueId dead = is_fifo ? create("dead.fifo", fifo_queue()) : create("dead");
+    redrive(queue, "dead" + suffix, 2);
     const int64_t sent_at = environment_.wall_ms();
     send(queue, is_fifo ? Batch().add_fifo("g", "id", "m") : Batch().add("m"));
     advance(100);
@@ -120,7 +90,7 @@ TEST_F(DeadLetters, TheReceiveThatMovesGoesOnToTheNextMessage) {
   const QueueId dead = create("dead");
   send(queue, Batch().add("1").add("2").add("3"));
   fail(queue, 1, 2);
-  redrive(queue, 1, "dead");
+  redrive(queue, "dead", 1);
   EXPECT_EQ(bodies(receive(queue, 1)), Bodies{"3"});
   settle_moves();
   EXPECT_EQ(bodies(receive(dead)), (Bodies{"1", "2"}));
@@ -131,8 +101,8 @@ TEST_F(DeadLetters, AMessageKeepsItsPropertiesAndTheIdOfItsFirstSend) {
   const QueueId queue = create("q");
   const QueueId dead = create("dead");
   const QueueId deader = create("deader");
-  redrive(queue, 1, "dead");
-  redrive(dead, 2, "deader");
+  redrive(queue, "dead", 1);
+  redrive(dead, "deader", 2);
   std::string properties;
   append_property(properties, PropertyTag::attribute, "color", "String", as_bytes("blue"));
   append_property(properties, PropertyTag::trace_header, as_bytes("Root=1"));
@@ -157,7 +127,7 @@ TEST_F(DeadLetters, WithoutAQueueToGoToAMessageIsDeliveredAsEver) {
   const QueueId queue = create("q");
   QueueId dead = create("dead");
   send(queue, "m");
-  redrive(queue, 2, "dead");
+  redrive(queue, "dead", 2);
   fail(queue, 2);
   remove(dead);
   EXPECT_EQ(receive(queue, 10, 0).size(), 1u);
@@ -176,10 +146,10 @@ TEST_F(DeadLetters, DoNotGoRoundInARing) {
   const QueueId b = create("b");
   const QueueId c = create("c");
   const QueueId before = create("before");
-  redrive(c, 1, "c");
-  redrive(a, 1, "b");
-  redrive(b, 1, "a");
-  redrive(before, 1, "a");
+  redrive(c, "c", 1);
+  redrive(a, "b", 1);
+  redrive(b, "a", 1);
+  redrive(before, "a", 1);
   for (const QueueId queue : {a, b, c}) {
     send(queue, "m");
     fail(queue, 3);
@@ -200,7 +170,7 @@ TEST_F(DeadLetters, SurviveStopsKillsAndCleaning) {
     const QueueId queue = create("q");
     const QueueId dead = create("dead");
     const QueueId busy = create("busy");
-    redrive(queue, 2, "dead");
+    redrive(queue, "dead", 2);
     for (int i = 0; i < 50; ++i)
       send(queue, fmt::format("{}", i));
     fail(queue, 15);  // the front of the queue, again and again
@@ -252,7 +222,7 @@ TEST_F(DeadLetters, AConsumerThatCrashesMidProcessingLosesNothing) {
   open();
   const QueueId queue = create("q");
   const QueueId dead = create("dead");
-  redrive(queue, 3, "dead");
+  redrive(queue, "dead", 3);
   for (int i = 0; i < 20; ++i)
     send(queue, fmt::format("{}", i));
   std::map<std::string, uint32_t> deliveries;
@@ -296,7 +266,7 @@ TEST_F(DeadLetters, ThousandsOverTheCountAreMovedAFewATurnAndHideNothing) {
     advance(1'000);
     settle();
     send(queue, "good");
-    redrive(queue, 1, "dead");
+    redrive(queue, "dead", 1);
     // Asked elsewhere, and not willing to wait.
     const auto at = static_cast<uint16_t>(shards - 1);
     const ReplyTo to = reply();
@@ -322,7 +292,7 @@ TEST_F(DeadLetters, WaitersOfTheDeadLetterQueueAreWoken) {
   open();
   const QueueId queue = create("q");
   const QueueId dead = create("dead");
-  redrive(queue, 1, "dead");
+  redrive(queue, "dead", 1);
   send(queue, "m");
   const ReplyTo to = reply();
   shard(1).receive({.queue = dead, .messages_max = 10, .wait_ms = 20'000}, to);
@@ -335,9 +305,9 @@ TEST_F(DeadLetters, WaitersOfTheDeadLetterQueueAreWoken) {
 TEST_F(DeadLetters, AFifoGroupGoesOnWhenItsHeadIsMovedAndKeepsItsOrderThere) {
   options_.shards = 3;
   open();
-  const QueueId queue = create("q.fifo", fifo());
-  const QueueId dead = create("dead.fifo", fifo());
-  redrive(queue, 2, "dead.fifo");
+  const QueueId queue = create("q.fifo", fifo_queue());
+  const QueueId dead = create("dead.fifo", fifo_queue());
+  redrive(queue, "dead.fifo", 2);
   // The same deduplication id twice, more than five minutes apart.
   send(queue, Batch().add_fifo("a", "id", "1"));
   advance(300'000);
@@ -450,12 +420,12 @@ TEST_F(DeadLetters, AgreeWithPlainQueuesOverRandomRequestsAndCrashes) {
     options_.data_directory = fmt::format("{}/{}", directory_.path(), seed);
     environment_ = ManualEnvironment();
     open();
-    QueueAttributes attributes = is_fifo ? fifo() : QueueAttributes{};
+    QueueAttributes attributes = is_fifo ? fifo_queue() : QueueAttributes{};
     attributes.retention_ms = kRetentionMsMax;
     const QueueId queue = create(is_fifo ? "q.fifo" : "q", attributes);
     const QueueId dead = create(is_fifo ? "dead.fifo" : "dead", attributes);
     const auto receives_max = static_cast<uint32_t>(1 + random.below(3));
-    redrive(queue, receives_max, is_fifo ? "dead.fifo" : "dead");
+    redrive(queue, is_fifo ? "dead.fifo" : "dead", receives_max);
     PlainQueues plain(is_fifo, receives_max);
     struct Held {
       Receipt receipt;

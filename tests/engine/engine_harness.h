@@ -13,6 +13,7 @@
 #include <thread>
 #include <vector>
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "engine/broker.h"
@@ -90,6 +91,12 @@ struct Got {
   std::string properties;
   TimeMs first_received_at{};
 };
+
+// The value of RedrivePolicy.
+inline std::string redrive_text(std::string_view target, uint32_t receives_max) {
+  return fmt::format(R"({{"deadLetterTargetArn":"{}","maxReceiveCount":{}}})", target,
+                     receives_max);
+}
 
 class RecordingSink final : public ReplySink {
  public:
@@ -273,6 +280,35 @@ class EngineTest : public testing::Test {
     shard().peek({.queue = queue, .messages_max = 100, .states = states}, to);
     until([&] { return sink_.peeks.contains(to.token); });
     return sink_.peeks[to.token];
+  }
+  static QueueAttributes fifo_queue() {
+    QueueAttributes attributes;
+    attributes.fifo = true;
+    return attributes;
+  }
+  void set(QueueId queue, std::string_view name, std::string_view value) {
+    const ReplyTo to = reply();
+    shard().set_queue(queue, {.attributes = {{std::string(name), std::string(value)}}}, to);
+    until([&] { return sink_.queue_errors.contains(to.token); });
+    ASSERT_EQ(sink_.queue_errors[to.token], Errc::ok);
+  }
+  // Messages received more than `receives_max` times go to `target`.
+  void redrive(QueueId queue, std::string_view target, uint32_t receives_max = 1) {
+    set(queue, "RedrivePolicy", redrive_text(target, receives_max));
+  }
+  void remove(QueueId queue) {
+    const ReplyTo to = reply();
+    shard().delete_queue(queue, to);
+    until([&] { return sink_.queue_errors.contains(to.token); });
+  }
+  // What was moved is shown once it is durable.
+  void settle_moves() {
+    until([&] {
+      for (uint16_t i = 0; i < broker_->shard_count(); ++i)
+        if (shard(i).state().log().durable() < shard(i).state().moved_through()) return false;
+      return true;
+    });
+    settle();
   }
   static std::vector<std::string> bodies(const std::vector<Got>& messages) {
     std::vector<std::string> all;

@@ -72,12 +72,7 @@ TEST_F(Trace, TellsWhatBecameOfAMessageAndWhen) {
 TEST_F(Trace, FollowsAMessageToTheDeadLetterQueueAndBeyond) {
   const QueueId queue = create("q");
   const QueueId dead = create("dead");
-  const ReplyTo to = reply();
-  shard().set_queue(
-      queue,
-      {.attributes = {{"RedrivePolicy", R"({"deadLetterTargetArn":"dead","maxReceiveCount":1})"}}},
-      to);
-  until([&] { return sink_.queue_errors.contains(to.token); });
+  redrive(queue, "dead");
   send(dead, "there before");
   send(queue, "poison");
   EXPECT_EQ(receive(queue, 1, 1'000).size(), 1u);

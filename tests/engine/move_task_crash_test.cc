@@ -18,28 +18,9 @@ class MoveTasksUnderCrashes : public SimEngineTest, public testing::WithParamInt
   ShardState& state(uint16_t i) { return static_cast<Shard&>(shard(i)).state(); }
   void redrive(QueueId queue, std::string_view target) {
     const ReplyTo to = reply();
-    const std::string policy =
-        fmt::format(R"({{"deadLetterTargetArn":"{}","maxReceiveCount":"1"}})", target);
-    shard().set_queue(queue, {.attributes = {{"RedrivePolicy", policy}}}, to);
+    shard().set_queue(queue, {.attributes = {{"RedrivePolicy", redrive_text(target, 1)}}}, to);
     until([&] { return sink_.queue_errors.contains(to.token); });
     ASSERT_EQ(sink_.queue_errors[to.token], Errc::ok);
-  }
-  // Whatever becomes of it.
-  std::vector<Got> try_receive(QueueId queue, uint32_t visibility_ms) {
-    const ReplyTo to = reply();
-    shard().receive(
-        {.queue = queue, .messages_max = 10, .visibility_ms = visibility_ms, .wait_ms = 0}, to);
-    until([&] { return sink_.receives.contains(to.token); });
-    return sink_.receives[to.token][0].messages;
-  }
-  std::set<std::string> all_of(QueueId queue) {
-    std::set<std::string> bodies;
-    const ReplyTo to = reply();
-    shard().peek({.queue = queue, .messages_max = 100}, to);
-    until([&] { return sink_.peeks.contains(to.token); });
-    for (const auto& one : sink_.peeks[to.token])
-      EXPECT_TRUE(bodies.insert(one.body).second) << one.body;
-    return bodies;
   }
   std::vector<MoveTask> tasks_of(QueueId queue) {
     const ReplyTo to = reply();

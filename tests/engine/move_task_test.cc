@@ -4,91 +4,12 @@
 
 #include <fmt/format.h>
 
-#include "tests/engine/engine_harness.h"
+#include "tests/engine/move_task_harness.h"
 
 namespace millrace::engine {
 namespace {
 
 using Bodies = std::vector<std::string>;
-
-class MoveTasksTest : public EngineTest {
- protected:
-  static QueueAttributes fifo() {
-    QueueAttributes attributes;
-    attributes.fifo = true;
-    return attributes;
-  }
-  void redrive(QueueId queue, std::string_view target, uint32_t receives_max = 1) {
-    const ReplyTo to = reply();
-    const std::string policy =
-        fmt::format(R"({{"deadLetterTargetArn":"{}","maxReceiveCount":{}}})", target, receives_max);
-    shard().set_queue(queue, {.attributes = {{"RedrivePolicy", policy}}}, to);
-    until([&] { return sink_.queue_errors.contains(to.token); });
-    ASSERT_EQ(sink_.queue_errors[to.token], Errc::ok);
-  }
-  void remove(QueueId queue) {
-    const ReplyTo to = reply();
-    shard().delete_queue(queue, to);
-    until([&] { return sink_.queue_errors.contains(to.token); });
-  }
-  // What was moved is shown once it is durable.
-  void settle_moves() {
-    until([&] {
-      for (uint16_t i = 0; i < broker_->shard_count(); ++i)
-        if (shard(i).state().log().durable() < shard(i).state().moved_through()) return false;
-      return true;
-    });
-    settle();
-  }
-  // Sends to `queue` and has the message go to its dead-letter queue.
-  void bury(QueueId queue, const Batch& batch, uint16_t at = 0) {
-    send(queue, batch, at);
-    for (uint32_t seen = 0; seen < batch.count();) {
-      const auto got = receive(queue, 1'000, 0, at);
-      seen += static_cast<uint32_t>(got.size());
-      if (got.empty()) tick();
-    }
-    EXPECT_TRUE(receive(queue, 1'000, 0, at).empty());
-    settle_moves();
-  }
-  struct Answer {
-    Errc error{};
-    std::string detail;
-    std::vector<MoveTask> tasks;
-  };
-  Answer wait_for(ReplyTo to) {
-    until([&] { return sink_.move_errors.contains(to.token); });
-    return {sink_.move_errors[to.token], sink_.move_details[to.token], sink_.moves[to.token]};
-  }
-  Answer start(const MoveRequest& request, uint16_t at = 0) {
-    const ReplyTo to = reply();
-    shard(at).start_move(request, to);
-    return wait_for(to);
-  }
-  Answer cancel(QueueId source, uint64_t task = 0, uint16_t at = 0) {
-    const ReplyTo to = reply();
-    shard(at).cancel_move(source, task, to);
-    return wait_for(to);
-  }
-  Answer list(QueueId source, uint32_t max = 10, uint16_t at = 0) {
-    const ReplyTo to = reply();
-    shard(at).list_moves(source, max, to);
-    return wait_for(to);
-  }
-  MoveTask newest(QueueId source) {
-    const Answer answer = list(source, 1);
-    return answer.tasks.empty() ? MoveTask{} : answer.tasks[0];
-  }
-  MoveTask until_ended(QueueId source) {
-    MoveTask task;
-    until([&] {
-      task = newest(source);
-      return task.state != MoveState::running && task.state != MoveState::cancelling;
-    });
-    settle_moves();
-    return task;
-  }
-};
 
 TEST_F(MoveTasksTest, MessagesGoBackToWhereTheyCameFromAsNewOnes) {
   open();
@@ -271,7 +192,7 @@ TEST_F(MoveTasksTest, BadRequestsAreRefusedWithTheReason) {
   open();
   const QueueId queue = create("q");
   const QueueId dead = create("dead");
-  const QueueId ordered = create("there.fifo", fifo());
+  const QueueId ordered = create("there.fifo", fifo_queue());
   redrive(queue, "dead");
   struct Case {
     MoveRequest request;
@@ -525,11 +446,11 @@ TEST_F(MoveTasksTest, AWaitingReceiveGetsWhatIsMoved) {
 TEST_F(MoveTasksTest, OnFifoAGroupKeepsItsOrderAndEqualIdsDoNotCollapse) {
   options_.shards = 3;
   open();
-  QueueAttributes spread = fifo();
+  QueueAttributes spread = fifo_queue();
   spread.deduplication_scope = DeduplicationScope::group;
   spread.throughput_limit = ThroughputLimit::group;
   const QueueId queue = create("q.fifo", spread);
-  const QueueId dead = create("dead.fifo", fifo());
+  const QueueId dead = create("dead.fifo", fifo_queue());
   redrive(queue, "dead.fifo");
   // The same id twice, when the window is over in between.
   for (int round = 0; round < 2; ++round) {
@@ -560,130 +481,6 @@ TEST_F(MoveTasksTest, OnFifoAGroupKeepsItsOrderAndEqualIdsDoNotCollapse) {
   EXPECT_EQ(by_group.size(), 6u);
   for (const auto& [group, all] : by_group)
     EXPECT_EQ(all, (Bodies{"0", "0+", "1", "1+"})) << group;
-}
-
-// Groups of a FIFO queue that is named live where that queue keeps them.
-class MovesAcrossShards : public MoveTasksTest,
-                          public testing::WithParamInterface<std::pair<uint16_t, uint16_t>> {
- protected:
-  static QueueAttributes spread(uint16_t partitions) {
-    QueueAttributes attributes = fifo();
-    if (partitions == 1) return attributes;
-    attributes.deduplication_scope = DeduplicationScope::group;
-    attributes.throughput_limit = ThroughputLimit::group;
-    attributes.partitions = partitions;
-    return attributes;
-  }
-  // What comes in each group, acknowledging it.
-  std::map<std::string, Bodies> drain(QueueId queue) {
-    std::map<std::string, Bodies> by_group;
-    for (int i = 0; i < 1'000 && counters(queue).ready > 0; ++i)
-      for (const Got& got : receive(queue, 10, 60'000)) {
-        EXPECT_EQ(got.receive_count, 1u);
-        EXPECT_FALSE(find_property(as_bytes(got.properties), PropertyTag::moved));
-        const size_t colon = got.body.find(':');
-        by_group[got.body.substr(0, colon)].push_back(got.body.substr(colon + 1));
-        ack(got.receipt);
-      }
-    return by_group;
-  }
-};
-
-TEST_P(MovesAcrossShards, EachMessageArrivesOnceInTheOrderOfItsGroup) {
-  options_.shards = 4;
-  open();
-  const QueueId queue = create("q.fifo", spread(GetParam().first));
-  const QueueId dead = create("dead.fifo", fifo());
-  create("between.fifo", fifo());  // so that the next one's first shard is another
-  const QueueId there = create("there.fifo", spread(GetParam().second));
-  redrive(queue, "dead.fifo");
-  constexpr int kGroups = 20;
-  constexpr int kEach = 30;
-  for (int n = 0; n < kEach; ++n) {
-    Batch batch;
-    for (int group = 0; group < kGroups; ++group)
-      batch.add_fifo(fmt::format("g{}", group), fmt::format("{}-{}", group, n),
-                     fmt::format("{}:{}", group, n));
-    send(queue, batch);
-  }
-  for (int idle = 0; idle < 200; ++idle)
-    if (!receive(queue, 1'000, 0).empty()) idle = 0;
-  settle_moves();
-  ASSERT_EQ(counters(dead).ready, uint64_t{kGroups * kEach});
-  // Some were there before; they come first.
-  send(there, Batch().add_fifo("g3", "first", "3:first"));
-  ASSERT_EQ(start({.source = dead, .destination = there}).error, Errc::ok);
-  const MoveTask task = until_ended(dead);
-  EXPECT_EQ(task.state, MoveState::completed);
-  EXPECT_EQ(task.moved, uint64_t{kGroups * kEach});
-  EXPECT_EQ(counters(dead).ready + counters(dead).leased, 0u);
-  EXPECT_EQ(counters(there).ready, uint64_t{kGroups * kEach + 1});
-  send(there, Batch().add_fifo("g3", "last", "3:last"));
-  crash_and_open();
-  for (uint16_t i = 0; i < 4; ++i) {
-    EXPECT_TRUE(shard(i).state().accounts_hold());
-    EXPECT_EQ(shard(i).state().move_ids().count(), 0u);
-  }
-  const auto by_group = drain(there);
-  EXPECT_EQ(by_group.size(), size_t{kGroups});
-  for (const auto& [group, all] : by_group) {
-    Bodies right;
-    if (group == "3") right.push_back("first");
-    for (int n = 0; n < kEach; ++n)
-      right.push_back(std::to_string(n));
-    if (group == "3") right.push_back("last");
-    EXPECT_EQ(all, right) << group;
-  }
-}
-INSTANTIATE_TEST_SUITE_P(Partitions, MovesAcrossShards,
-                         testing::Values(std::pair<uint16_t, uint16_t>{1, 1},
-                                         std::pair<uint16_t, uint16_t>{4, 1},
-                                         std::pair<uint16_t, uint16_t>{1, 4},
-                                         std::pair<uint16_t, uint16_t>{4, 3}));
-
-TEST_F(MovesAcrossShards, ARateACancelAndADestinationThatGoesLeaveEachMessageSomewhere) {
-  options_.shards = 2;
-  open();
-  const QueueId dead = create("dead.fifo", fifo());
-  QueueId there = create("there.fifo", fifo());
-  const QueueId queue = create("q.fifo", fifo());
-  redrive(queue, "dead.fifo");
-  // What is on its way between two shards waits for their syncs, at home nowhere yet.
-  const auto all_arrived = [&] {
-    for (int n = 0; n < 2'000 && counters(dead).leased > 0; ++n)
-      std::this_thread::sleep_for(std::chrono::microseconds(200));
-    settle();
-  };
-  const auto home = [&](QueueId id) { return shard().find_queue(id)->first_shard; };
-  ASSERT_NE(home(dead), home(there));
-  Batch batch;
-  for (int i = 0; i < 40; ++i)
-    batch.add_fifo(fmt::format("g{}", i % 4), std::to_string(i), fmt::format("{}:{}", i % 4, i));
-  send(dead, batch);
-  ASSERT_EQ(start({.source = dead, .destination = there, .rate = 10}).error, Errc::ok);
-  for (int i = 0; i < 100; ++i)
-    advance(10);
-  settle_moves();
-  all_arrived();
-  const uint64_t moved = counters(there).ready;
-  EXPECT_GE(moved, 5u);
-  EXPECT_LE(moved, 10u);
-  EXPECT_EQ(cancel(dead).tasks.at(0).moved, moved);
-  EXPECT_EQ(counters(dead).ready, 40 - moved);
-  EXPECT_EQ(counters(dead).leased, 0u);
-  ASSERT_EQ(start({.source = dead, .destination = there, .rate = 10}).error, Errc::ok);
-  for (int i = 0; i < 50; ++i)
-    advance(10);
-  settle_moves();
-  all_arrived();
-  remove(there);
-  advance(1'000);
-  const MoveTask task = until_ended(dead);
-  EXPECT_EQ(task.state, MoveState::failed);
-  EXPECT_EQ(task.failure, "AWS.SimpleQueueService.NonExistentQueue");
-  all_arrived();
-  EXPECT_EQ(counters(dead).ready, 40 - moved - task.moved);
-  EXPECT_EQ(counters(dead).leased, 0u);
 }
 
 TEST_F(MoveTasksTest, RestartsAndCleaningKeepWhatWasMoved) {

@@ -73,12 +73,7 @@ TEST_F(QueueTimesTest, HowLongMessagesWaitedAndWereLeased) {
 TEST_F(QueueTimesTest, WhatLeavesAQueueOtherThanByAnAck) {
   const QueueId queue = create("q", {.retention_ms = 60'000});
   const QueueId dead = create("dead");
-  const ReplyTo to = reply();
-  shard().set_queue(
-      queue,
-      {.attributes = {{"RedrivePolicy", R"({"deadLetterTargetArn":"dead","maxReceiveCount":1})"}}},
-      to);
-  until([&] { return sink_.queue_errors.contains(to.token); });
+  redrive(queue, "dead");
   send(queue, Batch().add("poison").add("poison").add("old", 2'000));
   EXPECT_EQ(receive(queue, 2, 1'000).size(), 2u);
   advance(1'000);

@@ -29,11 +29,6 @@ TEST(ReceiveAttempts, KeepsTheNewestForFiveMinutes) {
 
 class Attempts : public EngineTest {
  protected:
-  static QueueAttributes fifo() {
-    QueueAttributes attributes;
-    attributes.fifo = true;
-    return attributes;
-  }
   std::vector<Got> attempt(QueueId queue, std::string_view id, uint32_t max = 10,
                            uint32_t visibility_ms = 5'000, uint16_t at = 0, uint32_t wait_ms = 0) {
     const ReplyTo to = reply();
@@ -62,7 +57,7 @@ class Attempts : public EngineTest {
 
 TEST_F(Attempts, TheSameReceiveGetsTheSameMessagesAndHidesThemAnew) {
   open();
-  const QueueId queue = create("q.fifo", fifo());
+  const QueueId queue = create("q.fifo", fifo_queue());
   send(queue, Batch().add_fifo("a", "1", "a1").add_fifo("a", "2", "a2").add_fifo("b", "3", "b1"));
   const auto first = attempt(queue, "try", 2);
   ASSERT_EQ(bodies(first), (std::vector<std::string>{"a1", "a2"}));
@@ -77,7 +72,7 @@ TEST_F(Attempts, TheSameReceiveGetsTheSameMessagesAndHidesThemAnew) {
 
 TEST_F(Attempts, AnAttemptThatDoesNotHoldIsAReceiveAsAny) {
   open();
-  const QueueId queue = create("q.fifo", fifo());
+  const QueueId queue = create("q.fifo", fifo_queue());
   const auto begin = [&](std::string_view id) {
     send(queue, Batch().add_fifo("g", id, id));
     auto got = attempt(queue, id, 1, 5'000);
@@ -114,25 +109,25 @@ TEST_F(Attempts, AnAttemptThatDoesNotHoldIsAReceiveAsAny) {
 
 TEST_F(Attempts, OnlyOfFifoQueuesAndByAnIdThatMayBeOne) {
   open();
-  const QueueId fifo_queue = create("q.fifo", fifo());
+  const QueueId ordered = create("q.fifo", fifo_queue());
   const QueueId standard = create("q");
   attempt(standard, "id");
   EXPECT_EQ(last_error_, Errc::invalid_argument);
   for (const std::string& bad : {std::string(129, 'x'), std::string("a b"), std::string("\x7F")}) {
-    attempt(fifo_queue, bad);
+    attempt(ordered, bad);
     EXPECT_EQ(last_error_, Errc::invalid_argument) << bad;
   }
-  attempt(fifo_queue, std::string(128, 'x'));
+  attempt(ordered, std::string(128, 'x'));
   EXPECT_EQ(last_error_, Errc::ok);
 }
 
 TEST_F(Attempts, FromAnyShardAlsoOfAQueueThatIsSpread) {
   options_.shards = 3;
   open();
-  QueueAttributes spread = fifo();
+  QueueAttributes spread = fifo_queue();
   spread.deduplication_scope = DeduplicationScope::group;
   spread.throughput_limit = ThroughputLimit::group;
-  const QueueId queues[] = {create("one.fifo", fifo()), create("spread.fifo", spread)};
+  const QueueId queues[] = {create("one.fifo", fifo_queue()), create("spread.fifo", spread)};
   for (const QueueId queue : queues) {
     for (int n = 0; n < 30; ++n)
       send(queue, Batch().add_fifo(fmt::format("g{}", n), fmt::format("{}", n), "m"), 0);
@@ -152,7 +147,7 @@ TEST_F(Attempts, FromAnyShardAlsoOfAQueueThatIsSpread) {
 TEST_F(Attempts, AReceiveThatWaitedIsRepeatedToo) {
   options_.shards = 2;
   open();
-  const QueueId queue = create("q.fifo", fifo());
+  const QueueId queue = create("q.fifo", fifo_queue());
   for (const uint16_t at : {uint16_t{0}, uint16_t{1}}) {
     const ReplyTo to = reply();
     const std::string id = fmt::format("wait-{}", at);
@@ -172,7 +167,7 @@ TEST_F(Attempts, AReceiveThatWaitedIsRepeatedToo) {
 TEST_F(Attempts, OneThatIsCanceledIsNotAnswered) {
   options_.shards = 2;
   open();
-  const QueueId queue = create("q.fifo", fifo());
+  const QueueId queue = create("q.fifo", fifo_queue());
   const ReplyTo to = reply();
   shard(0).receive({.queue = queue, .wait_ms = 10'000, .attempt_id = "id"}, to);
   shard(0).cancel(to);

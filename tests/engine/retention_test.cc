@@ -19,16 +19,6 @@ class Retention : public EngineTest {
     attributes.fifo = fifo;
     return attributes;
   }
-  void set(QueueId queue, std::string_view name, std::string_view value) {
-    const ReplyTo to = reply();
-    shard().set_queue(queue, {.attributes = {{std::string(name), std::string(value)}}}, to);
-    until([&] { return sink_.queue_errors.contains(to.token); });
-    ASSERT_EQ(sink_.queue_errors[to.token], Errc::ok);
-  }
-  void settle_moves() {
-    until([&] { return shard().state().log().durable() >= shard().state().moved_through(); });
-    settle();
-  }
   uint64_t all(QueueId queue) {
     const QueueCounters counts = counters(queue);
     return counts.ready + counts.leased + counts.delayed;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -68,6 +69,24 @@ class SimEngineTest : public testing::Test {
     shard().receive({.queue = queue, .messages_max = 10}, to);
     until([&] { return sink_.receives.contains(to.token); });
     return sink_.receives[to.token][0].messages;
+  }
+  // Whatever becomes of it.
+  std::vector<Got> try_receive(QueueId queue, uint32_t visibility_ms) {
+    const ReplyTo to = reply();
+    shard().receive(
+        {.queue = queue, .messages_max = 10, .visibility_ms = visibility_ms, .wait_ms = 0}, to);
+    until([&] { return sink_.receives.contains(to.token); });
+    return sink_.receives[to.token][0].messages;
+  }
+  // The bodies that are there, each once.
+  std::set<std::string> all_of(QueueId queue) {
+    std::set<std::string> bodies;
+    const ReplyTo to = reply();
+    shard().peek({.queue = queue, .messages_max = 100}, to);
+    until([&] { return sink_.peeks.contains(to.token); });
+    for (const auto& one : sink_.peeks[to.token])
+      EXPECT_TRUE(bodies.insert(one.body).second) << one.body;
+    return bodies;
   }
   void ack(const Receipt& receipt) {
     const ReplyTo to = reply();
