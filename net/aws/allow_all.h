@@ -1,0 +1,25 @@
+// AllowAll: the authorizer of a server without credentials. Any signature will do, or none; only
+// the region is read from its scope.
+#pragma once
+
+#include <string>
+
+#include "net/aws/authorizer.h"
+
+namespace millrace::net {
+
+class AllowAll final : public Authorizer {
+ public:
+  AllowAll(std::string account, std::string region);
+  AwsError authenticate(const HttpRequest& request, std::string_view service,
+                        Caller* caller) override;
+  AwsError authorize(const HttpRequest& request, const Caller& caller,
+                     const Access& access) override;
+
+ private:
+  std::string account_;
+  std::string region_;
+  std::string arn_;
+};
+
+}  // namespace millrace::net
