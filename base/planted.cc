@@ -28,7 +28,8 @@ Bug bug_by_name(std::string_view name) {
       {"dead_letter_left_behind", Bug::dead_letter_left_behind},
       {"dead_letter_too_late", Bug::dead_letter_too_late},
       {"purge_forgotten", Bug::purge_forgotten},
-      {"retention_too_early", Bug::retention_too_early}};
+      {"retention_too_early", Bug::retention_too_early},
+      {"noisy_not_told_apart", Bug::noisy_not_told_apart}};
   for (const auto& [known, bug] : kNames)
     if (known == name) return bug;
   return Bug::none;

@@ -226,7 +226,9 @@ void peek_partition(ShardState& state, Partition& partition, uint32_t messages_m
     }
     mail->peeked.push_back(peeked);
   };
-  const bool only_ready = states == 1 << static_cast<uint8_t>(MessageState::ready);
+  // Where tenants are kept apart not all that is ready is marked so.
+  const bool only_ready =
+      states == 1 << static_cast<uint8_t>(MessageState::ready) && !partition.keeps_tenants();
   Slot from{0};
   // What no answer can hold is not copied: a thousand of the largest would be a gigabyte.
   const auto full = [&] {

@@ -17,7 +17,7 @@ uint64_t earned_per_ms(const MovePart& part) {
 }
 
 bool has_ready(const Partition& source, Slot end) {
-  return source.index().next_ready(Slot{0}, std::min(end, source.visible_end())).has_value();
+  return source.next_ready(Slot{0}, std::min(end, source.visible_end())).has_value();
 }
 
 // No use in trying again.

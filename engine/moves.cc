@@ -27,7 +27,7 @@ ShardState::Moved ShardState::move_ready(Partition& source, const MoveWish& wish
   moved_message_.clear();
   moving_ = 0;
   hiding_.clear();
-  (void)source.choose(log_, wish.messages_max, wish.bytes_max, &runs_);
+  (void)source.choose_oldest(log_, wish.messages_max, wish.bytes_max, &runs_);
   moved.none_left = true;
   for (size_t i = 0; i < runs_.size() && moved.error == Errc::ok; ++i) {
     const uint64_t end = runs_[i].first_slot + runs_[i].count;

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "base/assert.h"
-#include "base/hash.h"
 #include "engine/message_names.h"
 #include "storage/format.h"
 
@@ -115,6 +114,7 @@ Partition::Status Partition::status(Slot slot, const TimerWheel& timers) const {
 uint32_t Partition::choose(const storage::Log& log, uint32_t messages_max, uint32_t bytes_max,
                            std::vector<SlotRun>* runs) const {
   if (kind_.fifo) return choose_from_groups(log, messages_max, bytes_max, runs);
+  if (fair_ != nullptr) return choose_fairly(log, messages_max, bytes_max, runs);
   const size_t first_run = runs->size();
   uint32_t chosen = 0;
   uint64_t bytes = 0;
@@ -191,7 +191,9 @@ void Partition::place(Slot slot, Position position) {
 void Partition::stop_timer(const PartitionContext& context, Slot slot) {
   const TimerId timer = index_->timer(slot);
   if (timer == kNoTimer) return;
-  --(context.timers.target(timer).kind == TimerKind::lease ? leased_ : delayed_);
+  const bool leased = context.timers.target(timer).kind == TimerKind::lease;
+  --(leased ? leased_ : delayed_);
+  if (leased && fair_ != nullptr) fair_->lease_ended(slot);
   context.timers.stop(timer);
   index_->set_timer(slot, kNoTimer);
 }
@@ -200,6 +202,10 @@ void Partition::start_timer(const PartitionContext& context, Slot slot, TimerKin
                             TimeMs due) {
   stop_timer(context, slot);
   index_->set_ready(slot, false);
+  if (fair_ != nullptr) {
+    fair_->hide(slot);
+    if (kind == TimerKind::lease) fair_->lease_began(slot);
+  }
   index_->set_timer(slot, context.timers.start(due, {raw(queue_), kind, slot}));
   ++(kind == TimerKind::lease ? leased_ : delayed_);
 }
@@ -209,12 +215,14 @@ void Partition::apply_enqueue(const PartitionContext& context, const EnqueueHead
   auto& [offsets, delayed] = context.scratch;
   offsets.clear();
   delayed.clear();
+  uint32_t properties_bytes = 0;
   Added added;
   for (size_t offset = 0; offsets.size() < head.count;) {
     if (run.size() - offset < sizeof(MessageHeader)) break;
     const auto& header = *reinterpret_cast<const MessageHeader*>(run.data() + offset);
     if (header.delay_ms != 0) delayed.push_back(static_cast<uint32_t>(offsets.size()));
     offsets.push_back(static_cast<uint32_t>(offset));
+    properties_bytes |= header.properties_bytes;
     added.add(header);
     offset += message_stride(header);
   }
@@ -240,6 +248,9 @@ void Partition::apply_enqueue(const PartitionContext& context, const EnqueueHead
     if (delay_ms > kDelayMsMax) in_order_ = false;
   }
   if (!kind_.fifo || groups_ == nullptr) (void)index_->set_ready_run(first, count);
+  if (!kind_.fifo && properties_bytes != 0)
+    for (uint32_t i = 0; i < count; ++i)
+      join_tenant(context, first + i, run.data() + offsets[i]);
   if (kind_.fifo) {
     const TimeMs now{head.sent_at_ms};
     (void)expire_dedup(context.log, now, 2 * count);
@@ -318,6 +329,7 @@ void Partition::apply_carry(const PartitionContext& context, const CarryHead& he
     stop_timer(context, slot);
   }
   place(slot, position);
+  if (!kind_.fifo && !keeps_groups_) join_tenant(context, slot, message);
   if (kind_.fifo) remember_again(context, slot, TimeMs{head.sent_at_ms}, message, position);
   Added added;
   added.add(header);
@@ -348,8 +360,12 @@ void Partition::apply_arrival(const PartitionContext& context, const DeadLetterH
                           head.last_received_ms});
   if (!kind_.fifo) in_order_ = false;
   oldest_sent_at_ = std::min(oldest_sent_at_, TimeMs{head.sent_at_ms});
-  if (!kind_.fifo) index_->set_ready(slot, true);
-  if (kind_.fifo) join_group(context, slot, message);
+  if (kind_.fifo) {
+    join_group(context, slot, message);
+  } else {
+    index_->set_ready(slot, true);
+    join_tenant(context, slot, message);
+  }
   Added added;
   added.add(*reinterpret_cast<const MessageHeader*>(message));
   added.tell(context.log, bytes_, position);
@@ -391,6 +407,7 @@ void Partition::apply_slot_end(Slot slot_end) {
 
 void Partition::apply_due(Slot slot, TimerKind kind) {
   index_->set_timer(slot, kNoTimer);
+  if (kind == TimerKind::lease && fair_ != nullptr) fair_->lease_ended(slot);
   make_ready(slot);
   --(kind == TimerKind::lease ? leased_ : delayed_);
 }
@@ -398,6 +415,8 @@ void Partition::apply_due(Slot slot, TimerKind kind) {
 void Partition::forget_timers(TimerWheel& timers) {
   index_->clear_to(index_->end(), [&](TimerId timer) { timers.stop(timer); });
   if (groups_ != nullptr) groups_->clear();
+  fair_.reset();
+  named_groups_ = false;
   leased_ = delayed_ = 0;
 }
 
@@ -426,67 +445,6 @@ void Partition::forget_slot_end(const PartitionContext& context) {
       MR_ASSERT(context.timers.target(timer).slot == slot);
     }
   });
-}
-
-void Partition::count_receive(const Delivery& delivery, TimeMs now) {
-  ++tally.received;
-  if (tally.times == nullptr) tally.times = std::make_unique<QueueTimes>();
-  if (delivery.receive_count == 1)
-    tally.times->wait.add(now - delivery.sent_at -
-                          read_at<MessageHeader>(delivery.message).delay_ms);
-  else
-    ++tally.redelivered;
-}
-
-void Partition::count_ack(const storage::Log& log, Slot slot, TimeMs now) {
-  ++tally.acked;
-  const auto message = message_at(log, index_->position(slot));
-  if (!message || tally.times == nullptr) return;
-  tally.times->lease.add(now - message->sent_at() - index_->received(slot).last_ms);
-}
-
-QueueCounters Partition::counters(const storage::Log& log) const {
-  QueueCounters c;
-  // On FIFO those of a blocked group too: they are not leased.
-  c.ready = index_->live_count() - leased_ - delayed_;
-  c.leased = leased_;
-  c.delayed = delayed_;
-  c.bytes = bytes_.total() - index_->live_count() * kCarriedAloneBytes -
-            dedup_.size() * DedupWindow::kLiveBytes;
-  c.sent = tally.sent;
-  c.received = tally.received;
-  c.acked = tally.acked;
-  c.expired = tally.expired;
-  c.empty_receives = tally.empty_receives;
-  c.redelivered = tally.redelivered;
-  c.dead_lettered = tally.dead_lettered;
-  c.aged_out = tally.aged_out;
-  if (tally.times != nullptr) c.times = std::make_shared<QueueTimes>(*tally.times);
-  // Messages past the visible end may not be written yet, so their bytes can't be asked.
-  const Slot oldest = index_->first_live();
-  if (oldest < visible_end_)
-    if (const auto message = message_at(log, index_->position(oldest)))
-      c.oldest_sent_at_ms = message->sent_at().value;
-  return c;
-}
-
-uint64_t Partition::digest(const PartitionContext& context, TimeMs now) const {
-  uint64_t digest = base::mix(raw(queue_), index_->live_count());
-  index_->for_each_live([&](Slot slot) {
-    Status s = status(slot, context.timers);
-    if (s.state != MessageState::ready && s.due <= now) s = {MessageState::ready, TimeMs{0}};
-    const auto message = message_at(context.log, index_->position(slot));
-    digest = base::mix(digest, raw(slot));
-    digest = base::mix(digest, index_->receive_count(slot));
-    digest = base::mix(digest, static_cast<uint32_t>(index_->received(slot).first_ms));
-    digest = base::mix(digest, static_cast<uint32_t>(index_->received(slot).last_ms));
-    digest = base::mix(digest, static_cast<uint64_t>(s.state));
-    digest = base::mix(digest, static_cast<uint64_t>(s.due.value));
-    if (!message) return;
-    digest = base::mix(digest, static_cast<uint64_t>(message->sent_at().value));
-    digest = base::hash64(message->content(), digest);
-  });
-  return digest;
 }
 
 }  // namespace millrace::engine

@@ -11,10 +11,13 @@
 // In a partition of a FIFO queue only the first message of a group may be marked ready in the
 // index, and is when it is neither leased nor delayed. So the next message to deliver is found in
 // the same way, whatever the depth and however many groups are blocked; the others of its group
-// follow by the group index. Which message is in which group is read from the messages: once all is
+// follow by the group index. In a standard queue a group is a tenant, and may have the first of
+// what it has ready marked (fair_groups.h); from the first message on that names one, and none the
+// worse for a queue without. Which message is in which group is read from the messages: once all is
 // replayed, and from then on as they come.
 //
-// Threads: shard-local.  Memory: SlotIndex's, 32 bytes a timer, 16 bytes a segment; GroupIndex's.
+// Threads: shard-local.  Memory: SlotIndex's, 32 bytes a timer, 16 bytes a segment; GroupIndex's or
+// FairGroups'.
 #pragma once
 
 #include <cstdint>
@@ -26,6 +29,7 @@
 
 #include "base/keyed_hash.h"
 #include "engine/dedup_window.h"
+#include "engine/fair_groups.h"
 #include "engine/group_index.h"
 #include "engine/queue_rules.h"
 #include "engine/records.h"
@@ -107,12 +111,22 @@ class Partition {
   void set_sweep(const Sweep& sweep) { sweep_ = sweep; }
   void end_sweep(TimeMs oldest);
   const DedupWindow& dedup() const { return dedup_; }
-  uint64_t groups() const { return groups_ == nullptr ? 0 : groups_->groups(); }
+  uint64_t groups() const {
+    return groups_ != nullptr ? groups_->groups() : fair_ != nullptr ? fair_->groups() : 0;
+  }
+  // A standard queue with messages that name a group.
+  bool keeps_tenants() const { return fair_ != nullptr; }
   const SlotIndex& index() const { return *index_; }
   Slot slot_end() const { return index_->end(); }
   Slot visible_end() const { return visible_end_; }
   void set_visible_end(Slot end) { visible_end_ = end; }
-  bool has_visible_ready() const { return index_->next_ready(Slot{0}, visible_end_).has_value(); }
+  bool has_visible_ready() const {
+    return index_->next_ready(Slot{0}, visible_end_).has_value() ||
+           (fair_ != nullptr && fair_->something_aside(visible_end_));
+  }
+  // The oldest message from `from` on that choose() could give, whosever turn it is. Where tenants
+  // are kept apart it looks at what is hidden in between.
+  std::optional<Slot> next_ready(Slot from, Slot below) const;
   uint64_t live_bytes() const { return bytes_.total(); }
   // Of these, what storage::Log::add_apart() was told.
   uint64_t apart_bytes() const {
@@ -125,10 +139,14 @@ class Partition {
   };
   Status status(Slot slot, const TimerWheel& timers) const;  // requires live
 
-  // Visible ready messages from the front: at most `messages_max`, stopping before their strides
-  // pass `bytes_max` (the first always fits). Appends runs; returns the number of messages.
+  // Visible ready messages from the front, or as it is fair: at most `messages_max`, stopping
+  // before their strides pass `bytes_max` (the first always fits). Appends runs; returns the number
+  // of messages.
   uint32_t choose(const storage::Log& log, uint32_t messages_max, uint32_t bytes_max,
                   std::vector<SlotRun>* runs) const;
+  // As choose(), but from the front in any case. For move tasks, which know how far they go.
+  uint32_t choose_oldest(const storage::Log& log, uint32_t messages_max, uint32_t bytes_max,
+                         std::vector<SlotRun>* runs) const;
 
   enum class Verdict : uint8_t { act, nothing, receipt_expired, not_leased, gone, too_long };
   // nothing: gone already, which is success. On FIFO only the lease in force counts. A generation
@@ -160,7 +178,7 @@ class Partition {
                      const std::byte* message, Position position);
   void apply_purge(const PartitionContext& context, Slot slot_end);
   void apply_slot_end(Slot slot_end);
-  // All that a FIFO queue holds is known: from here on groups are kept. Once, before any choose().
+  // All that the queue holds is known: from here on groups are kept. Once, before any choose().
   void find_groups(const PartitionContext& context);
   void apply_dedup(const PartitionContext& context, std::span<const DedupMark> marks,
                    Position told_at);
@@ -187,7 +205,8 @@ class Partition {
   // False if some of it can't be read any more.
   bool count_live(const storage::Log& log, std::map<uint64_t, uint64_t>& sums) const;
   uint64_t memory_bytes() const {
-    return index_->memory_bytes() + (groups_ == nullptr ? 0 : groups_->memory_bytes());
+    return index_->memory_bytes() + (groups_ == nullptr ? 0 : groups_->memory_bytes()) +
+           (fair_ == nullptr ? 0 : fair_->memory_bytes());
   }
 
   // Since the broker opened; counted by whoever decides, not by apply.
@@ -217,10 +236,14 @@ class Partition {
   bool shown(Slot slot) const { return slot < visible_end_ && index_->live(slot); }
   uint32_t choose_from_groups(const storage::Log& log, uint32_t messages_max, uint32_t bytes_max,
                               std::vector<SlotRun>* runs) const;
+  uint32_t choose_fairly(const storage::Log& log, uint32_t messages_max, uint32_t bytes_max,
+                         std::vector<SlotRun>* runs) const;
   void place(Slot slot, Position position);
   void make_ready(Slot slot);  // if it may be; no timer
   void erase(const PartitionContext& context, Slot slot);
   void join_group(const PartitionContext& context, Slot slot, const std::byte* message);
+  void find_tenants(const PartitionContext& context);
+  void join_tenant(const PartitionContext& context, Slot slot, const std::byte* message);
   void remember(const PartitionContext& context, const DedupMark& mark, Position told_at);
   void remember(const PartitionContext& context, Slot slot, TimeMs at, const std::byte* message,
                 Position told_at);
@@ -238,7 +261,11 @@ class Partition {
   bool in_order_ = true;
   Sweep sweep_;
   std::unique_ptr<GroupIndex> groups_;  // FIFO, from find_groups() on
-  DedupWindow dedup_;                   // FIFO
+  // Standard, from the first message on that names a group, or from find_groups() on.
+  std::unique_ptr<FairGroups> fair_;
+  bool keeps_groups_ = false;  // find_groups() was called
+  bool named_groups_ = false;  // standard: some of what was replayed did
+  DedupWindow dedup_;          // FIFO
   std::unique_ptr<SlotIndex> index_ = std::make_unique<SlotIndex>();
   Slot visible_end_{};
   SegmentBytes bytes_;

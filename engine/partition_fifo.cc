@@ -31,6 +31,7 @@ uint32_t Partition::choose_from_groups(const storage::Log& log, uint32_t message
 }
 
 void Partition::make_ready(Slot slot) {
+  if (fair_ != nullptr && fair_->show(slot)) return;
   if (groups_ != nullptr && !groups_->is_head(slot) && !base::planted(base::Bug::group_overtaken))
     return;
   index_->set_ready(slot, true);
@@ -39,13 +40,16 @@ void Partition::make_ready(Slot slot) {
 void Partition::erase(const PartitionContext& context, Slot slot) {
   stop_timer(context, slot);
   index_->erase(slot);
+  if (fair_ != nullptr) fair_->leave(slot);
   if (groups_ == nullptr) return;
   const auto head = groups_->remove(slot);
   if (head && index_->timer(*head) == kNoTimer) index_->set_ready(*head, true);
 }
 
 void Partition::find_groups(const PartitionContext& context) {
-  if (!kind_.fifo || groups_ != nullptr) return;
+  if (keeps_groups_) return;
+  keeps_groups_ = true;
+  if (!kind_.fifo) return find_tenants(context);
   groups_ = std::make_unique<GroupIndex>();
   for (auto slot = index_->next_live(Slot{0}); slot; slot = index_->next_live(*slot + 1)) {
     // Replay has just verified them; what changed since is fenced when it is leased.

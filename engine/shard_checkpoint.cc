@@ -3,7 +3,8 @@
 // All fixed-width, little endian, but for the slot index's own bytes:
 //   u64 position of the log's head   u32 partitions   u32 version, 2
 //   each: u32 queue id   u32 timers   u64 slot_end_told   u32 segments   u32 deduplication ids
-//         u32 flags: 1 messages are not in the order they were sent   u32 0
+//         u32 flags: 1 messages are not in the order they were sent, 2 some of a standard queue
+//         name a group   u32 0
 //         segments x { u64 segment, u64 live bytes }   timers x { u64 slot << 1 | delay, i64 due }
 //         ids, oldest first, x { u64 u64 id, u64 slot, i64 at, u64 segment }
 //         SlotIndex::save()
@@ -18,6 +19,7 @@ namespace {
 
 constexpr uint32_t kVersion = 2;
 constexpr uint32_t kNotInOrder = 1;
+constexpr uint32_t kNameGroups = 2;
 
 struct StateHead {
   uint64_t log_head;
@@ -62,9 +64,11 @@ bool take(Bytes& in, T* value) {
 }  // namespace
 
 void Partition::save(const TimerWheel& timers, std::vector<std::byte>& out) const {
+  const uint32_t flags =
+      (in_order_ ? 0 : kNotInOrder) | (fair_ != nullptr && fair_->groups() > 0 ? kNameGroups : 0);
   put(out, PartitionHead{raw(queue_), static_cast<uint32_t>(leased_ + delayed_),
                          slot_end_told.value, static_cast<uint32_t>(bytes_.entries().size()),
-                         static_cast<uint32_t>(dedup_.size()), in_order_ ? 0 : kNotInOrder, 0});
+                         static_cast<uint32_t>(dedup_.size()), flags, 0});
   for (const SegmentBytes::Entry& entry : bytes_.entries())
     put(out, entry);
   index_->for_each_live([&](Slot slot) {
@@ -100,6 +104,7 @@ millrace::Status Partition::load(TimerWheel& timers, Bytes& in) {
   }
   if (dedup_.size() != head.dedup_ids) return fail(Errc::corrupt);
   in_order_ = (head.flags & kNotInOrder) == 0;
+  named_groups_ = (head.flags & kNameGroups) != 0;
   if (const auto loaded = index_->load(in); !loaded) return loaded;
   for (uint32_t i = 0; i < head.timers; ++i) {
     const auto saved = read_at<SavedTimer>(saved_timers, i * sizeof(SavedTimer));
@@ -110,9 +115,10 @@ millrace::Status Partition::load(TimerWheel& timers, Bytes& in) {
     index_->set_timer(slot, timers.start(TimeMs{saved.due_ms}, {raw(queue_), kind, slot}));
     ++(kind == TimerKind::lease ? leased_ : delayed_);
   }
-  // Every message that is not ready has a timer, or it would wait for ever. On FIFO it may be
-  // behind others of its group.
-  if (!kind_.fifo && index_->ready_count() + leased_ + delayed_ != index_->live_count())
+  // Every message that is not ready has a timer, or it would wait for ever. With groups it may be
+  // behind others of its own; find_groups() makes each ready that is to be.
+  if (!kind_.fifo && !named_groups_ &&
+      index_->ready_count() + leased_ + delayed_ != index_->live_count())
     return fail(Errc::corrupt);
   return {};
 }

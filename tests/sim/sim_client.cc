@@ -89,6 +89,8 @@ SimMessage SimClient::make_message(SimQueue& queue, Key key) {
     message.delay_ms = !own                 ? kDelayQueueDefault
                        : prng_.chance(1, 8) ? static_cast<uint32_t>(prng_.between(1, 400))
                                             : 0;
+    // Tenants, of which one sends most; some messages are of none.
+    if (!message.plain) message.group = key % 5 == 0 ? 0 : key % 3 == 0 ? 1 + key % kGroups : 1;
     return message;
   }
   message.delay_ms = kDelayQueueDefault;
