@@ -1,11 +1,11 @@
 // What a queue costs by its kind and its depth, through the embedding API of one shard: batches of
 // 10 are sent, received and acknowledged, 128-byte bodies. `depth` messages lie behind them and are
 // not touched by a FIFO queue, since all their groups are blocked; a standard queue gives the
-// oldest.
+// oldest; one with tenants, of which one sent what lies there, those of the others.
 //
-// The ratios are what counts: FIFO beside standard, ids by content beside ids given, deep beside
-// empty, many queues beside one. `plain` is a queue of std::deque and std::list with the same
-// meaning and nothing on disk, for scale.
+// The ratios are what counts: FIFO and tenants beside standard, ids by content beside ids given,
+// deep beside empty, many queues beside one. `plain` is a queue of std::deque and std::list with
+// the same meaning and nothing on disk, for scale.
 #include <cstring>
 #include <deque>
 #include <list>
@@ -29,6 +29,7 @@ constexpr uint32_t kFillBatch = 1'000;
 constexpr size_t kBodyBytes = 128;
 constexpr uint64_t kGroups = 10'000;
 constexpr uint64_t kBlockedGroups = 1'000;
+constexpr uint32_t kNoisyInFlight = 100;
 
 class Sink final : public ReplySink {
  public:
@@ -71,7 +72,7 @@ class Sink final : public ReplySink {
 // Runs of messages. Groups go round; ids and bodies are never the same twice.
 class Runs {
  public:
-  // No groups: for a standard queue.
+  // No groups: for a standard queue without tenants. No ids: for a standard queue, or by content.
   Runs(uint32_t batch, std::string_view name, uint64_t groups, bool ids)
       : batch_(batch),
         groups_(groups),
@@ -191,6 +192,10 @@ class OneShard {
 struct Kind {
   bool fifo = false;
   bool by_content = false;
+  bool tenants = false;
+
+  bool has_ids() const { return fifo && !by_content; }
+  uint64_t groups(uint64_t some) const { return fifo || tenants ? some : 0; }
 };
 
 void cycle(benchmark::State& state, const Kind& kind, uint64_t queues, uint64_t depth) {
@@ -201,13 +206,14 @@ void cycle(benchmark::State& state, const Kind& kind, uint64_t queues, uint64_t 
                                {.in_flight_max = kInFlightMax,
                                 .fifo = kind.fifo,
                                 .content_deduplication = kind.by_content}));
-  Runs fill(kFillBatch, "behind", kind.fifo ? kBlockedGroups : 0, !kind.by_content);
+  Runs fill(kFillBatch, "behind", kind.groups(kind.fifo ? kBlockedGroups : 1), kind.has_ids());
   for (uint64_t sent = 0; sent < depth; sent += kFillBatch)
     shard.send(ids[0], kFillBatch, fill.next());
   if (kind.fifo && depth > 0)  // the first of each group is out
     for (uint64_t i = 0; i < kBlockedGroups; ++i)
       shard.receive(ids[0], 1);
-  Runs runs(kBatch, "group", kind.fifo ? kGroups : 0, !kind.by_content);
+  if (kind.tenants && depth > 0) shard.receive(ids[0], kNoisyInFlight);
+  Runs runs(kBatch, "group", kind.groups(kGroups), kind.has_ids());
   uint64_t next = 0;
   for (auto _ : state) {
     const QueueId queue = ids[next++ % queues];
@@ -223,6 +229,9 @@ void cycle(benchmark::State& state, const Kind& kind, uint64_t queues, uint64_t 
 void standard(benchmark::State& state) {
   cycle(state, {}, static_cast<uint64_t>(state.range(1)), static_cast<uint64_t>(state.range(0)));
 }
+void tenants(benchmark::State& state) {
+  cycle(state, {.tenants = true}, 1, static_cast<uint64_t>(state.range(0)));
+}
 void fifo(benchmark::State& state) {
   cycle(state, {.fifo = true}, 1, static_cast<uint64_t>(state.range(0)));
 }
@@ -234,6 +243,7 @@ BENCHMARK(standard)
     ->Args({0, 1})
     ->Args({0, 1'000})
     ->Args({10'000'000, 1});
+BENCHMARK(tenants)->ArgName("depth")->Arg(0)->Arg(10'000'000);
 BENCHMARK(fifo)->ArgName("depth")->Arg(0)->Arg(10'000'000);
 BENCHMARK(fifo_by_content)->ArgName("depth")->Arg(0);
 

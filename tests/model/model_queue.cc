@@ -70,6 +70,8 @@ std::string ModelQueue::receive(const std::vector<Delivered>& given, uint32_t ma
     if (rules_.fifo)
       if (std::string wrong = check_order(message, numbers, now); !wrong.empty()) return wrong;
   }
+  if (rules_.turns)
+    if (std::string wrong = check_turns(given, now); !wrong.empty()) return wrong;
   for (const Delivered& one : given) {
     const auto message = find(one.number);
     ++message->receives;
@@ -90,6 +92,44 @@ std::string ModelQueue::check_order(Messages::iterator message, const std::set<u
         !doomed(*before, now))
       return fmt::format("{} came before {} of the same group", message->sent.number,
                          before->sent.number);
+  return {};
+}
+
+// A group is a tenant; one with more than a tenth of what is in flight, and at least 30, waits for
+// the others. Of those that wait, the one with the fewest in flight goes first.
+std::string ModelQueue::check_turns(const std::vector<Delivered>& given, int64_t now) {
+  std::map<std::string, uint64_t> in_flight, came, left;
+  uint64_t all_in_flight = 0;
+  for (const Message& message : messages_) {
+    if (message.hidden_until <= now) {
+      ++left[message.sent.group];
+    } else if (message.leased) {
+      ++in_flight[message.sent.group];
+      ++all_in_flight;
+    }
+  }
+  for (const Delivered& one : given) {
+    --left[std::string(one.group)];
+    ++came[std::string(one.group)];
+  }
+  const auto noisy = [&](const std::string& group) {
+    return !group.empty() && in_flight[group] >= 30 && in_flight[group] * 10 > all_in_flight;
+  };
+  bool some = false;
+  for (const auto& [group, count] : came) {
+    if (count == 0 || !noisy(group)) continue;
+    some = true;
+    for (const auto& [other, waiting] : left) {
+      if (waiting == 0) continue;
+      if (!noisy(other))
+        return fmt::format("{} of {}, which has {} of {} in flight, came before {} of {}", count,
+                           group, in_flight[group], all_in_flight, waiting, other);
+      if (in_flight[group] + count - 1 > in_flight[other] + came[other])
+        return fmt::format("{} of {}, which has {} in flight, came before {} of {}, which has {}",
+                           count, group, in_flight[group], waiting, other, in_flight[other]);
+    }
+  }
+  noisy_receives_ += some;
   return {};
 }
 

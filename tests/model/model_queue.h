@@ -31,6 +31,7 @@ struct Rules {
   int64_t delay = 0;
   int64_t retention = 345'600'000;
   uint32_t receives_max = 0;  // 0: no dead-letter queue
+  bool turns = false;         // a standard queue of which it is looked at whose turn it is
 };
 
 struct Sending {
@@ -91,6 +92,8 @@ class ModelQueue {
   Counts counts(int64_t now) const;
   // That must still be somewhere.
   size_t size() const;
+  // Receives that gave messages of a tenant that had too much in flight.
+  uint64_t noisy_receives() const { return noisy_receives_; }
   const Rules& rules() const { return rules_; }
 
  private:
@@ -113,6 +116,7 @@ class ModelQueue {
   // Moves it here if a source may have let it go. End if not.
   Messages::iterator find_moved(uint64_t number, int64_t now);
   std::string check_order(Messages::iterator message, const std::set<uint64_t>& given, int64_t now);
+  std::string check_turns(const std::vector<Delivered>& given, int64_t now);
   Answer acknowledge(uint64_t number, uint32_t receives, int64_t now);
   Answer extend(uint64_t number, uint32_t receives, int64_t visibility, int64_t now);
   bool may_have_moved(uint64_t number);
@@ -123,6 +127,7 @@ class ModelQueue {
   std::vector<ModelQueue*> sources_;
   Messages messages_;        // oldest first
   std::set<uint64_t> over_;  // their retention
+  uint64_t noisy_receives_ = 0;
   // Deduplication: the key, when it was first accepted, and as which message.
   std::map<std::pair<std::string, std::string>, std::pair<int64_t, uint64_t>> accepted_;
 };

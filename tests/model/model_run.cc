@@ -22,6 +22,7 @@ struct Configuration {
   int chain = 0;          // dead-letter queues behind the first
   int64_t retention = 0;  // 0: the default
   int64_t delay = 0;
+  bool tenants = false;  // a standard queue with groups, of which few send most
 };
 
 // Times in a run are whole seconds; a retention that is not is never hit to the millisecond, where
@@ -32,6 +33,10 @@ constexpr std::array kConfigurations{
     Configuration{.name = "standard"},
     Configuration{.name = "standard-4", .shards = 4},
     Configuration{.name = "standard-delayed", .delay = 7'000},
+    Configuration{.name = "fair", .tenants = true},
+    Configuration{.name = "fair-4", .shards = 4, .tenants = true},
+    Configuration{.name = "fair-dead-letters", .chain = 2, .tenants = true},
+    Configuration{.name = "fair-retention", .retention = kShortRetention, .tenants = true},
     Configuration{.name = "fifo", .fifo = true},
     Configuration{.name = "fifo-4", .shards = 4, .fifo = true},
     Configuration{.name = "fifo-content", .fifo = true, .content = true},
@@ -58,6 +63,8 @@ constexpr uint64_t kGroups = 12;
 constexpr uint64_t kIds = 400;
 constexpr uint64_t kContents = 60;
 constexpr size_t kHeldMax = 200;
+// Shorter runs may not have that many in flight.
+constexpr uint64_t kTenantsSeenAfter = 10'000;
 
 class Run {
  public:
@@ -73,6 +80,10 @@ class Run {
          ++report_.operations)
       step();
     if (report_.violation.empty()) drain();
+    report_.noisy = queues_[0].model->noisy_receives();
+    if (queues_[0].model->rules().turns && options_.operations >= kTenantsSeenAfter &&
+        report_.noisy == 0)
+      violated("no tenant ever had too much in flight");
     if (!report_.violation.empty())
       report_.violation =
           fmt::format("{}: --configuration {} --seed {} operation {}", report_.violation,
@@ -108,7 +119,10 @@ class Run {
       Rules rules{.fifo = configuration_.fifo,
                   .content_deduplication = configuration_.content,
                   .deduplication_by_group = configuration_.by_group,
-                  .delay = i == 0 ? configuration_.delay : 0};
+                  .delay = i == 0 ? configuration_.delay : 0,
+                  // Where nothing leaves that nobody is told of, and all shards are one.
+                  .turns = configuration_.tenants && configuration_.shards == 1 &&
+                           configuration_.chain == 0 && configuration_.retention == 0};
       QueueAttributes attributes{.delay_ms = static_cast<uint32_t>(rules.delay),
                                  .fifo = rules.fifo,
                                  .content_deduplication = rules.content_deduplication};
@@ -168,7 +182,10 @@ class Run {
           one.deduplication_id = fmt::format("id{}", prng_.below(kIds));
       } else {
         if (prng_.below(5) == 0) one.delay = static_cast<int64_t>(prng_.below(4)) * 5'000;
-        if (prng_.below(10) == 0) one.group = "fair";
+        if (configuration_.tenants)
+          one.group = tenant();
+        else if (prng_.below(10) == 0)
+          one.group = "fair";
       }
     }
     const auto places = broker_.send(queue.id, messages);
@@ -184,6 +201,13 @@ class Run {
       ++report_.sent;
       if (!fresh) ++report_.repeated;
     }
+  }
+
+  // Two send most; some messages are of none.
+  std::string tenant() {
+    const uint64_t dice = prng_.below(10);
+    if (dice == 0) return "";
+    return fmt::format("t{}", dice < 7 ? dice % 2 : prng_.below(kGroups));
   }
 
   void receive(size_t index) {

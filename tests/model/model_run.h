@@ -25,6 +25,7 @@ struct RunReport {
   uint64_t operations = 0;
   uint64_t sent = 0, repeated = 0, delivered = 0, acknowledged = 0, late = 0, extended = 0;
   uint64_t dead_lettered = 0, moved_back = 0, expired = 0, purges = 0, restarts = 0;
+  uint64_t noisy = 0;  // receives that gave messages of a tenant with too much in flight
 };
 
 // Names of the configurations, for --configuration and the tests.
