@@ -48,7 +48,7 @@ ShardLoop::~ShardLoop() {
 }
 
 void ShardLoop::run() {
-  if (options_.listener >= 0) reactor_.start_accepting(options_.listener);
+  if (options_.listener >= 0) reactor_.start_accepting(options_.listener, 0);
   more_ = true;  // the shard may have work from before
   now_ns_ = base::os_monotonic_ns();
   if (!options_.insecure_address.empty()) warn_insecure();
