@@ -39,8 +39,7 @@ struct ReactorOptions {
 
 enum class EventKind : uint8_t {
   accepted,       // a new connection
-  data,           // `data`: received bytes, the caller's to change, until the next run_turn();
-                  // kReceivePadding bytes behind them may be read
+  data,           // `data`: received bytes, the caller's to change, until the next run_turn()
   end,            // the peer sends no more (error 0), or the connection broke (error: an errno)
   sent,           // `count` bytes of the send under way have left
   closed,         // the number is free again
@@ -49,7 +48,6 @@ enum class EventKind : uint8_t {
 
 struct Event {
   EventKind kind{};
-  uint8_t listener = 0;  // accepted: the number given to start_accepting()
   uint32_t connection = 0;
   int error = 0;
   uint32_t count = 0;
@@ -64,9 +62,8 @@ class Reactor {
   virtual std::string_view name() const = 0;  // "io_uring", "epoll"
 
   // Accepts on a listening socket, which stays the caller's and must live until stop_accepting().
-  // There may be several; `number` tells in `accepted` events which it was.
-  virtual void start_accepting(int listener, uint8_t number) = 0;
-  virtual void stop_accepting() = 0;  // on all
+  virtual void start_accepting(int listener) = 0;
+  virtual void stop_accepting() = 0;
   // Takes over a connected socket. Returns its number; no `accepted` comes.
   virtual uint32_t adopt(int socket) = 0;
 

@@ -1,5 +1,4 @@
-// Server: a broker behind its listeners, binary and HTTP. One thread per shard, each with its own
-// reactor.
+// Server: a broker behind a socket. One thread per shard, each with its own reactor.
 //
 //   std::string message;
 //   auto server = Server::start(**broker, {.listen = "127.0.0.1:7411"}, &message);
@@ -12,7 +11,7 @@
 //
 // The broker is opened by the caller, must not have been given start_threads(), outlives the
 // server, and is driven by the server's threads alone from start() to the end of stop(). It is
-// driven also when both listeners are off.
+// driven also when `listen` is "off".
 //
 // A fenced shard (a write or sync failed: nothing is acknowledged any more) is logged as an error
 // and makes fence_fd() readable; the server goes on answering shard_fenced until the program stops
@@ -22,7 +21,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -30,7 +28,6 @@
 #include "millrace/engine.h"
 #include "millrace/options.h"
 #include "millrace/result.h"
-#include "net/http/router.h"
 #include "net/limits.h"
 #include "net/reactor.h"
 
@@ -39,15 +36,9 @@ namespace millrace::net {
 // EX_SOFTWARE: what a program exits with when a shard was fenced.
 inline constexpr int kExitShardFenced = 70;
 
-// Makes the fronts of one shard and gives them paths; called on the shard's thread, so once for
-// each. /healthz and /readyz are there already.
-using HttpFronts = std::function<void(ShardPort& port, HttpRouter& router)>;
-
 struct ServerOptions {
-  // "HOST:PORT", "[::1]:PORT", "unix:PATH", "off"; port 0: any
-  std::string listen = "127.0.0.1:7411";
-  std::string http = "off";  // the same for HTTP
-  HttpFronts http_fronts{};  // may be empty
+  std::string listen =
+      "127.0.0.1:7411";  // "HOST:PORT", "[::1]:PORT", "unix:PATH", "off"; port 0: any
   ReactorKind reactor = ReactorKind::automatic;
   bool insecure_listen = false;                // allows an address that is not loopback
   Durability durability = Durability::commit;  // the broker's, as WELCOME tells it to clients
@@ -59,7 +50,7 @@ struct ServerOptions {
 class Server {
  public:
   // Binds, starts the threads and returns when every one serves. On failure nothing is left running
-  // and `message` has one line for people: invalid_argument (an address; or not loopback without
+  // and `message` has one line for people: invalid_argument (the address; or not loopback without
   // insecure_listen), address_in_use, permission_denied, io_error.
   static Result<std::unique_ptr<Server>> start(Broker& broker, const ServerOptions& options,
                                                std::string* message);
@@ -68,7 +59,6 @@ class Server {
   // As bound, in the form it can be given to a client: "127.0.0.1:40123", "unix:/run/m.sock",
   // "off".
   virtual const std::string& address() const = 0;
-  virtual const std::string& http_address() const = 0;
   // "io_uring" or "epoll".
   virtual std::string_view reactor() const = 0;
   // Open connections, over all shards.

@@ -15,6 +15,7 @@
 #include <toml++/toml.h>
 
 #include "net/aws/arn.h"
+#include "net/aws/sha256.h"
 
 namespace millrace::net {
 namespace {
@@ -60,6 +61,8 @@ class CredentialsReader {
     if (!good) return nullptr;
     for (const AccessKey& key : made_->keys_)
       made_->by_id_.emplace(key.id, &key);
+    for (const auto& user : made_->users_)
+      made_->by_arn_.emplace(user->arn, user.get());
     return std::move(made_);
   }
 
@@ -137,6 +140,17 @@ class CredentialsReader {
            refuse(entry, "1 to 64 of letters, digits and _+=,.@-");
   }
 
+  // In the form that AWS's have, and the same at each start.
+  static std::string user_id_of(std::string_view arn) {
+    constexpr std::string_view kLetters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+    constexpr size_t kIdBytes = 21;
+    std::string id = "AIDA";
+    for (const uint8_t byte : Sha256().of(arn)) {
+      if (id.size() < kIdBytes) id += kLetters[byte % kLetters.size()];
+    }
+    return id;
+  }
+
   User* find_user(std::string_view account, std::string_view name) {
     for (const auto& user : made_->users_)
       if (user->account == account && user->name == name) return user.get();
@@ -147,6 +161,7 @@ class CredentialsReader {
     auto user = std::make_unique<User>();
     user->arn = name.empty() ? fmt::format("arn:aws:iam::{}:root", account)
                              : fmt::format("arn:aws:iam::{}:user/{}", account, name);
+    user->id = name.empty() ? account : user_id_of(user->arn);
     user->account = std::move(account);
     user->name = std::move(name);
     made_->users_.push_back(std::move(user));
@@ -357,6 +372,19 @@ std::shared_ptr<const Credentials> Credentials::load(const std::string& path,
   }
   text.resize(size);
   return parse(text, path, account, why);
+}
+
+Decision User::decide(const AccessRequest& request) const {
+  if (is_account()) return Decision::allowed;
+  Decision best = Decision::none;
+  for (const Policy& policy : policies)
+    best = std::max(best, policy.decide(request));
+  return best;
+}
+
+const User* Credentials::find_user(std::string_view arn) const {
+  const auto found = by_arn_.find(arn);
+  return found == by_arn_.end() ? nullptr : found->second;
 }
 
 const AccessKey* Credentials::find(std::string_view id) const {

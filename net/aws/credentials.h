@@ -33,8 +33,11 @@ struct User {
   std::string account;
   std::string name;
   std::string arn;
+  std::string id;  // made from the ARN; an account's is its number
   std::vector<Policy> policies;
   bool is_account() const { return name.empty(); }
+  // What its policies say; of an account itself, that it is allowed.
+  Decision decide(const AccessRequest& request) const;
 };
 
 struct AccessKey {
@@ -62,11 +65,14 @@ class Credentials {
   size_t key_count() const { return keys_.size(); }
   // A key that is enabled; null if there is none.
   const AccessKey* find(std::string_view id) const;
+  // By its ARN, among those that keys or [[user]] name; null if there is none.
+  const User* find_user(std::string_view arn) const;
 
  private:
   friend class CredentialsReader;
   AuthMode mode_ = AuthMode::strict;
   std::vector<std::unique_ptr<User>> users_;
+  boost::unordered_flat_map<std::string_view, const User*> by_arn_;
   std::vector<AccessKey> keys_;
   boost::unordered_flat_map<std::string_view, const AccessKey*> by_id_;
   SecretPages secrets_;

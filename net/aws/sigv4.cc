@@ -5,6 +5,8 @@
 #include <fmt/format.h>
 #include <openssl/crypto.h>
 
+#include "base/printable.h"
+
 namespace millrace::net {
 namespace {
 
@@ -58,6 +60,9 @@ Verified SignatureVerifier::identify(const HttpRequest& request, const Credentia
 }
 
 Verified SignatureVerifier::refused(SignatureFault fault) {
+  // It may have of the client's bytes in it.
+  constexpr size_t kTextBytesMax = 1'024;
+  text_ = base::printable(text_, kTextBytesMax);
   return {.fault = fault, .text = text_};
 }
 
