@@ -18,6 +18,19 @@ endfunction()
 millrace_pkg_config(liburing::liburing liburing)
 millrace_pkg_config(xxhash::xxhash libxxhash)
 
+# llhttp is a source package: three C files, generated and the same everywhere, compiled here with flags
+# of their own. Strict: without it llhttp lets pass what a front must not.
+find_path(MILLRACE_LLHTTP_SOURCE llhttp.c PATH_SUFFIXES share/llhttp REQUIRED)
+find_path(MILLRACE_LLHTTP_INCLUDE llhttp.h HINTS ${MILLRACE_LLHTTP_SOURCE}/../include/llhttp
+          PATH_SUFFIXES llhttp REQUIRED)
+mark_as_advanced(MILLRACE_LLHTTP_SOURCE MILLRACE_LLHTTP_INCLUDE)
+add_library(llhttp STATIC ${MILLRACE_LLHTTP_SOURCE}/api.c ${MILLRACE_LLHTTP_SOURCE}/http.c
+                          ${MILLRACE_LLHTTP_SOURCE}/llhttp.c)
+target_include_directories(llhttp SYSTEM PUBLIC ${MILLRACE_LLHTTP_INCLUDE})
+target_compile_definitions(llhttp PRIVATE LLHTTP_STRICT_MODE=1)
+target_compile_options(llhttp PRIVATE -w)
+add_library(llhttp::llhttp ALIAS llhttp)
+
 find_package(OpenSSL 3.0 REQUIRED COMPONENTS Crypto)
 find_package(Boost 1.81 REQUIRED)  # headers only
 find_package(CLI11 REQUIRED)

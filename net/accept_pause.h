@@ -22,7 +22,6 @@ class AcceptPause {
 
   void begin() { until_ns_ = base::os_monotonic_ns() + kLengthNs; }
   void cancel() { until_ns_ = 0; }
-  bool under_way() const { return until_ns_ != 0; }
   // True once, when it is over.
   bool ends() {
     if (until_ns_ == 0 || base::os_monotonic_ns() < until_ns_) return false;

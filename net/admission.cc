@@ -1,5 +1,6 @@
 #include "net/admission.h"
 
+#include <arpa/inet.h>
 #include <cstring>
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -19,25 +20,40 @@ Peer Peer::of(int socket) {
                 sizeof(in_addr));
   } else if (bytes.ss_family == AF_INET6) {
     peer.local = false;
+    peer.six = true;
     std::memcpy(peer.address.data(), &reinterpret_cast<sockaddr_in6*>(&bytes)->sin6_addr,
                 sizeof(in6_addr));
   }
   return peer;
 }
 
-std::string Admission::enter(const Peer& peer) {
+bool Peer::loopback() const {
+  if (local) return false;
+  if (!six) return address[0] == 127;
+  return std::memcmp(address.data(), &in6addr_loopback, sizeof in6addr_loopback) == 0;
+}
+
+std::string Peer::text() const {
+  if (local) return {};
+  char text[INET6_ADDRSTRLEN] = "";
+  ::inet_ntop(six ? AF_INET6 : AF_INET, address.data(), text, sizeof text);
+  return text;
+}
+
+std::string Admission::enter(const Peer& peer, bool logged_in) {
   const std::lock_guard lock(mutex_);
   if (connections_ >= limits_.connections_max) {
     return fmt::format("{} connections are open, as many as this server takes",
                        limits_.connections_max);
   }
-  const auto found = greeting_.find(peer);
-  if (!peer.local && found != greeting_.end() &&
-      found->second >= limits_.prelogin_per_address_max) {
-    return fmt::format("{} connections of this address have not said HELLO yet",
-                       limits_.prelogin_per_address_max);
+  if (!logged_in) {
+    uint32_t& greeting = greeting_[peer];
+    if (!peer.local && greeting >= limits_.prelogin_per_address_max) {
+      return fmt::format("{} connections of this address have not logged in yet",
+                         limits_.prelogin_per_address_max);
+    }
+    ++greeting;
   }
-  ++greeting_[peer];
   ++connections_;
   return {};
 }

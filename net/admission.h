@@ -17,8 +17,11 @@ namespace millrace::net {
 // The address of a peer without its port; `local` for a unix socket.
 struct Peer {
   bool local = true;
+  bool six = false;
   std::array<uint8_t, 16> address{};
   static Peer of(int socket);
+  bool loopback() const;
+  std::string text() const;  // "127.0.0.1", "::1"; empty for a unix socket
   friend auto operator<=>(const Peer&, const Peer&) = default;
 };
 
@@ -27,8 +30,8 @@ class Admission {
   explicit Admission(const Limits& limits) : limits_(limits) {}
 
   // Returns nothing and counts the connection in, leave() must follow; or why it has to be refused,
-  // for people.
-  std::string enter(const Peer& peer);
+  // for people. `logged_in`: it is from the start, whatever its address.
+  std::string enter(const Peer& peer, bool logged_in);
   void logged_in(const Peer& peer);
   void leave(const Peer& peer, bool was_logged_in);
   uint32_t connections() const;

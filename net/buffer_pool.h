@@ -14,6 +14,9 @@
 namespace millrace::net {
 
 inline constexpr size_t kBufferBytesMin = 16u << 10;
+// That many bytes behind received ones may be read, though they mean nothing: parsers that take 64
+// bytes at a time want it.
+inline constexpr size_t kReceivePadding = 64;
 
 // Raw bytes, 64-byte aligned; empty when default-constructed or moved from.
 struct Buffer {

@@ -14,8 +14,8 @@
 namespace millrace::net {
 namespace {
 
-constexpr uint64_t kListenerTag = ~uint64_t{0};
-constexpr uint64_t kWakerTag = ~uint64_t{1};
+constexpr uint64_t kListenerTag = uint64_t{1} << 32;  // and the listener's number
+constexpr uint64_t kWakerTag = uint64_t{1} << 33;
 constexpr int kReadyMax = 256;
 constexpr int kAcceptsPerTurn = 64;
 constexpr size_t kPieceBytesMin = 4096;
@@ -44,10 +44,11 @@ Result<std::unique_ptr<Reactor>> EpollReactor::make(const ReactorOptions& option
 
 EpollReactor::EpollReactor(int epoll, const ReactorOptions& options)
     : epoll_(epoll),
-      arena_bytes_(size_t{options.receive_buffers} * options.receive_buffer_bytes),
+      arena_bytes_(size_t{options.receive_buffers} * options.receive_buffer_bytes -
+                   kReceivePadding),
       piece_bytes_max_(options.receive_buffer_bytes) {
   BufferPool unpooled;
-  arena_ = unpooled.take(arena_bytes_);
+  arena_ = unpooled.take(arena_bytes_ + kReceivePadding);
 }
 
 EpollReactor::~EpollReactor() {
@@ -67,21 +68,30 @@ int EpollReactor::control(int operation, int fd, uint32_t interest, uint64_t tag
   return error;
 }
 
-void EpollReactor::start_accepting(int listener) {
+void EpollReactor::start_accepting(int listener, uint8_t number) {
   set_nonblocking(listener);
-  listener_ = listener;
-  accept_pause_.cancel();
+  if (number >= listeners_.size()) listeners_.resize(number + size_t{1});
+  listeners_[number] = {.fd = listener};
+  watch_listener(number);
+}
+
+void EpollReactor::watch_listener(uint8_t number) {
+  Listening& listening = listeners_[number];
+  if (listening.fd < 0 || listening.watched) return;
   // Exclusive: a unix socket's listener is shared by the shards, and one of them is enough.
-  const int error = control(EPOLL_CTL_ADD, listener_, EPOLLIN | EPOLLEXCLUSIVE, kListenerTag);
+  const int error =
+      control(EPOLL_CTL_ADD, listening.fd, EPOLLIN | EPOLLEXCLUSIVE, kListenerTag | number);
+  listening.watched = error == 0;
   if (error == 0) return;
   connections_.tell({.kind = EventKind::accept_failed, .error = error});
   accept_pause_.begin();
 }
 
 void EpollReactor::stop_accepting() {
-  if (listener_ < 0) return;
-  if (!accept_pause_.under_way()) control(EPOLL_CTL_DEL, listener_, 0, kListenerTag);
-  listener_ = -1;
+  for (const Listening& listening : listeners_) {
+    if (listening.watched) control(EPOLL_CTL_DEL, listening.fd, 0, kListenerTag);
+  }
+  listeners_.clear();
   accept_pause_.cancel();
 }
 
@@ -122,7 +132,10 @@ int EpollReactor::wait_ms(int64_t wait_ns) const {
 std::span<const Event> EpollReactor::run_turn(int64_t wait_ns) {
   connections_.begin_turn();
   arena_used_ = 0;
-  if (accept_pause_.ends()) start_accepting(listener_);
+  if (accept_pause_.ends()) {
+    for (size_t number = 0; number < listeners_.size(); ++number)
+      watch_listener(static_cast<uint8_t>(number));
+  }
 
   int timeout = connections_.nothing_told() ? wait_ms(wait_ns) : 0;
   const bool sleeps = timeout != 0 && waker_->may_sleep();
@@ -135,8 +148,8 @@ std::span<const Event> EpollReactor::run_turn(int64_t wait_ns) {
     const epoll_event& event = ready[i];
     if (event.data.u64 == kWakerTag) {
       waker_->drain();
-    } else if (event.data.u64 == kListenerTag) {
-      accept_all();
+    } else if ((event.data.u64 & kListenerTag) != 0) {
+      accept_all(static_cast<uint8_t>(event.data.u64));
     } else {
       const auto connection = static_cast<uint32_t>(event.data.u64);
       if ((event.events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) != 0) send_more(connection);
@@ -146,12 +159,14 @@ std::span<const Event> EpollReactor::run_turn(int64_t wait_ns) {
   return connections_.end_turn();
 }
 
-void EpollReactor::accept_all() {
+void EpollReactor::accept_all(uint8_t number) {
+  Listening& listening = listeners_[number];
   for (int i = 0; i < kAcceptsPerTurn; ++i) {
-    const int socket = ::accept4(listener_, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    const int socket = ::accept4(listening.fd, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (socket >= 0) {
       const uint32_t connection = connections_.add({.fd = socket, .reading = true});
-      connections_.tell({.kind = EventKind::accepted, .connection = connection});
+      connections_.tell(
+          {.kind = EventKind::accepted, .listener = number, .connection = connection});
       watch(connection);
       continue;
     }
@@ -159,7 +174,8 @@ void EpollReactor::accept_all() {
     if (error == EAGAIN) return;
     if (!AcceptPause::calls_for_one(error)) continue;
     connections_.tell({.kind = EventKind::accept_failed, .error = error});
-    control(EPOLL_CTL_DEL, listener_, 0, kListenerTag);
+    control(EPOLL_CTL_DEL, listening.fd, 0, kListenerTag);
+    listening.watched = false;
     accept_pause_.begin();
     return;
   }

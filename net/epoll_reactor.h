@@ -8,6 +8,8 @@
 // that it does not take is tried again like an accept that failed.
 #pragma once
 
+#include <vector>
+
 #include "net/accept_pause.h"
 #include "net/buffer_pool.h"
 #include "net/connection_table.h"
@@ -21,7 +23,7 @@ class EpollReactor final : public Reactor {
   ~EpollReactor() override;
 
   std::string_view name() const override { return "epoll"; }
-  void start_accepting(int listener) override;
+  void start_accepting(int listener, uint8_t number) override;
   void stop_accepting() override;
   uint32_t adopt(int socket) override;
   std::span<const Event> run_turn(int64_t wait_ns) override;
@@ -46,14 +48,19 @@ class EpollReactor final : public Reactor {
   EpollReactor(int epoll, const ReactorOptions& options);
   int control(int operation, int fd, uint32_t interest, uint64_t tag) const;
   void watch(uint32_t connection);
-  void accept_all();
+  void watch_listener(uint8_t number);
+  void accept_all(uint8_t number);
   void receive(uint32_t connection);
   void send_more(uint32_t connection);
   void end(uint32_t connection, int error);
   int wait_ms(int64_t wait_ns) const;
 
   int epoll_;
-  int listener_ = -1;
+  struct Listening {
+    int fd = -1;
+    bool watched = false;
+  };
+  std::vector<Listening> listeners_;  // by number
   AcceptPause accept_pause_;
   ConnectionTable<Connection> connections_;
   Buffer arena_;

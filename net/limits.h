@@ -23,6 +23,14 @@ struct Limits {
   uint32_t output_bytes_max = 2u << 20;     // waiting to be sent; past it reading pauses
   uint32_t output_bytes_hard = 32u << 20;   // past it what came is given back, not written
   uint32_t frame_bytes_max = wire::kFrameBytesMax;
+
+  uint32_t http_head_bytes_max = 16u << 10;
+  uint32_t http_fields_max = 100;
+  uint32_t http_body_bytes_max = 2u << 20;
+  uint32_t http_head_ms = 10'000;        // from a request's first byte to the end of its head
+  uint32_t http_body_ms = 15'000;        // in each stretch of so long ...
+  uint32_t http_body_bytes = 15u << 10;  // ... so much of a body has to come
+  uint32_t http_idle_ms = 60'000;        // between an answer and the next request
 };
 
 }  // namespace millrace::net

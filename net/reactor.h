@@ -39,7 +39,8 @@ struct ReactorOptions {
 
 enum class EventKind : uint8_t {
   accepted,       // a new connection
-  data,           // `data`: received bytes, the caller's to change, until the next run_turn()
+  data,           // `data`: received bytes, the caller's to change, until the next run_turn();
+                  // kReceivePadding bytes behind them may be read
   end,            // the peer sends no more (error 0), or the connection broke (error: an errno)
   sent,           // `count` bytes of the send under way have left
   closed,         // the number is free again
@@ -48,6 +49,7 @@ enum class EventKind : uint8_t {
 
 struct Event {
   EventKind kind{};
+  uint8_t listener = 0;  // accepted: the number given to start_accepting()
   uint32_t connection = 0;
   int error = 0;
   uint32_t count = 0;
@@ -62,8 +64,9 @@ class Reactor {
   virtual std::string_view name() const = 0;  // "io_uring", "epoll"
 
   // Accepts on a listening socket, which stays the caller's and must live until stop_accepting().
-  virtual void start_accepting(int listener) = 0;
-  virtual void stop_accepting() = 0;
+  // There may be several; `number` tells in `accepted` events which it was.
+  virtual void start_accepting(int listener, uint8_t number) = 0;
+  virtual void stop_accepting() = 0;  // on all
   // Takes over a connected socket. Returns its number; no `accepted` comes.
   virtual uint32_t adopt(int socket) = 0;
 

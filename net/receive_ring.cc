@@ -1,5 +1,6 @@
 #include "net/receive_ring.h"
 
+#include <algorithm>
 #include <sys/mman.h>
 
 #include "base/assert.h"
@@ -20,6 +21,7 @@ namespace millrace::net {
 namespace {
 
 constexpr size_t kStaggerBytes = 3 * 64;
+static_assert(kStaggerBytes >= kReceivePadding);
 
 }  // namespace
 
@@ -76,7 +78,7 @@ MutableBytes ReceiveRing::take(const io_uring_cqe& completion) {
   MR_ASSERT(id < count_);
   taken_.push_back(id);
   const size_t bytes = completion.res > 0 ? static_cast<size_t>(completion.res) : 0;
-  ASAN_UNPOISON_MEMORY_REGION(buffer(id), bytes);
+  ASAN_UNPOISON_MEMORY_REGION(buffer(id), std::min<size_t>(bytes + kReceivePadding, buffer_bytes_));
   return {buffer(id), bytes};
 }
 

@@ -15,6 +15,8 @@
 #include "base/os_thread.h"
 #include "net/address.h"
 #include "net/admission.h"
+#include "net/binary/protocol.h"
+#include "net/http/protocol.h"
 #include "net/listener.h"
 #include "net/shard_loop.h"
 #include "net/stop_gate.h"
@@ -100,12 +102,15 @@ class ThreadedServer final : public Server {
   void stop() override;
 
   const std::string& address() const override { return address_; }
+  const std::string& http_address() const override { return http_address_; }
   std::string_view reactor() const override { return report_.reactor(); }
   uint32_t connections() const override { return admission_.connections(); }
   int fence_fd() const override { return gate_.fence_fd(); }
   bool fenced() const override { return gate_.fenced(); }
 
  private:
+  Result<std::unique_ptr<Listener>> open_listener(const std::string& text, std::string* message);
+  std::vector<Door> doors(uint16_t shard);
   void run_shard(uint16_t shard, int core);
 
   Broker& broker_;
@@ -115,32 +120,44 @@ class ThreadedServer final : public Server {
   Admission admission_;
   StartReport report_;
   std::unique_ptr<Listener> listener_;
+  std::unique_ptr<Listener> http_listener_;
   std::string address_;
-  bool insecure_ = false;
+  std::string http_address_;
+  std::string insecure_addresses_;
   std::mutex wakers_mutex_;
   std::vector<std::shared_ptr<Waker>> wakers_;
   std::vector<std::thread> threads_;
 };
 
-Status ThreadedServer::begin(std::string* message) {
-  const Result<Address> address = parse_address(options_.listen, message);
+Result<std::unique_ptr<Listener>> ThreadedServer::open_listener(const std::string& text,
+                                                                std::string* message) {
+  const Result<Address> address = parse_address(text, message);
   if (!address) return fail(address.error());
-  if (!address->loopback()) {
-    if (!options_.insecure_listen) {
-      *message = fmt::format(
-          "{} is reachable from other machines, and this protocol has neither "
-          "encryption nor credentials: only loopback addresses and unix sockets "
-          "are taken without --insecure",
-          address->text());
-      return fail(Errc::invalid_argument);
-    }
-    insecure_ = true;
+  if (!address->loopback() && !options_.insecure_listen) {
+    *message = fmt::format(
+        "{} is reachable from other machines, and there is neither encryption nor "
+        "authentication: only loopback addresses and unix sockets are taken without --insecure",
+        address->text());
+    return fail(Errc::invalid_argument);
   }
-  raise_descriptor_limit();
   auto listener = Listener::open(*address, shards_, message);
+  if (listener && !address->loopback()) {
+    if (!insecure_addresses_.empty()) insecure_addresses_ += " and ";
+    insecure_addresses_ += (*listener)->address().text();
+  }
+  return listener;
+}
+
+Status ThreadedServer::begin(std::string* message) {
+  raise_descriptor_limit();
+  auto listener = open_listener(options_.listen, message);
   if (!listener) return fail(listener.error());
+  auto http_listener = open_listener(options_.http, message);
+  if (!http_listener) return fail(http_listener.error());
   listener_ = std::move(listener).value();
+  http_listener_ = std::move(http_listener).value();
   address_ = listener_->address().text();
+  http_address_ = http_listener_->address().text();
 
   const std::vector<int> cores = options_.pin_threads ? cores_for(shards_) : std::vector<int>{};
   for (uint16_t shard = 0; shard < shards_; ++shard) {
@@ -152,6 +169,25 @@ Status ThreadedServer::begin(std::string* message) {
   *message = report_.text();
   stop();
   return started;
+}
+
+std::vector<Door> ThreadedServer::doors(uint16_t shard) {
+  std::vector<Door> doors;
+  if (const int socket = listener_->socket(shard); socket >= 0) {
+    doors.push_back({socket, [this](const ShardSetting& setting) {
+                       return std::make_unique<BinaryProtocol>(setting, shards_,
+                                                               options_.durability);
+                     }});
+  }
+  if (const int socket = http_listener_->socket(shard); socket >= 0) {
+    doors.push_back({socket, [this](const ShardSetting& setting) {
+                       auto protocol = std::make_unique<HttpProtocol>(setting, gate_);
+                       if (options_.http_fronts)
+                         options_.http_fronts(*setting.port, protocol->router());
+                       return protocol;
+                     }});
+  }
+  return doors;
 }
 
 void ThreadedServer::run_shard(uint16_t shard, int core) {
@@ -172,11 +208,9 @@ void ThreadedServer::run_shard(uint16_t shard, int core) {
   }
   ShardLoop loop(broker_.shard(ShardId{shard}), **reactor, admission_, gate_,
                  {.limits = options_.limits,
-                  .listener = listener_->socket(shard),
+                  .doors = doors(shard),
                   .spin_us = options_.spin_us,
-                  .shards = shards_,
-                  .durability = options_.durability,
-                  .insecure_address = insecure_ && shard == 0 ? address_ : std::string()});
+                  .insecure_address = shard == 0 ? insecure_addresses_ : std::string()});
   report_.ready((*reactor)->name());
   loop.run();
   // Before the loop's buffers: after a stop that ran out of time the kernel may still send from
@@ -196,6 +230,7 @@ void ThreadedServer::stop() {
   }
   threads_.clear();
   listener_.reset();
+  http_listener_.reset();
 }
 
 }  // namespace

@@ -1,4 +1,5 @@
-// Server: a broker behind a socket. One thread per shard, each with its own reactor.
+// Server: a broker behind its listeners, binary and HTTP. One thread per shard, each with its own
+// reactor.
 //
 //   std::string message;
 //   auto server = Server::start(**broker, {.listen = "127.0.0.1:7411"}, &message);
@@ -11,7 +12,7 @@
 //
 // The broker is opened by the caller, must not have been given start_threads(), outlives the
 // server, and is driven by the server's threads alone from start() to the end of stop(). It is
-// driven also when `listen` is "off".
+// driven also when both listeners are off.
 //
 // A fenced shard (a write or sync failed: nothing is acknowledged any more) is logged as an error
 // and makes fence_fd() readable; the server goes on answering shard_fenced until the program stops
@@ -21,6 +22,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -28,6 +30,7 @@
 #include "millrace/engine.h"
 #include "millrace/options.h"
 #include "millrace/result.h"
+#include "net/http/router.h"
 #include "net/limits.h"
 #include "net/reactor.h"
 
@@ -36,9 +39,15 @@ namespace millrace::net {
 // EX_SOFTWARE: what a program exits with when a shard was fenced.
 inline constexpr int kExitShardFenced = 70;
 
+// Makes the fronts of one shard and gives them paths; called on the shard's thread, so once for
+// each. /healthz and /readyz are there already.
+using HttpFronts = std::function<void(ShardPort& port, HttpRouter& router)>;
+
 struct ServerOptions {
-  std::string listen =
-      "127.0.0.1:7411";  // "HOST:PORT", "[::1]:PORT", "unix:PATH", "off"; port 0: any
+  // "HOST:PORT", "[::1]:PORT", "unix:PATH", "off"; port 0: any
+  std::string listen = "127.0.0.1:7411";
+  std::string http = "off";  // the same for HTTP
+  HttpFronts http_fronts{};  // may be empty
   ReactorKind reactor = ReactorKind::automatic;
   bool insecure_listen = false;                // allows an address that is not loopback
   Durability durability = Durability::commit;  // the broker's, as WELCOME tells it to clients
@@ -50,7 +59,7 @@ struct ServerOptions {
 class Server {
  public:
   // Binds, starts the threads and returns when every one serves. On failure nothing is left running
-  // and `message` has one line for people: invalid_argument (the address; or not loopback without
+  // and `message` has one line for people: invalid_argument (an address; or not loopback without
   // insecure_listen), address_in_use, permission_denied, io_error.
   static Result<std::unique_ptr<Server>> start(Broker& broker, const ServerOptions& options,
                                                std::string* message);
@@ -59,6 +68,7 @@ class Server {
   // As bound, in the form it can be given to a client: "127.0.0.1:40123", "unix:/run/m.sock",
   // "off".
   virtual const std::string& address() const = 0;
+  virtual const std::string& http_address() const = 0;
   // "io_uring" or "epoll".
   virtual std::string_view reactor() const = 0;
   // Open connections, over all shards.

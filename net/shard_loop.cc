@@ -29,14 +29,12 @@ ShardLoop::ShardLoop(ShardPort& port, Reactor& reactor, Admission& admission, St
       admission_(admission),
       gate_(gate),
       options_(options),
-      setting_{.port = &port,
-               .pool = &pool_,
-               .host = this,
-               .limits = options.limits,
-               .shards = options.shards,
-               .durability = options.durability},
       fence_probe_(port, gate),
       input_budget_(options.limits.input_bytes_max) {
+  const ShardSetting setting{.port = &port, .pool = &pool_, .host = this, .limits = options.limits};
+  for (const Door& door : options_.doors) {
+    protocols_.push_back(door.make_protocol(setting));
+  }
   port_.set_waker([waker = reactor.waker()] { waker->wake(); });
 }
 
@@ -48,7 +46,9 @@ ShardLoop::~ShardLoop() {
 }
 
 void ShardLoop::run() {
-  if (options_.listener >= 0) reactor_.start_accepting(options_.listener);
+  for (size_t door = 0; door < options_.doors.size(); ++door) {
+    reactor_.start_accepting(options_.doors[door].listener, static_cast<uint8_t>(door));
+  }
   more_ = true;  // the shard may have work from before
   now_ns_ = base::os_monotonic_ns();
   if (!options_.insecure_address.empty()) warn_insecure();
@@ -64,7 +64,7 @@ void ShardLoop::run() {
     }
     more_ = port_.tick();
     settle();
-    if (watching_ && now_ns_ >= watch_at_ns_) watch();
+    if (now_ns_ >= watch_at_ns_) watch();
     if (now_ns_ >= warn_at_ns_) warn_insecure();
     if (!stopping_ && gate_.stop_asked()) begin_stop();
   }
@@ -85,7 +85,7 @@ int64_t ShardLoop::wait_ns() const {
     const int64_t ms = std::clamp<int64_t>(deadline - port_.now(), 1, 3'600'000);
     sooner(ms * kMsNs);
   }
-  if (watching_) sooner(watch_at_ns_ - now_ns_);
+  if (watch_at_ns_ != kNotWatched) sooner(watch_at_ns_ - now_ns_);
   if (warn_at_ns_ != INT64_MAX) sooner(warn_at_ns_ - now_ns_);
   if (stopping_) sooner(kStopTurnNs);
   return wait;
@@ -97,7 +97,7 @@ void ShardLoop::act(const Event& event) {
   const uint32_t id = event.connection;
   switch (event.kind) {
     case EventKind::accepted:
-      accept(id);
+      accept(id, event.listener);
       return;
     case EventKind::accept_failed:
       base::log_line(base::LogLevel::warn, "net", "cannot accept connections: {}",
@@ -114,7 +114,7 @@ void ShardLoop::act(const Event& event) {
       return;
     case EventKind::sent: {
       Connection& connection = *connections_[id];
-      connection.session.output().sent(event.count);
+      connection.conversation->output().sent(event.count);
       connection.since_ns = now_ns_;
       dirty_.push_back(id);
       return;
@@ -122,34 +122,33 @@ void ShardLoop::act(const Event& event) {
   }
 }
 
-void ShardLoop::accept(uint32_t id) {
+void ShardLoop::accept(uint32_t id, uint8_t door) {
   if (id >= connections_.size()) connections_.resize(id + 1);
-  connections_[id] = std::make_unique<Connection>(setting_, id);
+  connections_[id] = std::make_unique<Connection>();
   Connection& connection = *connections_[id];
+  Protocol& protocol = *protocols_[door];
   connection.peer = Peer::of(reactor_.socket(id));
+  connection.conversation = protocol.begin(id, connection.peer);
+  connection.logged_in = protocol.trusts(connection.peer);
   connection.since_ns = now_ns_;
   ++open_;
-  watching_ = true;
-  const std::string refusal = admission_.enter(connection.peer);
+  watch_soon();
+  const std::string refusal = admission_.enter(connection.peer, connection.logged_in);
   connection.admitted = refusal.empty();
-  if (!refusal.empty()) connection.session.refuse_connection(Errc::over_limit, refusal);
-  if (stopping_) connection.session.shut_down();
+  if (!refusal.empty()) connection.conversation->refuse_connection(Errc::over_limit, refusal);
+  if (stopping_) connection.conversation->shut_down();
 }
 
 void ShardLoop::receive(Connection& connection, MutableBytes data) {
   if (connection.state != State::open) return;
-  connection.session.feed(data);
+  connection.conversation->feed(data);
   connection.input_bytes += data.size();
   if (connection.input_bytes >= options_.limits.input_bytes_free) {
     connection.input_bytes = 0;
     connection.input_ns = now_ns_;
   }
-  if (!connection.logged_in && connection.session.logged_in()) {
-    connection.logged_in = true;
-    admission_.logged_in(connection.peer);
-  }
   follow_input(connection);
-  watching_ = true;
+  watch_soon();
 }
 
 void ShardLoop::peer_ended(uint32_t id, int error) {
@@ -160,7 +159,7 @@ void ShardLoop::peer_ended(uint32_t id, int error) {
     close(connection);
     return;
   }
-  connection.session.end_of_input();
+  connection.conversation->end_of_input();
   dirty_.push_back(id);
 }
 
@@ -170,37 +169,41 @@ void ShardLoop::forget(uint32_t id) {
   --open_;
 }
 
-// Reading follows what the session wants and the shard has room for.
+// Reading follows what the conversation wants and the shard has room for.
 void ShardLoop::follow_input(Connection& connection) {
-  follow_frame(connection);
-  const bool wanted = connection.session.wants_input() && !connection.input_waits;
+  const InputState input = connection.conversation->input();
+  if (!connection.logged_in && input.logged_in) {
+    connection.logged_in = true;
+    if (connection.admitted) admission_.logged_in(connection.peer);
+  }
+  follow_unit(connection, input);
+  const bool wanted = input.wanted && !connection.input_waits;
   if (wanted == connection.reading || connection.state != State::open) return;
   connection.reading = wanted;
   if (wanted) {
-    reactor_.resume_reading(connection.session.id());
+    reactor_.resume_reading(connection.conversation->id());
   } else {
-    reactor_.pause_reading(connection.session.id());
+    reactor_.pause_reading(connection.conversation->id());
   }
 }
 
-// Notes when a frame begins that is not there whole, and claims room for a large one.
-void ShardLoop::follow_frame(Connection& connection) {
-  const Session& session = connection.session;
-  const size_t bytes = session.input_bytes();
-  const bool other_frame = connection.frame != session.frames();
-  if (connection.claims_input && (other_frame || bytes <= options_.limits.input_bytes_free)) {
-    input_budget_.release(session.id());
+// Notes when a frame or request begins that is not there whole, and claims room for a large one.
+void ShardLoop::follow_unit(Connection& connection, const InputState& input) {
+  const uint32_t id = connection.conversation->id();
+  const bool other_unit = connection.unit != input.units;
+  if (connection.claims_input && (other_unit || input.bytes <= options_.limits.input_bytes_free)) {
+    input_budget_.release(id);
     connection.claims_input = connection.input_waits = false;
   }
-  connection.frame = session.frames();
-  if (!session.mid_frame()) {
-    connection.frame_ns = 0;
-  } else if (other_frame || connection.frame_ns == 0) {
-    connection.frame_ns = now_ns_;
+  connection.unit = input.units;
+  if (!input.mid_unit) {
+    connection.unit_ns = 0;
+  } else if (other_unit || connection.unit_ns == 0) {
+    connection.unit_ns = now_ns_;
   }
-  if (connection.claims_input || bytes <= options_.limits.input_bytes_free) return;
+  if (connection.claims_input || input.bytes <= options_.limits.input_bytes_free) return;
   connection.claims_input = true;
-  connection.input_waits = !input_budget_.claim(session.id(), bytes);
+  connection.input_waits = !input_budget_.claim(id, input.bytes);
   connection.input_ns = now_ns_;
   connection.input_bytes = 0;
 }
@@ -210,7 +213,7 @@ void ShardLoop::admit_input() {
     Connection& connection = *connections_[*next];
     connection.input_waits = false;
     connection.input_ns = now_ns_;
-    if (connection.frame_ns != 0) connection.frame_ns = now_ns_;
+    if (connection.unit_ns != 0) connection.unit_ns = now_ns_;
     follow_input(connection);
   }
 }
@@ -222,16 +225,16 @@ void ShardLoop::close_stalled_input() {
     Connection* largest = nullptr;
     for (const auto& connection : connections_) {
       if (connection == nullptr || connection->state != State::open) continue;
-      const uint64_t bytes = input_budget_.granted_to(connection->session.id());
+      const uint64_t bytes = input_budget_.granted_to(connection->conversation->id());
       if (bytes == 0 || now_ns_ - connection->input_ns < options_.limits.stalled_input_ms * kMsNs) {
         continue;
       }
-      if (largest == nullptr || bytes > input_budget_.granted_to(largest->session.id())) {
+      if (largest == nullptr || bytes > input_budget_.granted_to(largest->conversation->id())) {
         largest = connection.get();
       }
     }
     if (largest == nullptr) return;
-    largest->session.refuse_connection(
+    largest->conversation->refuse_connection(
         Errc::throttled, "a large frame was begun and did not go on while others waited for room");
     follow_input(*largest);
     admit_input();
@@ -241,11 +244,11 @@ void ShardLoop::close_stalled_input() {
 // --- settle and send ---
 
 void ShardLoop::settle() {
-  // Settling may dirty a session again, which then joins the list's end.
+  // Settling may dirty a conversation again, which then joins the list's end.
   for (size_t i = 0; i < dirty_.size(); ++i) {
     Connection* connection = find(dirty_[i]);
     if (connection == nullptr || connection->state != State::open) continue;
-    if (connection->session.settle()) more_ = true;
+    if (connection->conversation->settle()) more_ = true;
     follow_input(*connection);
   }
   // Who stays in the list is settled again in the next turn, which is then at once.
@@ -253,12 +256,13 @@ void ShardLoop::settle() {
   if (input_budget_.contended()) admit_input();
 }
 
-// True if the session has to look again: what it held back for want of room may go on, and bytes
-// that went at once are told by no event.
+// True if the conversation has to look again: what it held back for want of room may go on, and
+// bytes that went at once are told by no event.
 bool ShardLoop::send(uint32_t id) {
   Connection* connection = find(id);
   if (connection == nullptr || connection->state != State::open) return false;
-  OutputBuffer& output = connection->session.output();
+  Conversation& conversation = *connection->conversation;
+  OutputBuffer& output = conversation.output();
   bool made_room = false;
   if (output.pending() > 0) {
     if (output.sending()) return false;
@@ -268,10 +272,10 @@ bool ShardLoop::send(uint32_t id) {
     output.sent(gone);
     made_room = was_short && gone > 0;
     connection->since_ns = now_ns_;
-    watching_ = true;
+    watch_soon();
     if (output.pending() > 0) return made_room;
   }
-  if (!connection->session.finished()) return made_room;
+  if (!conversation.finished()) return made_room;
   if (connection->input_ended) {
     close(*connection);
     return false;
@@ -286,57 +290,55 @@ bool ShardLoop::send(uint32_t id) {
 
 void ShardLoop::close(Connection& connection) {
   connection.state = State::closing;
-  connection.session.abandon();
-  input_budget_.release(connection.session.id());
-  reactor_.close(connection.session.id());
+  Conversation& conversation = *connection.conversation;
+  conversation.abandon();
+  input_budget_.release(conversation.id());
+  reactor_.close(conversation.id());
 }
 
 // --- watch ---
 
+void ShardLoop::watch_soon() {
+  watch_at_ns_ = std::min(watch_at_ns_, now_ns_ + kWatchNs);
+}
+
 void ShardLoop::watch() {
-  watch_at_ns_ = now_ns_ + kWatchNs;
-  bool needed = false;
+  int64_t next_ns = kNotWatched;
   for (const auto& connection : connections_) {
-    if (connection != nullptr && watch(*connection)) needed = true;
+    if (connection != nullptr) next_ns = std::min(next_ns, watch(*connection));
   }
   close_stalled_input();
   // One more after the last traffic, for what a sync found out later.
   if (!stopping_) fence_probe_.ask();
   more_ = true;
-  watching_ = needed;
+  watch_at_ns_ = next_ns == kNotWatched ? kNotWatched : std::max(next_ns, now_ns_ + kWatchNs);
 }
 
-// Closes the connection if its time is up. True if it has to be looked at again.
-bool ShardLoop::watch(Connection& connection) {
+// Closes the connection if its time is up. When it has to be looked at again.
+int64_t ShardLoop::watch(Connection& connection) {
   const Limits& limits = options_.limits;
-  Session& session = connection.session;
-  const int64_t age_ns = now_ns_ - connection.since_ns;
-  if (connection.state == State::closing) return false;
+  Conversation& conversation = *connection.conversation;
+  if (connection.state == State::closing) return kNotWatched;
   if (connection.state == State::lingering) {
     const int64_t linger_ns = stopping_ ? kStopLingerNs : limits.linger_ms * kMsNs;
-    if (age_ns >= linger_ns) close(connection);
-    return true;
+    if (now_ns_ - connection.since_ns >= linger_ns) close(connection);
+    return connection.since_ns + linger_ns;
   }
-  if (connection.frame_ns != 0 && !connection.input_waits && connection.logged_in &&
-      now_ns_ - connection.frame_ns >= limits.frame_ms * kMsNs) {
-    session.refuse_connection(
-        Errc::timed_out,
-        fmt::format("a frame was begun and not whole {} ms later", limits.frame_ms));
-    follow_input(connection);
-    return true;
-  }
-  if (session.output().pending() > 0) {
-    if (age_ns >= limits.stalled_output_ms * kMsNs) close(connection);
-    return true;
-  }
-  if (!connection.logged_in) {
-    if (age_ns >= limits.login_ms * kMsNs) {
-      session.refuse_connection(Errc::timed_out, "no HELLO came in time");
+  int64_t next_ns = kNotWatched;
+  if (conversation.output().pending() > 0) {
+    next_ns = connection.since_ns + limits.stalled_output_ms * kMsNs;
+    if (now_ns_ >= next_ns) {
+      close(connection);
+      return kNotWatched;
     }
-    return true;
+    if (connection.unit_ns == 0) return next_ns;
   }
-  session.trim();
-  return connection.frame_ns != 0 || connection.claims_input;
+  next_ns = std::min(next_ns, conversation.watch({.now_ns = now_ns_,
+                                                  .since_ns = connection.since_ns,
+                                                  .unit_ns = connection.unit_ns,
+                                                  .waits_for_room = connection.input_waits}));
+  follow_input(connection);
+  return connection.claims_input ? std::min(next_ns, now_ns_ + kWatchNs) : next_ns;
 }
 
 void ShardLoop::warn_insecure() {
@@ -351,12 +353,11 @@ void ShardLoop::warn_insecure() {
 void ShardLoop::begin_stop() {
   stopping_ = true;
   stop_by_ns_ = now_ns_ + options_.limits.stop_ms * kMsNs;
-  watching_ = true;
   watch_at_ns_ = now_ns_;
   reactor_.stop_accepting();
   fence_probe_.cancel();
   for (const auto& connection : connections_) {
-    if (connection != nullptr) connection->session.shut_down();
+    if (connection != nullptr) connection->conversation->shut_down();
   }
 }
 

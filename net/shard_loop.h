@@ -1,10 +1,10 @@
 // ShardLoop: one shard's thread: its reactor, its connections, its port, turn after turn.
 //
-// A turn is a list of named steps: collect (the reactor's events), act (feed sessions, open and
-// close connections), tick (the shard decides, writes, answers), settle (sessions act on the
-// answers), send (all output of a connection in one send), watch (timeouts, about once a second
-// while something needs it). Nothing acts inside a callback. An idle loop sleeps until a deadline
-// of the shard's.
+// A turn is a list of named steps: collect (the reactor's events), act (feed conversations, open
+// and close connections), tick (the shard decides, writes, answers), settle (conversations act on
+// the answers), send (all output of a connection in one send), watch (timeouts, twice a second at
+// most). Nothing acts inside a callback. An idle loop sleeps until a deadline of the shard's or of
+// a connection's. What is spoken on a connection is its listener's Protocol's business.
 //
 // Threads: constructed and run on the shard's own thread; request_stop() from any.
 // Memory: a Connection is a few hundred bytes; buffers are the pool's and the reactor's.
@@ -19,26 +19,31 @@
 
 #include "millrace/engine.h"
 #include "net/admission.h"
-#include "net/binary/session.h"
 #include "net/buffer_pool.h"
+#include "net/conversation.h"
 #include "net/fence_probe.h"
 #include "net/input_budget.h"
 #include "net/limits.h"
+#include "net/protocol.h"
 #include "net/reactor.h"
 #include "net/stop_gate.h"
 
 namespace millrace::net {
 
+// A listening socket and what is spoken there.
+struct Door {
+  int listener = -1;
+  ProtocolMaker make_protocol;
+};
+
 struct ShardLoopOptions {
   Limits limits{};
-  int listener = -1;  // -1: none
+  std::vector<Door> doors;  // at most 255
   uint32_t spin_us = 0;
-  uint16_t shards = 1;
-  Durability durability = Durability::commit;
   std::string insecure_address;  // not empty: this shard says now and then that it is open to all
 };
 
-class ShardLoop final : private SessionHost {
+class ShardLoop final : private ConversationHost {
  public:
   // All are lent for the loop's life.
   ShardLoop(ShardPort& port, Reactor& reactor, Admission& admission, StopGate& gate,
@@ -54,40 +59,42 @@ class ShardLoop final : private SessionHost {
   // open -> lingering (all is sent, waiting for the peer to close) -> closing (`closed` will come)
   enum class State : uint8_t { open, lingering, closing };
   struct Connection {
-    Connection(const SessionSetting& setting, uint32_t id) : session(setting, id) {}
-    Session session;
+    std::unique_ptr<Conversation> conversation;
     Peer peer;
     State state = State::open;
     bool reading = true;
-    bool admitted = false;  // counted by Admission
-    bool logged_in = false;
+    bool admitted = false;   // counted by Admission
+    bool logged_in = false;  // as Admission knows it
     bool input_ended = false;
     bool claims_input = false;  // has a claim on the input budget
     bool input_waits = false;   // for the claim to be granted
-    uint64_t frame = 0;         // the session's count when the frame under way began
-    int64_t frame_ns = 0;       // when it began, or could go on; 0: none is under way
+    uint64_t unit = 0;          // the conversation's count when the unit under way began
+    int64_t unit_ns = 0;        // when it began, or could go on; 0: none is under way
     int64_t input_ns = 0;       // when the last 64 KiB of it were there
     uint64_t input_bytes = 0;   // since then
     int64_t since_ns = 0;       // open: connected, or the output last moved; lingering: since when
   };
 
-  void session_dirty(Session& session) override { dirty_.push_back(session.id()); }
+  void conversation_dirty(Conversation& conversation) override {
+    dirty_.push_back(conversation.id());
+  }
   void shard_fenced() override { gate_.report_fence(port_.id()); }
 
   void act(const Event& event);
-  void accept(uint32_t id);
+  void accept(uint32_t id, uint8_t door);
   void receive(Connection& connection, MutableBytes data);
   void peer_ended(uint32_t id, int error);
   void forget(uint32_t id);
   void settle();
   bool send(uint32_t id);
   void follow_input(Connection& connection);
-  void follow_frame(Connection& connection);
+  void follow_unit(Connection& connection, const InputState& input);
   void admit_input();
   void close_stalled_input();
   void close(Connection& connection);
+  void watch_soon();
   void watch();
-  bool watch(Connection& connection);
+  int64_t watch(Connection& connection);
   void warn_insecure();
   void begin_stop();
   bool stopped();
@@ -102,7 +109,7 @@ class ShardLoop final : private SessionHost {
   StopGate& gate_;
   const ShardLoopOptions options_;
   BufferPool pool_;
-  SessionSetting setting_;
+  std::vector<std::unique_ptr<Protocol>> protocols_;  // by door
   FenceProbe fence_probe_;
   InputBudget input_budget_;
   std::vector<std::unique_ptr<Connection>> connections_;  // by the reactor's number
@@ -111,9 +118,8 @@ class ShardLoop final : private SessionHost {
   bool more_ = false;  // the shard has more to do at once
   bool stopping_ = false;
   bool drained_ = false;
-  bool watching_ = false;  // something needs watch()
-  int64_t now_ns_ = 0;     // monotonic, read once a turn
-  int64_t watch_at_ns_ = 0;
+  int64_t now_ns_ = 0;  // monotonic, read once a turn
+  int64_t watch_at_ns_ = kNotWatched;
   int64_t busy_ns_ = 0;  // the last turn in which something happened
   int64_t warn_at_ns_ = INT64_MAX;
   int64_t stop_by_ns_ = 0;

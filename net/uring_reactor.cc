@@ -70,7 +70,8 @@ void UringReactor::submit(Operation operation, uint32_t connection) {
 void UringReactor::prepare(io_uring_sqe* sqe, Operation operation, uint32_t connection) {
   switch (operation) {
     case Operation::accept:
-      io_uring_prep_multishot_accept(sqe, listener_, nullptr, nullptr, SOCK_CLOEXEC);
+      io_uring_prep_multishot_accept(sqe, listeners_[connection].fd, nullptr, nullptr,
+                                     SOCK_CLOEXEC);
       break;
     case Operation::receive:
       io_uring_prep_recv(sqe, connections_[connection].fd, nullptr, 0, 0);
@@ -92,7 +93,7 @@ void UringReactor::prepare(io_uring_sqe* sqe, Operation operation, uint32_t conn
       io_uring_prep_cancel64(sqe, tag(Operation::send, connection), 0);
       break;
     case Operation::cancel_accept:
-      io_uring_prep_cancel64(sqe, tag(Operation::accept, 0), 0);
+      io_uring_prep_cancel64(sqe, tag(Operation::accept, connection), 0);
       break;
   }
   sqe->user_data = tag(operation, connection);
@@ -101,8 +102,8 @@ void UringReactor::prepare(io_uring_sqe* sqe, Operation operation, uint32_t conn
 // Of an operation that was postponed: the connection may be closing by now, accepting may have
 // stopped. False: the operation is over without having begun.
 bool UringReactor::still_wanted(Operation operation, uint32_t connection) {
-  if (operation == Operation::accept && listener_ < 0) {
-    accept_armed_ = false;
+  if (operation == Operation::accept && listeners_[connection].fd < 0) {
+    listeners_[connection].armed = false;
     return false;
   }
   if (operation != Operation::receive && operation != Operation::send) return true;
@@ -119,9 +120,11 @@ void UringReactor::submit_counted(Operation operation, uint32_t connection) {
   submit(operation, connection);
 }
 
-void UringReactor::arm_accept() {
-  accept_armed_ = true;
-  submit(Operation::accept, 0);
+void UringReactor::arm_accept(uint8_t number) {
+  Listening& listening = listeners_[number];
+  if (listening.fd < 0 || listening.armed) return;
+  listening.armed = true;
+  submit(Operation::accept, number);
 }
 
 void UringReactor::arm_receive(uint32_t connection) {
@@ -133,17 +136,20 @@ void UringReactor::arm_receive(uint32_t connection) {
 
 // --- what the caller asks for ---
 
-void UringReactor::start_accepting(int listener) {
+void UringReactor::start_accepting(int listener, uint8_t number) {
   set_blocking(listener);
-  listener_ = listener;
-  accept_pause_.cancel();
-  arm_accept();
+  if (number >= listeners_.size()) listeners_.resize(number + size_t{1});
+  listeners_[number].fd = listener;
+  arm_accept(number);
 }
 
 void UringReactor::stop_accepting() {
-  listener_ = -1;
   accept_pause_.cancel();
-  if (accept_armed_) submit(Operation::cancel_accept, 0);
+  for (size_t number = 0; number < listeners_.size(); ++number) {
+    Listening& listening = listeners_[number];
+    listening.fd = -1;
+    if (listening.armed) submit(Operation::cancel_accept, static_cast<uint32_t>(number));
+  }
 }
 
 uint32_t UringReactor::adopt(int socket) {
@@ -202,7 +208,10 @@ void UringReactor::begin_turn() {
     arm_receive(connection);
   }
   to_arm_.clear();
-  if (accept_pause_.ends()) arm_accept();
+  if (accept_pause_.ends()) {
+    for (size_t number = 0; number < listeners_.size(); ++number)
+      arm_accept(static_cast<uint8_t>(number));
+  }
 }
 
 int64_t UringReactor::limit_wait(int64_t wait_ns) const {
@@ -226,7 +235,7 @@ void UringReactor::complete(const io_uring_cqe& completion) {
   const auto connection = static_cast<uint32_t>(completion.user_data);
   switch (operation) {
     case Operation::accept:
-      complete_accept(completion);
+      complete_accept(static_cast<uint8_t>(connection), completion);
       return;
     case Operation::receive:
       complete_receive(connection, completion);
@@ -247,22 +256,23 @@ void UringReactor::complete(const io_uring_cqe& completion) {
   }
 }
 
-void UringReactor::complete_accept(const io_uring_cqe& completion) {
+void UringReactor::complete_accept(uint8_t number, const io_uring_cqe& completion) {
+  Listening& listening = listeners_[number];
   const int result = completion.res;
   const bool more = (completion.flags & IORING_CQE_F_MORE) != 0;
-  if (!more) accept_armed_ = false;
+  if (!more) listening.armed = false;
   if (result >= 0) {
-    if (listener_ < 0) {
+    if (listening.fd < 0) {
       ::close(result);
       return;
     }
     const uint32_t connection = connections_.add({.fd = result, .reading = true});
-    connections_.tell({.kind = EventKind::accepted, .connection = connection});
+    connections_.tell({.kind = EventKind::accepted, .listener = number, .connection = connection});
     arm_receive(connection);
   }
-  if (more || listener_ < 0) return;
+  if (more || listening.fd < 0) return;
   if (!AcceptPause::calls_for_one(-result)) {
-    arm_accept();
+    arm_accept(number);
     return;
   }
   connections_.tell({.kind = EventKind::accept_failed, .error = -result});

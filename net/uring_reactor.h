@@ -29,7 +29,7 @@ class UringReactor final : public Reactor {
   ~UringReactor() override;
 
   std::string_view name() const override { return "io_uring"; }
-  void start_accepting(int listener) override;
+  void start_accepting(int listener, uint8_t number) override;
   void stop_accepting() override;
   uint32_t adopt(int socket) override;
   std::span<const Event> run_turn(int64_t wait_ns) override;
@@ -67,10 +67,10 @@ class UringReactor final : public Reactor {
   void prepare(io_uring_sqe* sqe, Operation operation, uint32_t connection);
   bool still_wanted(Operation operation, uint32_t connection);
   void submit_counted(Operation operation, uint32_t connection);
-  void arm_accept();
+  void arm_accept(uint8_t number);
   void arm_receive(uint32_t connection);
   void complete(const io_uring_cqe& completion);
-  void complete_accept(const io_uring_cqe& completion);
+  void complete_accept(uint8_t number, const io_uring_cqe& completion);
   void complete_receive(uint32_t connection, const io_uring_cqe& completion);
   void complete_send(uint32_t connection, const io_uring_cqe& completion);
   void operation_done(uint32_t connection);
@@ -80,8 +80,11 @@ class UringReactor final : public Reactor {
   std::unique_ptr<Uring> uring_;
   std::unique_ptr<ReceiveRing> buffers_;
   uint64_t wake_count_ = 0;  // where the kernel reads the eventfd into
-  int listener_ = -1;
-  bool accept_armed_ = false;
+  struct Listening {
+    int fd = -1;
+    bool armed = false;  // an accept is in the kernel
+  };
+  std::vector<Listening> listeners_;  // by number
   AcceptPause accept_pause_;
   ConnectionTable<Connection> connections_;
   std::vector<uint32_t> to_arm_;              // for the next turn's enter

@@ -24,7 +24,7 @@ size_t misalignment(const std::byte* p) {
 }  // namespace
 
 Session::Session(const SessionSetting& setting, uint32_t id)
-    : setting_(setting), output_(*setting.pool), held_(*setting.pool), id_(id) {}
+    : Conversation(*setting.pool, id), setting_(setting), held_(*setting.pool) {}
 
 Session::~Session() {
   port().cancel_all(this);
@@ -267,6 +267,25 @@ void Session::abandon() {
   held_.clear();
 }
 
+int64_t Session::watch(const InputTimes& times) {
+  constexpr int64_t kMsNs = 1'000'000;
+  const Limits& limits = setting_.limits;
+  if (!taking_frames()) return kNotWatched;
+  if (!logged_in_) {
+    const int64_t until_ns = times.since_ns + limits.login_ms * kMsNs;
+    if (times.now_ns >= until_ns) refuse_connection(Errc::timed_out, "no HELLO came in time");
+    return until_ns;
+  }
+  requests_.trim();
+  if (times.unit_ns == 0 || times.waits_for_room) return kNotWatched;
+  const int64_t until_ns = times.unit_ns + limits.frame_ms * kMsNs;
+  if (times.now_ns >= until_ns) {
+    refuse_connection(Errc::timed_out,
+                      fmt::format("a frame was begun and not whole {} ms later", limits.frame_ms));
+  }
+  return until_ns;
+}
+
 // With ok they end as if nothing had come in time.
 void Session::end_waiting_receives(Errc code) {
   requests_.for_each([&](uint32_t place, const PendingRequest& request) {
@@ -295,7 +314,7 @@ void Session::end_subscriptions() {
 void Session::mark_dirty() {
   if (dirty_) return;
   dirty_ = true;
-  setting_.host->session_dirty(*this);
+  setting_.host->conversation_dirty(*this);
 }
 
 // --- for the handlers ---

@@ -1,14 +1,8 @@
-// Session: one connection's conversation in the binary protocol, without a socket and without a
-// clock.
+// Session: one connection's conversation in the binary protocol.
 //
-// Bytes go in by feed(), requests go to the shard's port, and the answers, which arrive through the
-// ReplySink half, are encoded into output(). The server and the simulator drive the same class:
-//
-//   session.feed(bytes);      // any pieces of the stream; whole frames are handled where they lie
-//   port.tick();              // answers arrive
-//   session.settle();         // if the host was told that the session is dirty
-//   ... send output(), and settle() again when some of it has left ...
-//   if (session.finished() && output().pending() == 0) close
+// Whole frames are handled where they lie in the pieces given to feed(), requests go to the shard's
+// port, and the answers, which arrive through the ReplySink half, are encoded into output(). The
+// server and the simulator drive the same class.
 //
 // States: greeting (only HELLO is known, frames up to 4 KiB) -> open -> draining (the peer sends no
 // more and every whole frame it sent is handled; what is under way is still answered) or closing
@@ -28,82 +22,64 @@
 
 #include "millrace/engine.h"
 #include "net/binary/frame.h"
-#include "net/binary/input_buffer.h"
 #include "net/binary/request_table.h"
 #include "net/binary/subscriptions.h"
 #include "net/buffer_pool.h"
+#include "net/conversation.h"
+#include "net/input_buffer.h"
 #include "net/limits.h"
-#include "net/output_buffer.h"
 
 namespace millrace::net {
-
-class Session;
-
-// Who drives sessions: the server's shard loop, the simulator.
-class SessionHost {
- public:
-  // `session` has output, or something else that settle() acts on. Once until settle().
-  virtual void session_dirty(Session& session) = 0;
-  // The shard answered shard_fenced: nothing is acknowledged any more.
-  virtual void shard_fenced() = 0;
-
- protected:
-  ~SessionHost() = default;
-};
 
 // What all sessions of a shard share.
 struct SessionSetting {
   ShardPort* port = nullptr;
   BufferPool* pool = nullptr;
-  SessionHost* host = nullptr;
+  ConversationHost* host = nullptr;
   Limits limits{};
   uint16_t shards = 1;
   Durability durability = Durability::commit;
 };
 
-class Session final : public ReplySink {
+class Session final : public Conversation, public ReplySink {
  public:
   // `setting` is lent for the session's life; `id` is the host's, for finding its connection.
   Session(const SessionSetting& setting, uint32_t id);
-  ~Session() override;  // ends what is under way
-  Session(const Session&) = delete;
-  Session& operator=(const Session&) = delete;
+  ~Session() override;
 
-  // The next bytes of the stream; their contents may be changed. After closing they are ignored.
-  void feed(MutableBytes bytes);
+  void feed(MutableBytes bytes) override;
   // The peer sends no more (it may still read): waiting RECEIVEs and subscriptions end. Whole
   // frames that waited for room are still handled, then the session drains.
-  void end_of_input();
+  void end_of_input() override;
   // The server stops: what is under way is answered, waiting RECEIVEs are told shutting_down, and
   // frames that waited for room are dropped.
-  void shut_down();
-  // Refuses the connection, before it has begun or because of how it goes on: an ERROR frame, then
-  // closing.
-  void refuse_connection(Errc code, std::string_view text);
+  void shut_down() override;
+  // An ERROR frame, then closing.
+  void refuse_connection(Errc code, std::string_view text) override;
   // Acts on what the callbacks left, handles held input if there is room again, hands out credit.
-  // True if the shard was given something to do: tick() again.
-  bool settle();
-  // The connection broke: nothing is to be written any more, all that is under way ends.
-  void abandon();
-  // Gives up memory that is only kept for the next burst.
-  void trim() { requests_.trim(); }
+  bool settle() override;
+  void abandon() override;
+  // HELLO has to come in time, and the rest of a frame.
+  int64_t watch(const InputTimes& times) override;
 
+  InputState input() const override {
+    return {.units = frames_,
+            .bytes = input_bytes(),
+            .wanted = wants_input(),
+            .mid_unit = mid_frame(),
+            .logged_in = logged_in_};
+  }
   bool wants_input() const { return !blocked_; }
   // A frame has begun and its rest has not come.
   bool mid_frame() const { return taking_frames() && !blocked_ && !held_.empty(); }
   // Input held, or what will be held by the time the frame under way is whole.
   size_t input_bytes() const;
-  // Counts the frames handled: tells one frame under way from the next.
   uint64_t frames() const { return frames_; }
   bool logged_in() const { return logged_in_; }
-  // Nothing more will be written to output().
-  bool finished() const {
+  bool finished() const override {
     return state_ == State::closing || (state_ == State::draining && requests_.size() == 0);
   }
   uint32_t under_way() const { return requests_.size(); }
-  uint32_t id() const { return id_; }
-  OutputBuffer& output() { return output_; }
-  const OutputBuffer& output() const { return output_; }
 
  private:
   friend struct Handlers;
@@ -149,7 +125,6 @@ class Session final : public ReplySink {
   bool give_back_leases();
 
   const SessionSetting& setting_;
-  OutputBuffer output_;
   InputBuffer held_;
   RequestTable requests_;
   Subscriptions subscriptions_;
@@ -157,7 +132,6 @@ class Session final : public ReplySink {
   Bytes run_in_hand_{};                    // of the SEND that the shard is being given
   uint64_t last_correlation_ = 0;
   uint64_t frames_ = 0;
-  uint32_t id_;
   State state_ = State::greeting;
   Errc failed_ = Errc::ok;  // fail_later()
   bool logged_in_ = false;

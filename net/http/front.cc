@@ -1,18 +1,14 @@
 #include "net/http/front.h"
 
-#include <algorithm>
+#include "net/http/text.h"
 
 namespace millrace::net {
 
 std::string_view HttpRequest::field(std::string_view name) const {
-  const auto is_it = [name](const HttpField& field) {
-    return field.name.size() == name.size() &&
-           std::equal(name.begin(), name.end(), field.name.begin(), [](char lower, char any) {
-             return lower == (any >= 'A' && any <= 'Z' ? static_cast<char>(any | 0x20) : any);
-           });
-  };
-  const auto found = std::find_if(fields.begin(), fields.end(), is_it);
-  return found == fields.end() ? std::string_view() : found->value;
+  for (const HttpField& each : fields) {
+    if (equal_but_for_case(each.name, name)) return each.value;
+  }
+  return {};
 }
 
 }  // namespace millrace::net

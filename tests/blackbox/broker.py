@@ -33,8 +33,8 @@ def millrace(*words, server="", stdin=b""):
 
 def start_refused(data, *flags):
     """(exit code, standard error) of a start that must end by itself."""
-    ended = subprocess.run([MILLRACED, "--data", data, "--listen", "127.0.0.1:0", "--log-level", "error",
-                            *flags], capture_output=True, timeout=START_SECONDS_MAX, check=False)
+    ended = subprocess.run([MILLRACED, "--data", data, "--listen", "127.0.0.1:0", "--http", "off",
+                            "--log-level", "error", *flags], capture_output=True, timeout=START_SECONDS_MAX, check=False)
     return ended.returncode, ended.stderr.decode()
 
 
@@ -49,7 +49,7 @@ class Broker:
         # Not beside the data: the disk there may be full.
         self.errors = tempfile.TemporaryFile()
         self.process = subprocess.Popen(
-            [MILLRACED, "--data", data, "--listen", "127.0.0.1:0", *flags],
+            [MILLRACED, "--data", data, "--listen", "127.0.0.1:0", "--http", "off", *flags],
             stdout=subprocess.PIPE, stderr=self.errors, env={**os.environ, **(environment or {})})
         os.set_blocking(self.process.stdout.fileno(), False)
         printed = b""

@@ -20,8 +20,8 @@ def main():
 
     with tempfile.TemporaryDirectory() as folder:
         broker = subprocess.Popen(
-            [millraced, "--data", folder + "/data", "--listen", "127.0.0.1:0", "--shards", "1",
-             "--segment-size", "4MiB"],
+            [millraced, "--data", folder + "/data", "--listen", "127.0.0.1:0", "--http", "off",
+             "--shards", "1", "--segment-size", "4MiB"],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         try:
             ready = broker.stdout.readline()

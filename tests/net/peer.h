@@ -183,7 +183,7 @@ inline std::vector<Answer> parse(Bytes bytes) {
 }
 
 // A session on a FakePort. hear() is what a socket would carry to the client.
-class Peer : public SessionHost {
+class Peer : public ConversationHost {
  public:
   explicit Peer(const Limits& limits = {})
       : setting_{.port = &port,
@@ -225,7 +225,7 @@ class Peer : public SessionHost {
     return answers.front();
   }
 
-  void session_dirty(Session&) override { dirty = true; }
+  void conversation_dirty(Conversation&) override { dirty = true; }
   void shard_fenced() override { ++fences; }
 
   FakePort port;

@@ -85,7 +85,7 @@ TEST_F(Starving, AConnectionThatEpollDoesNotTakeBreaksAndTheOthersGoOn) {
 
 TEST_F(Starving, AnAcceptedConnectionThatEpollDoesNotTakeIsToldFirst) {
   make(ReactorKind::epoll);
-  reactor_->start_accepting(listen_on_loopback());
+  reactor_->start_accepting(listen_on_loopback(), 0);
   connect_one();
   g_epoll_error = ENOMEM;
   ASSERT_TRUE(turn_until([&] { return count(EventKind::end) == 1; }));
@@ -110,7 +110,7 @@ TEST_F(Starving, ASendWhoseRestCannotBeWaitedForBreaksTheConnection) {
 TEST_F(Starving, AListenerThatEpollDoesNotTakeIsTriedAgain) {
   make(ReactorKind::epoll);
   g_epoll_error = ENOSPC;
-  reactor_->start_accepting(listen_on_loopback());
+  reactor_->start_accepting(listen_on_loopback(), 0);
   connect_one();
   ASSERT_TRUE(turn_until([&] { return count(EventKind::accept_failed) >= 2; }));
   g_epoll_error = 0;

@@ -147,7 +147,7 @@ TEST_P(ReactorTest, ServesAThousandConnections) {
   limit.rlim_cur = limit.rlim_max;
   ::setrlimit(RLIMIT_NOFILE, &limit);
   constexpr size_t kConnections = 1000;
-  reactor_->start_accepting(listen_on_loopback());
+  reactor_->start_accepting(listen_on_loopback(), 0);
   std::vector<int> peers;
   for (size_t i = 0; i < kConnections; ++i) {
     peers.push_back(connect_one());
@@ -240,8 +240,27 @@ TEST_P(ReactorTest, TellsOfAHalfCloseAndStillSends) {
   EXPECT_EQ(count(EventKind::end), 1u);
 }
 
+TEST_P(ReactorTest, TellsWhichListenerAConnectionCameFrom) {
+  reactor_->start_accepting(listen_on_loopback(), 0);
+  const sockaddr_in first = address_;
+  reactor_->start_accepting(listen_on_loopback(), 3);
+  connect_one();
+  ASSERT_TRUE(turn_until([&] { return count(EventKind::accepted) == 1; }));
+  EXPECT_EQ(last(EventKind::accepted)->listener, 3);
+  address_ = first;
+  connect_one();
+  ASSERT_TRUE(turn_until([&] { return count(EventKind::accepted) == 2; }));
+  EXPECT_EQ(last(EventKind::accepted)->listener, 0);
+  reactor_->stop_accepting();
+  turn();
+  connect_one();
+  for (int i = 0; i < 3; ++i)
+    turn();
+  EXPECT_EQ(count(EventKind::accepted), 2u);
+}
+
 TEST_P(ReactorTest, TellsOfAReset) {
-  reactor_->start_accepting(listen_on_loopback());
+  reactor_->start_accepting(listen_on_loopback(), 0);
   const int peer = connect_one();
   ASSERT_TRUE(turn_until([&] { return count(EventKind::accepted) == 1; }));
   set_reset_on_close(peer);
@@ -254,7 +273,7 @@ TEST_P(ReactorTest, TellsOfAReset) {
 }
 
 TEST_P(ReactorTest, TellsOfAResetWhileASendWaits) {
-  reactor_->start_accepting(listen_on_loopback());
+  reactor_->start_accepting(listen_on_loopback(), 0);
   const int peer = connect_one();
   ASSERT_TRUE(turn_until([&] { return count(EventKind::accepted) == 1; }));
   const uint32_t id = last(EventKind::accepted)->connection;
@@ -388,7 +407,7 @@ TEST_P(ReactorTest, FinishesSendingAndReadsOn) {
 
 TEST_P(ReactorTest, StopsAccepting) {
   const int listener = listen_on_loopback();
-  reactor_->start_accepting(listener);
+  reactor_->start_accepting(listener, 0);
   connect_one();
   ASSERT_TRUE(turn_until([&] { return count(EventKind::accepted) == 1; }));
   reactor_->stop_accepting();
@@ -413,7 +432,7 @@ TEST_P(ReactorTest, WaitsWithAcceptingWhenDescriptorsRunOut) {
   for (int fd = ::open("/dev/null", O_RDONLY); fd >= 0; fd = ::open("/dev/null", O_RDONLY)) {
     fillers.push_back(fd);
   }
-  reactor_->start_accepting(listener);
+  reactor_->start_accepting(listener, 0);
   const bool told = turn_until([&] { return count(EventKind::accept_failed) == 1; });
   ::setrlimit(RLIMIT_NOFILE, &normal);
   for (const int fd : fillers)

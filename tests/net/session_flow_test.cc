@@ -146,8 +146,8 @@ TEST(Session, ShuttingDownTellsWaitingReceives) {
 TEST(Session, EndsEverythingWhenItGoes) {
   FakePort port;
   BufferPool pool;
-  struct Host final : SessionHost {
-    void session_dirty(Session&) override {}
+  struct Host final : ConversationHost {
+    void conversation_dirty(Conversation&) override {}
     void shard_fenced() override {}
   } host;
   SessionSetting setting{.port = &port, .pool = &pool, .host = &host, .limits = {}};
@@ -438,7 +438,7 @@ TEST(Session, HoldsNoBuffersWhenIdle) {
   peer.say({sending.begin(), sending.begin() + 30});
   peer.say({sending.begin() + 30, sending.end()});
   peer.hear();
-  peer.session.trim();
+  (void)peer.session.watch({});
   // All that was borrowed is back: two for output, one for the split frame at most.
   EXPECT_EQ(peer.pool.kept_bytes() % kBufferBytesMin, 0u);
   EXPECT_GT(peer.pool.kept_bytes(), 0u);

@@ -48,7 +48,7 @@ class Broker:
         self.folder = tempfile.TemporaryDirectory()
         self.process = subprocess.Popen(
             [os.path.join(PROGRAMS, "millraced"), "--data", os.path.join(self.folder.name, "data"),
-             "--listen", "127.0.0.1:0"],
+             "--listen", "127.0.0.1:0", "--http", "off"],
             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         deadline = time.monotonic() + START_SECONDS_MAX
         while time.monotonic() < deadline:

@@ -22,7 +22,7 @@
 
 namespace millrace::sim {
 
-class SimConnection final : public ShardPort, private net::SessionHost {
+class SimConnection final : public ShardPort, private net::ConversationHost {
  public:
   SimConnection(ShardPort& port, uint64_t seed);
 
@@ -84,7 +84,7 @@ class SimConnection final : public ShardPort, private net::SessionHost {
     ReplyTo reply;
   };
 
-  void session_dirty(net::Session&) override { dirty_ = true; }
+  void conversation_dirty(net::Conversation&) override { dirty_ = true; }
   void shard_fenced() override {}
 
   // Frames a request whose body is the concatenation of two parts.

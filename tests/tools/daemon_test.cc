@@ -1,8 +1,10 @@
 // millraced as an operator meets it: settings and their sources, readiness, what it refuses.
+#include <arpa/inet.h>
 #include <cstddef>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <netinet/in.h>
 #include <regex>
 #include <string>
 #include <sys/socket.h>
@@ -49,6 +51,26 @@ void expect_refused(const Words& words, int code, const std::string& err,
   EXPECT_EQ(ended.code, code) << typed << ended.err;
   EXPECT_EQ(ended.out, "") << typed;
   EXPECT_TRUE(matches(ended.err, err)) << typed << "\nstderr: " << ended.err;
+}
+
+// All that the server says to this, until it closes.
+std::string http_answer(const std::string& address, const std::string& request) {
+  const size_t colon = address.rfind(':');
+  sockaddr_in to{};
+  to.sin_family = AF_INET;
+  to.sin_port = htons(static_cast<uint16_t>(std::stoi(address.substr(colon + 1))));
+  ::inet_pton(AF_INET, address.substr(0, colon).c_str(), &to.sin_addr);
+  const int socket = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  std::string answer;
+  if (::connect(socket, reinterpret_cast<const sockaddr*>(&to), sizeof to) == 0 &&
+      ::send(socket, request.data(), request.size(), MSG_NOSIGNAL) ==
+          static_cast<ssize_t>(request.size())) {
+    char piece[4096];
+    for (ssize_t n = 0; (n = ::recv(socket, piece, sizeof piece, 0)) > 0;)
+      answer.append(piece, static_cast<size_t>(n));
+  }
+  ::close(socket);
+  return answer;
 }
 
 void write_file(const std::string& path, const std::string& text) {
@@ -98,7 +120,7 @@ TEST(Daemon, TellsTheServiceManagerWhenItIsReadyAndStopping) {
     return std::string(text);
   };
   Process broker({MILLRACED_PATH, "--data", directory.path() + "/data", "--listen", "127.0.0.1:0",
-                  "--shards", "1", "--segment-size", "4MiB"},
+                  "--http", "off", "--shards", "1", "--segment-size", "4MiB"},
                  "", {{"NOTIFY_SOCKET", path}});
   EXPECT_EQ(told(), "READY=1");
   broker.signal(SIGTERM);
@@ -131,7 +153,7 @@ TEST(Daemon, RefusesWrongSettingsAndNamesWhoSaidThem) {
       {"listen = \"127.0.0.1:0\"\nshard = 1\n", "millrace.toml:2: unknown key \"shard\""},
       {"shards = \n", "millrace.toml:[12]: "},
       {"shards = [1]\n", "millrace.toml:1: shards must be"},
-      {"http = \"127.0.0.1:9324\"\n", "no HTTP listener"},
+      {"http = \"nonsense\"\n", "nonsense"},
       {"credentials = \"x\"\n", "unknown key \"credentials\""},
   };
   for (const auto& row : files) {
@@ -155,7 +177,8 @@ TEST(Daemon, RefusesWrongSettingsAndNamesWhoSaidThem) {
       {{"--max-disk", "0"}, "--max-disk \"0\""},
       {{"--log", "xml"}, "text or json"},
       {{"--log-level", "loud"}, "debug, info"},
-      {{"--http", "127.0.0.1:9324"}, "off"},
+      {{"--http", "nonsense"}, "nonsense"},
+      {{"--http", "0.0.0.0:9324"}, "insecure"},
       {{"--tls-cert", "x"}, "--tls-cert"},
       {{"--credentials", "x"}, "--credentials"},
       {{"--region", "x"}, "--region"},
@@ -186,6 +209,24 @@ TEST(Daemon, RefusesAnAddressThatOthersReachOrThatIsTaken) {
                  1, broker.address());
   expect_refused({"--data", data, "--listen", "127.0.0.1:0", "--log-level", "error"}, 1,
                  "another process");
+  EXPECT_EQ(broker.stop(), 0);
+}
+
+TEST(Daemon, ServesHealthOverHttpWhereTheReadyLineSays) {
+  const TemporaryDirectory directory;
+  BrokerProcess broker(directory.path() + "/data", {"--test-api"}, "127.0.0.1:0", "127.0.0.1:0");
+  ASSERT_TRUE(broker.ready()) << broker.process().err;
+  const std::string address = broker.http_address();
+  ASSERT_TRUE(matches(address, "^127.0.0.1:[1-9][0-9]*$")) << address;
+  const std::string health = http_answer(address, "GET /healthz HTTP/1.0\r\n\r\n");
+  EXPECT_TRUE(health.starts_with("HTTP/1.1 200 OK\r\n") && health.ends_with("\r\n\r\nok\n"))
+      << health;
+  const std::string echo =
+      http_answer(address, "POST /_millrace/echo HTTP/1.0\r\nContent-Length: 2\r\n\r\nhi");
+  EXPECT_TRUE(echo.ends_with("\r\n\r\nhi")) << echo;
+  expect_refused({"--data", directory.path() + "/other", "--listen", "127.0.0.1:0", "--http",
+                  address, "--shards", "1", "--segment-size", "4MiB", "--log-level", "error"},
+                 1, address);
   EXPECT_EQ(broker.stop(), 0);
 }
 

@@ -137,18 +137,14 @@ class Process {
 class BrokerProcess {
  public:
   explicit BrokerProcess(const std::string& data, std::vector<std::string> more = {},
-                         const std::string& listen = "127.0.0.1:0")
-      : process_(arguments(data, std::move(more), listen)) {
+                         const std::string& listen = "127.0.0.1:0", const std::string& http = "off")
+      : process_(arguments(data, std::move(more), listen, http)) {
     ready_ = process_.wait_for("millraced ready: ") && process_.wait_for("\n");
-    const std::string key = " binary=";
-    const size_t at = process_.out.find(key);
-    if (ready_ && at != std::string::npos) {
-      const size_t begin = at + key.size();
-      address_ = process_.out.substr(begin, process_.out.find(' ', begin) - begin);
-    }
+    address_ = told("binary");
   }
   bool ready() const { return ready_; }
   const std::string& address() const { return address_; }
+  std::string http_address() const { return told("http"); }
   Process& process() { return process_; }
   int stop() {
     process_.signal(SIGTERM);
@@ -157,12 +153,21 @@ class BrokerProcess {
 
  private:
   static Process::Arguments arguments(const std::string& data, std::vector<std::string> more,
-                                      const std::string& listen) {
+                                      const std::string& listen, const std::string& http) {
     Process::Arguments all{MILLRACED_PATH,   "--data", data,       "--listen", listen,
                            "--segment-size", "4MiB",   "--shards", "2",        "--log-level",
-                           "error"};
+                           "error",          "--http", http};
     all.insert(all.end(), more.begin(), more.end());
     return all;
+  }
+
+  // What the ready line says of `key`.
+  std::string told(const std::string& key) const {
+    const std::string mark = " " + key + "=";
+    const size_t at = process_.out.find(mark);
+    if (!ready_ || at == std::string::npos) return {};
+    const size_t begin = at + mark.size();
+    return process_.out.substr(begin, process_.out.find(' ', begin) - begin);
   }
 
   Process process_;

@@ -16,6 +16,7 @@
 #include "base/log_line.h"
 #include "millrace/engine.h"
 #include "net/address.h"
+#include "net/http/echo_front.h"
 #include "net/server.h"
 #include "tools/daemon/read_fault.h"
 #include "tools/daemon/service_manager.h"
@@ -67,16 +68,22 @@ void wait_for_end(int signals, int fence) {
   }
 }
 
-// What a start would say about the address, for --check-config.
-bool check_listen(const Settings& settings) {
+// What a start would say about an address, for --check-config.
+bool check_address(const char* flag, const std::string& text, bool insecure) {
   std::string message;
-  const Result<net::Address> address = net::parse_address(settings.listen, &message);
-  if (address && (address->loopback() || settings.insecure)) return true;
+  const Result<net::Address> address = net::parse_address(text, &message);
+  if (address && (address->loopback() || insecure)) return true;
   if (address)
-    message = "--listen " + settings.listen + ": not loopback, and there is no authentication; " +
-              "--insecure allows it";
+    message = fmt::format(
+        "{} {}: not loopback, and there is no authentication; --insecure allows it", flag, text);
   complain(message, kExitUsage);
   return false;
+}
+
+// The fronts of one shard, besides those that every server has.
+void add_fronts(const Settings& settings, net::HttpRouter& router) {
+  if (settings.test_api)
+    router.add(std::string(net::kEchoPath), router.own(std::make_unique<net::EchoFront>()));
 }
 
 int serve(const Settings& settings) {
@@ -97,15 +104,19 @@ int serve(const Settings& settings) {
 
   net::ServerOptions options;
   options.listen = settings.listen;
+  options.http = settings.http;
+  options.http_fronts = [&settings](ShardPort&, net::HttpRouter& router) {
+    add_fronts(settings, router);
+  };
   options.insecure_listen = settings.insecure;
   options.durability = settings.broker.durability;
   options.spin_us = settings.spin_us;
   Result<std::unique_ptr<net::Server>> server = net::Server::start(**broker, options, &message);
   if (!server) return complain(message, exit_code_of_start(server.error()));
 
-  fmt::print("millraced ready: binary={} http=off data={} shards={} durability={}\n",
-             (*server)->address(), settings.broker.data_directory, (*broker)->shard_count(),
-             durability_text(settings.broker));
+  fmt::print("millraced ready: binary={} http={} data={} shards={} durability={}\n",
+             (*server)->address(), (*server)->http_address(), settings.broker.data_directory,
+             (*broker)->shard_count(), durability_text(settings.broker));
   std::fflush(stdout);
   notify_service_manager("READY=1");
 
@@ -131,7 +142,9 @@ int run(int argc, char** argv) {
   int exit_code = 0;
   if (!read_settings(argc, argv, settings, exit_code)) return exit_code;
   if (settings.check_config) {
-    if (!check_listen(settings)) return kExitUsage;
+    if (!check_address("--listen", settings.listen, settings.insecure) ||
+        !check_address("--http", settings.http, settings.insecure))
+      return kExitUsage;
     for (const std::string& line : settings.effective)
       std::puts(line.c_str());
     return 0;

@@ -49,6 +49,11 @@ bool read_listen(const std::string& text, Settings& settings) {
   return !text.empty();
 }
 
+bool read_http(const std::string& text, Settings& settings) {
+  settings.http = text;
+  return !text.empty();
+}
+
 bool read_shards(const std::string& text, Settings& settings) {
   const uint64_t shards = text == "auto" ? std::min<uint64_t>(available_cores().size(), kShardsMax)
                                          : parse_whole(text).value_or(0);
@@ -108,9 +113,8 @@ constexpr Row kRows[] = {
      "the data directory; made if missing, locked against a second process", read_data},
     {"listen", "ADDR:PORT", "127.0.0.1:7411", "ADDR:PORT, unix:PATH or off",
      "binary protocol; unix:PATH for a unix socket; off; port 0 picks a free one", read_listen},
-    {"http", "off", "off", "off: this version has no HTTP listener",
-     "only off: this version has no HTTP listener",
-     [](const std::string& text, Settings&) { return text == "off"; }},
+    {"http", "ADDR:PORT", "127.0.0.1:9324", "ADDR:PORT, unix:PATH or off", "HTTP; as --listen",
+     read_http},
     {"shards", "N", "auto", "1 to 64, or auto (the available cores)",
      "threads, each pinned to a core and with a log of its own; auto: the available cores",
      read_shards},
@@ -130,6 +134,9 @@ constexpr Row kRows[] = {
     {"insecure", "", "false", "true or false",
      "listen on an address that is not loopback, though there is no authentication",
      [](const std::string& text, Settings& s) { return read_switch(text, s.insecure); }},
+    {"test-api", "", "false", "true or false",
+     "answer the paths below /_millrace/ that tests and benchmarks use",
+     [](const std::string& text, Settings& s) { return read_switch(text, s.test_api); }},
     {"log", "FORMAT", "text", "text or json", "form of the log on standard error", read_log},
     {"log-level", "LEVEL", "info", "debug, info, warn or error", "the lowest level logged",
      read_log_level},
@@ -217,7 +224,7 @@ std::string durability_text(const BrokerOptions& options) {
 bool read_settings(int argc, char** argv, Settings& settings, int& exit_code) {
   Parser parser(
       "millraced",
-      "The Millrace broker: queues on this machine, over the binary protocol.\n"
+      "The Millrace broker: queues on this machine, over the binary protocol and HTTP.\n"
       "Each setting is also a variable (MILLRACE_ and the flag in capitals: --max-disk is\n"
       "MILLRACE_MAX_DISK) and a key of the TOML file (max-disk). A flag wins over the\n"
       "environment, the environment over the file.",

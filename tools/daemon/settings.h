@@ -19,7 +19,9 @@ constexpr int kExitUsage = 2;  // the command line, the environment or the file
 struct Settings {
   BrokerOptions broker;
   std::string listen;
+  std::string http;
   bool insecure = false;
+  bool test_api = false;
   uint32_t spin_us = 0;
   base::LogFormat log_format = base::LogFormat::text;
   base::LogLevel log_level = base::LogLevel::info;

@@ -2,30 +2,32 @@
 
 broker_pid=
 broker_address=
+broker_http=
 readonly ready_seconds_max=30
 readonly stop_seconds_max=10
 
 # port_taken PORT: does anything answer on it on the loopback address?
 port_taken() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
-# start_broker DATA LISTEN FOLDER: starts it with its ready line in FOLDER/ready and its log in
-# FOLDER/log, waits until it serves, and sets broker_pid and broker_address.
+# start_broker DATA LISTEN HTTP FOLDER: starts it with its ready line in FOLDER/ready and its log in
+# FOLDER/log, waits until it serves, and sets broker_pid, broker_address and broker_http.
 start_broker() {
   local tries
   # In a process group of its own, so that Ctrl-C reaches this script, which then stops it in order.
   set -m
-  build/tools/millraced --data "$1" --listen "$2" >"$3/ready" 2>"$3/log" </dev/null &
+  build/tools/millraced --data "$1" --listen "$2" --http "$3" >"$4/ready" 2>"$4/log" </dev/null &
   broker_pid=$!
   set +m
   for ((tries = ready_seconds_max * 20; tries > 0; --tries)); do
-    if grep -q '^millraced ready:' "$3/ready"; then
-      broker_address=$(sed -n 's/^millraced ready:.* binary=\([^ ]*\).*/\1/p' "$3/ready")
+    if grep -q '^millraced ready:' "$4/ready"; then
+      broker_address=$(sed -n 's/^millraced ready:.* binary=\([^ ]*\).*/\1/p' "$4/ready")
+      broker_http=$(sed -n 's/^millraced ready:.* http=\([^ ]*\).*/\1/p' "$4/ready")
       return
     fi
     kill -0 "$broker_pid" 2>/dev/null || break
     sleep 0.05
   done
-  cat "$3/log" >&2
+  cat "$4/log" >&2
   fail "the broker did not start"
 }
 

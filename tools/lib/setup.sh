@@ -4,7 +4,7 @@
 readonly packages=(
   g++ cmake ninja-build pkg-config ccache python3
   liburing-dev libxxhash-dev libssl-dev libboost1.81-dev libmimalloc-dev
-  libcli11-dev libtomlplusplus-dev libfmt-dev nlohmann-json3-dev
+  node-llhttp libcli11-dev libtomlplusplus-dev libfmt-dev nlohmann-json3-dev
   libgtest-dev libsimdjson-dev libbenchmark-dev python3-boto3
 )
 

@@ -1,9 +1,9 @@
-// InputBuffer: received bytes that could not be handled where they lay: the beginning of a frame
-// whose rest has not come, or whole frames that wait until the connection has room again.
+// InputBuffer: received bytes that could not be handled where they lay: the beginning of a frame or
+// request whose rest has not come, or whole ones that wait until the connection has room again.
 //
-// Most frames never come here. It borrows from the pool while it holds something, and grows with
-// the bytes that came, never with a length that was only announced. It starts at a frame's first
-// byte, 8-byte aligned. Threads: shard-local.
+// Most never come here. It borrows from the pool while it holds something, and grows with the bytes
+// that came, never with a length that was only announced. It starts at a frame's first byte,
+// 8-byte aligned. Threads: shard-local.
 #pragma once
 
 #include <cstring>
@@ -32,6 +32,16 @@ class InputBuffer {
     if (end_ + bytes.size() > buffer_.capacity) make_room(bytes.size());
     std::memcpy(buffer_.data.get() + end_, bytes.data(), bytes.size());
     end_ += bytes.size();
+  }
+  // kReceivePadding bytes behind the held ones can be read. May move them.
+  void pad() {
+    if (end_ + kReceivePadding > buffer_.capacity) make_room(kReceivePadding);
+  }
+  void swap(InputBuffer& other) {
+    std::swap(pool_, other.pool_);
+    std::swap(buffer_, other.buffer_);
+    std::swap(begin_, other.begin_);
+    std::swap(end_, other.end_);
   }
   // Takes off bytes at the front: whole frames, so that the alignment stays.
   void consume(size_t bytes) {

@@ -1,0 +1,34 @@
+// Protocol: what is spoken on one of a shard's listeners: it begins the conversations there.
+//
+// Threads: shard-local, made on the shard's own thread. It outlives its conversations.
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include "millrace/engine.h"
+#include "net/admission.h"
+#include "net/conversation.h"
+#include "net/limits.h"
+
+namespace millrace::net {
+
+// What a shard lends to its protocols, for their lives.
+struct ShardSetting {
+  ShardPort* port = nullptr;
+  BufferPool* pool = nullptr;
+  ConversationHost* host = nullptr;
+  Limits limits{};
+};
+
+class Protocol {
+ public:
+  virtual ~Protocol() = default;
+  virtual std::unique_ptr<Conversation> begin(uint32_t id, const Peer& peer) = 0;
+  // Whether this peer counts as logged in from the start, for Admission.
+  virtual bool trusts(const Peer& peer) const = 0;
+};
+
+using ProtocolMaker = std::function<std::unique_ptr<Protocol>(const ShardSetting& setting)>;
+
+}  // namespace millrace::net
