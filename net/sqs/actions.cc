@@ -1,0 +1,135 @@
+#include "net/sqs/actions.h"
+
+#include <algorithm>
+#include <iterator>
+
+namespace millrace::net::sqs {
+namespace {
+
+template <class Input>
+constexpr bool kIsAboutQueue = requires(Input input) {
+  input.queue_url;
+};
+
+template <class Input, void (*kAsk)(Request&, const Input&)>
+constexpr Action row(std::string_view name, const Shape& shape) {
+  Action action;
+  action.name = name;
+  action.input = &shape;
+  action.ask = [](Request& request, const void* input) {
+    kAsk(request, *static_cast<const Input*>(input));
+  };
+  if constexpr (kIsAboutQueue<Input>)
+    action.queue_url = [](const void* input) -> const Text* {
+      return &static_cast<const Input*>(input)->queue_url;
+    };
+  return action;
+}
+template <class T>
+struct InputOf;
+template <class Input>
+struct InputOf<void (*)(Request&, const Input&)> {
+  using Type = Input;
+};
+
+// What a row says besides, in the order it is read.
+template <auto kAsk>
+struct Row {
+  Action action;
+  constexpr Row(std::string_view name, const Shape& shape)
+      : action(row<typename InputOf<decltype(kAsk)>::Type, kAsk>(name, shape)) {}
+  constexpr Row is_void() const {
+    return with([](Action& a) { a.has_result = false; });
+  }
+  constexpr Row owner_only() const {
+    return with([](Action& a) { a.owner_only = true; });
+  }
+  constexpr Row allowed_as(std::string_view name) const {
+    return with([=](Action& a) { a.policy_name = name; });
+  }
+  constexpr Row then(void (*sent)(Reply&, const SendReply&)) const {
+    return with([=](Action& a) { a.sent = sent; });
+  }
+  constexpr Row then(void (*received)(Reply&, const ReceiveReply&)) const {
+    return with([=](Action& a) { a.received = received; });
+  }
+  constexpr Row then(void (*results)(Reply&, const ResultsReply&)) const {
+    return with([=](Action& a) { a.results = results; });
+  }
+  constexpr Row then(void (*queues)(Reply&, const QueueReply&)) const {
+    return with([=](Action& a) { a.queues = queues; });
+  }
+  constexpr Row then(void (*moves)(Reply&, const MoveReply&)) const {
+    return with([=](Action& a) { a.moves = moves; });
+  }
+  constexpr operator Action() const { return action; }  // NOLINT
+
+ private:
+  template <class F>
+  constexpr Row with(F&& change) const {
+    Row changed = *this;
+    change(changed.action);
+    return changed;
+  }
+};
+
+// Messages first: they are looked up most.
+constexpr Action kTable[] = {
+    Row<send_message>("SendMessage", kSendMessageShape).then(message_sent),
+    Row<send_message_batch>("SendMessageBatch", kSendMessageBatchShape)
+        .allowed_as("SendMessage")
+        .then(batch_sent),
+    Row<receive_message>("ReceiveMessage", kReceiveMessageShape).then(messages_received),
+    Row<delete_message>("DeleteMessage", kDeleteMessageShape).is_void().then(handle_done),
+    Row<delete_message_batch>("DeleteMessageBatch", kDeleteMessageBatchShape)
+        .allowed_as("DeleteMessage")
+        .then(handles_done),
+    Row<change_visibility>("ChangeMessageVisibility", kChangeVisibilityShape)
+        .is_void()
+        .then(handle_done),
+    Row<change_visibility_batch>("ChangeMessageVisibilityBatch", kChangeVisibilityBatchShape)
+        .allowed_as("ChangeMessageVisibility")
+        .then(handles_done),
+
+    Row<create_queue>("CreateQueue", kCreateQueueShape).owner_only().then(queue_created),
+    Row<delete_queue>("DeleteQueue", kQueueShape).is_void().owner_only().then(queue_deleted),
+    Row<purge_queue>("PurgeQueue", kQueueShape).is_void().then(queue_changed),
+    Row<get_queue_url>("GetQueueUrl", kGetQueueUrlShape),
+    Row<list_queues>("ListQueues", kListQueuesShape).owner_only().then(queues_listed),
+    Row<list_sources>("ListDeadLetterSourceQueues", kListSourcesShape).then(sources_listed),
+    Row<get_queue_attributes>("GetQueueAttributes", kGetQueueAttributesShape).then(queue_counted),
+    Row<set_queue_attributes>("SetQueueAttributes", kSetQueueAttributesShape)
+        .is_void()
+        .owner_only()
+        .then(queue_changed),
+
+    Row<tag_queue>("TagQueue", kTagQueueShape).is_void().owner_only().then(queue_changed),
+    Row<untag_queue>("UntagQueue", kUntagQueueShape).is_void().owner_only().then(queue_changed),
+    Row<list_queue_tags>("ListQueueTags", kQueueShape).owner_only(),
+    Row<add_permission>("AddPermission", kAddPermissionShape)
+        .is_void()
+        .owner_only()
+        .then(queue_changed),
+    Row<remove_permission>("RemovePermission", kRemovePermissionShape)
+        .is_void()
+        .owner_only()
+        .then(queue_changed),
+
+    Row<start_move>("StartMessageMoveTask", kStartMoveShape).owner_only().then(move_started),
+    Row<cancel_move>("CancelMessageMoveTask", kCancelMoveShape).owner_only().then(move_cancelled),
+    Row<list_moves>("ListMessageMoveTasks", kListMovesShape).owner_only().then(moves_listed),
+};
+
+}  // namespace
+
+std::span<const Action> action_table() {
+  return kTable;
+}
+
+const Action* find_action(std::string_view name) {
+  const auto found = std::find_if(std::begin(kTable), std::end(kTable),
+                                  [&](const Action& action) { return action.name == name; });
+  return found == std::end(kTable) ? nullptr : found;
+}
+
+}  // namespace millrace::net::sqs

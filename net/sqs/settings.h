@@ -1,0 +1,41 @@
+// SqsSettings: what the server was told about its SQS; SqsShared: what the shards' fronts know
+// together.
+#pragma once
+
+#include <cstdint>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+#include "millrace/types.h"
+
+namespace millrace::net::sqs {
+
+struct SqsSettings {
+  std::string account = "000000000000";
+  std::string region = "us-east-1";  // where a request's signature names none
+  std::string advertise{};           // base of queue URLs; empty: as the request's Host says
+  int64_t purge_wait_ms = 60'000;    // between two purges of a queue
+  int64_t recreate_wait_ms = 0;      // from a queue's deletion to another of its name; SQS: 60 s
+};
+
+// When queues were purged and deleted. A restart forgets it: it only keeps clients to habits that
+// they need elsewhere.
+//
+// Threads: any. Never asked on the path of a message.   Memory: one entry a queue purged in the
+// last wait, and a name deleted in it.
+class SqsShared {
+ public:
+  // True, and noted, if the last purge was longer ago.
+  bool try_purge(QueueId queue, TimeMs now, int64_t wait_ms);
+  void note_deleted(std::string_view name, TimeMs now, int64_t wait_ms);
+  bool deleted_lately(std::string_view name, TimeMs now, int64_t wait_ms);
+
+ private:
+  std::mutex mutex_;
+  std::unordered_map<uint32_t, TimeMs> purged_;
+  std::unordered_map<std::string, TimeMs> deleted_;
+};
+
+}  // namespace millrace::net::sqs

@@ -1,0 +1,297 @@
+#include "net/sqs/sqs_front.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "net/aws/arn.h"
+
+namespace millrace::net::sqs {
+namespace {
+
+constexpr std::string_view kTargetPrefix = "AmazonSQS.";
+constexpr std::string_view kNamespace = "http://queue.amazonaws.com/doc/2012-11-05/";
+constexpr std::string_view kJsonType = "application/x-amz-json-1.0";
+constexpr uint64_t kGiveBackToken = UINT64_MAX;
+
+AwsError unknown_action(std::string_view name) {
+  return {errors::kUnknownOperation,
+          fmt::format("The action {} is not valid for this endpoint.", name.substr(0, 128))};
+}
+
+bool begins_with_type(std::string_view field, std::string_view type) {
+  return field.size() >= type.size() &&
+         std::equal(type.begin(), type.end(), field.begin(),
+                    [](char lower, char any) { return lower == (any | 0x20) || lower == any; });
+}
+
+}  // namespace
+
+SqsFront::SqsFront(ShardPort& port, Authorizer& authorizer, SqsShared& shared,
+                   const SqsSettings& settings, uint64_t seed)
+    : port_(port),
+      authorizer_(authorizer),
+      shared_(shared),
+      settings_(settings),
+      ids_(seed),
+      xml_writer_(scratch_.out, kNamespace) {}
+
+SqsFront::~SqsFront() {
+  port_.cancel_all(this);
+}
+
+// --- requests ---
+
+void SqsFront::handle(const HttpRequest& request, HttpExchange& exchange) {
+  scratch_.arena.clear();
+  scratch_.kept.clear();
+  const std::string_view target = request.field("x-amz-target");
+  const bool json =
+      !target.empty() || begins_with_type(request.field("content-type"), "application/x-amz-json");
+  Request work(*this, request, exchange, caller_, !json);
+  // Before anything of the body is decoded where it lies.
+  if (const auto error = authorizer_.authenticate(request, "sqs", &caller_))
+    return work.refuse(error);
+  if (json)
+    handle_json(work, target);
+  else
+    handle_query(work);
+}
+
+void SqsFront::handle_json(Request& work, std::string_view target) {
+  const Action* action = target.starts_with(kTargetPrefix)
+                             ? find_action(target.substr(kTargetPrefix.size()))
+                             : nullptr;
+  if (action == nullptr || work.http.method != "POST") return work.refuse(unknown_action(target));
+  work.use(*action);
+  void* const input = make_input(*action);
+  if (const auto error = json_reader_.read(work.http.body, *action->input, input, scratch_.arena))
+    return work.refuse(error);
+  perform(work, input);
+}
+
+void SqsFront::handle_query(Request& work) {
+  MutableBytes form{};
+  if (begins_with_type(work.http.field("content-type"), "application/x-www-form-urlencoded"))
+    form = work.http.body;
+  if (const auto error = query_reader_.parse(work.http.query(), form, scratch_.arena))
+    return work.refuse(error);
+  const std::string_view name = query_reader_.find("Action");
+  if (name.empty() && work.http.method == "GET") {
+    scratch_.out = "<UnknownOperationException/>";
+    return respond(*std::exchange(work.exchange_, nullptr), true, 404, nullptr, ids_.next());
+  }
+  const Action* action = find_action(name);
+  if (action == nullptr) return work.refuse(unknown_action(name));
+  const bool on_queue_path = work.http.path() != "/" && !work.http.path().empty();
+  if (on_queue_path && (name == "CreateQueue" || name == "ListQueues"))
+    return work.refuse(unknown_action(name));
+  work.use(*action);
+  void* const input = make_input(*action);
+  if (const auto error = query_reader_.read(*action->input, input, scratch_.arena))
+    return work.refuse(error);
+  perform(work, input);
+}
+
+void* SqsFront::make_input(const Action& action) {
+  void* const input = scratch_.arena.take(action.input->bytes);
+  action.input->make(input);
+  return input;
+}
+
+void SqsFront::perform(Request& work, const void* input) {
+  const Action& action = work.action();
+  if (action.queue_url != nullptr && !find_queue(work, *action.queue_url(input))) return;
+  if (!authorize(work)) return;
+  action.ask(work, input);
+}
+
+bool SqsFront::find_queue(Request& work, const Text& url) {
+  const QueuePlace place = parse_queue_url(url.value.empty() ? work.http.path() : url.value);
+  // "queue" stands there in URLs of long ago.
+  const bool ours = place.account.empty() || place.account == "queue" || is_account(place.account);
+  work.queue = ours && !place.name.empty() ? port_.find_queue(place.name) : nullptr;
+  if (work.queue == nullptr) {
+    work.refuse(queue_does_not_exist());
+    return false;
+  }
+  work.queue_id_ = work.queue->id;
+  return true;
+}
+
+bool SqsFront::authorize(Request& work) {
+  const Action& action = work.action();
+  Access access{.service = "sqs",
+                .action = action.policy_name.empty() ? action.name : action.policy_name,
+                .owner_only = action.owner_only,
+                .region = caller_.region,
+                .account = settings_.account,
+                .resource = {}};
+  if (work.queue != nullptr) {
+    access.resource = work.queue->name;
+    access.policy = work.queue->attributes.policy;
+  }
+  const auto error = authorizer_.authorize(work.http, caller_, access);
+  if (error) work.refuse(error);
+  return !error;
+}
+
+// --- the client is gone, or wants no more ---
+
+void SqsFront::cancel(HttpExchange& exchange) {
+  uint64_t token = 0;
+  Call* const call = calls_.find(exchange, &token);
+  if (call == nullptr) return;
+  // What was not a receive is done all the same, and answered to nobody.
+  if (!call->receives) return calls_.forget_exchange(*call);
+  port_.cancel({this, token});
+  calls_.close(token);
+}
+
+void SqsFront::stop_waiting(HttpExchange& exchange) {
+  uint64_t token = 0;
+  const Call* const call = calls_.find(exchange, &token);
+  if (call == nullptr || !call->receives) return;
+  port_.cancel({this, token});
+  on_receive(token, {});
+}
+
+// --- replies ---
+
+template <class FromShard>
+void SqsFront::answer(uint64_t token, const FromShard& from_shard,
+                      void (*Action::*how)(Reply&, const FromShard&)) {
+  Call* const call = calls_.find(token);
+  if (call == nullptr) return;
+  const Action& action = *call->action;
+  HttpExchange* const exchange = call->exchange;
+  const bool xml = call->xml;
+  const QueueId queue = call->queue;
+  // Its place is free from here on: the answer may bring the next request.
+  scratch_.kept.swap(call->kept);
+  calls_.close(token);
+  if (exchange == nullptr) return;
+  Reply reply(*this, *exchange, action, xml, queue, scratch_.kept);
+  (action.*how)(reply, from_shard);
+}
+
+void SqsFront::on_send(uint64_t token, const SendReply& reply) {
+  answer(token, reply, &Action::sent);
+}
+
+void SqsFront::on_receive(uint64_t token, const ReceiveReply& reply) {
+  const Call* const call = calls_.find(token);
+  if (call == nullptr || call->exchange == nullptr) give_back(reply.deliveries);
+  answer(token, reply, &Action::received);
+}
+
+void SqsFront::give_back(std::span<const Delivery> deliveries) {
+  if (deliveries.empty()) return;
+  std::vector<ExtendEntry> entries;
+  for (const Delivery& delivery : deliveries)
+    entries.push_back({delivery.receipt, 0});
+  port_.extend({entries}, {this, kGiveBackToken});
+}
+
+void SqsFront::on_results(uint64_t token, const ResultsReply& reply) {
+  answer(token, reply, &Action::results);
+}
+
+void SqsFront::on_queues(uint64_t token, const QueueReply& reply) {
+  answer(token, reply, &Action::queues);
+}
+
+void SqsFront::on_moves(uint64_t token, const MoveReply& reply) {
+  answer(token, reply, &Action::moves);
+}
+
+// No action asks for these.
+void SqsFront::on_peek(uint64_t /*token*/, const PeekReply& /*reply*/) {}
+void SqsFront::on_stats(uint64_t /*token*/, const BrokerStatsReply& /*reply*/) {}
+
+// --- answers ---
+
+void SqsFront::respond(HttpExchange& exchange, bool xml, uint16_t status, const AwsError* error,
+                       const RequestId& id) {
+  std::array<HttpField, 2> fields{HttpField{"x-amzn-RequestId", id.text()}, HttpField{}};
+  size_t count = 1;
+  std::string fault;
+  if (error != nullptr && !xml) {
+    fault = fmt::format("{};{}", error->kind->code, error->kind->senders() ? "Sender" : "Receiver");
+    fields[count++] = {"x-amzn-query-error", fault};
+  }
+  exchange.answer({.status = status,
+                   .content_type = xml ? std::string_view("text/xml") : kJsonType,
+                   .fields = std::span<const HttpField>(fields).first(count),
+                   .body = scratch_.out});
+}
+
+ShardPort& Answer::port() {
+  return front_.port_;
+}
+Scratch& Answer::scratch() {
+  return front_.scratch_;
+}
+const SqsSettings& Answer::settings() {
+  return front_.settings_;
+}
+SqsShared& Answer::shared() {
+  return front_.shared_;
+}
+
+AnswerWriter& Answer::begin() {
+  AnswerWriter& writer = xml_ ? static_cast<AnswerWriter&>(front_.xml_writer_)
+                              : static_cast<AnswerWriter&>(front_.json_writer_);
+  front_.id_ = front_.ids_.next();
+  writer.begin(action_->name, action_->has_result);
+  return writer;
+}
+
+void Answer::finish() {
+  AnswerWriter& writer = xml_ ? static_cast<AnswerWriter&>(front_.xml_writer_)
+                              : static_cast<AnswerWriter&>(front_.json_writer_);
+  writer.end(front_.id_.text());
+  front_.respond(*std::exchange(exchange_, nullptr), xml_, 200, nullptr, front_.id_);
+}
+
+void Answer::finish_void() {
+  begin();
+  finish();
+}
+
+void Answer::refuse(const AwsError& error) {
+  AwsError told = error;
+  if (xml_ && told.kind == &errors::kQueueDoesNotExist)
+    told.text = "The specified queue does not exist for this wsdl version.";
+  const RequestId id = front_.ids_.next();
+  if (xml_)
+    front_.xml_writer_.error(told, id.text());
+  else
+    front_.json_writer_.error(told, id.text());
+  front_.respond(*std::exchange(exchange_, nullptr), xml_, told.kind->status, &told, id);
+}
+
+std::string Answer::queue_arn(std::string_view region, std::string_view name) {
+  return make_arn("sqs", region, front_.settings_.account, name);
+}
+
+ReplyTo Answer::wait(bool receives) {
+  uint64_t token = 0;
+  Call& call = front_.calls_.open(*exchange_, &token);
+  call.action = action_;
+  call.queue = queue_id_;
+  call.xml = xml_;
+  call.receives = receives;
+  call.kept.swap(scratch().kept);
+  return {&front_, token};
+}
+
+std::string Request::url_base() {
+  if (!settings().advertise.empty()) return settings().advertise;
+  return fmt::format("{}://{}", http.secure ? "https" : "http", http.field("host"));
+}
+
+}  // namespace millrace::net::sqs
