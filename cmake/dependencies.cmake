@@ -42,6 +42,7 @@ find_package(simdjson REQUIRED)
 
 if(MILLRACE_TESTS)
   find_package(GTest REQUIRED)
+  find_package(pugixml REQUIRED)
   include(GoogleTest)
 endif()
 if(MILLRACE_BENCH)

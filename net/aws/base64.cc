@@ -6,18 +6,18 @@
 namespace millrace::net {
 namespace {
 
-constexpr std::string_view kDigits =
+constexpr std::string_view kBase64Digits =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 constexpr uint8_t kNoDigit = 0xFF;
 
-constexpr std::array<uint8_t, 256> values_of_digits() {
+constexpr std::array<uint8_t, 256> base64_values() {
   std::array<uint8_t, 256> values{};
   values.fill(kNoDigit);
-  for (size_t i = 0; i < kDigits.size(); ++i)
-    values[static_cast<unsigned char>(kDigits[i])] = static_cast<uint8_t>(i);
+  for (size_t i = 0; i < kBase64Digits.size(); ++i)
+    values[static_cast<unsigned char>(kBase64Digits[i])] = static_cast<uint8_t>(i);
   return values;
 }
-constexpr std::array<uint8_t, 256> kValues = values_of_digits();
+constexpr std::array<uint8_t, 256> kBase64Values = base64_values();
 
 }  // namespace
 
@@ -29,17 +29,17 @@ void append_base64(std::string& out, Bytes bytes) {
   size_t i = 0;
   for (; i + 3 <= bytes.size(); i += 3) {
     const uint32_t group = at(i) << 16 | at(i + 1) << 8 | at(i + 2);
-    *to++ = kDigits[group >> 18];
-    *to++ = kDigits[group >> 12 & 63];
-    *to++ = kDigits[group >> 6 & 63];
-    *to++ = kDigits[group & 63];
+    *to++ = kBase64Digits[group >> 18];
+    *to++ = kBase64Digits[group >> 12 & 63];
+    *to++ = kBase64Digits[group >> 6 & 63];
+    *to++ = kBase64Digits[group & 63];
   }
   if (i == bytes.size()) return;
   const bool two = i + 2 == bytes.size();
   const uint32_t group = at(i) << 16 | (two ? at(i + 1) << 8 : 0);
-  *to++ = kDigits[group >> 18];
-  *to++ = kDigits[group >> 12 & 63];
-  if (two) *to = kDigits[group >> 6 & 63];
+  *to++ = kBase64Digits[group >> 18];
+  *to++ = kBase64Digits[group >> 12 & 63];
+  if (two) *to = kBase64Digits[group >> 6 & 63];
 }
 
 std::optional<std::string_view> decode_base64(char* text, size_t size) {
@@ -48,7 +48,7 @@ std::optional<std::string_view> decode_base64(char* text, size_t size) {
   char* to = text;
   uint32_t group = 0;
   for (size_t i = 0; i < size; ++i) {
-    const uint8_t value = kValues[static_cast<unsigned char>(text[i])];
+    const uint8_t value = kBase64Values[static_cast<unsigned char>(text[i])];
     if (value == kNoDigit) return std::nullopt;
     group = group << 6 | value;
     if (i % 4 != 3) continue;

@@ -5,7 +5,7 @@ readonly packages=(
   g++ cmake ninja-build pkg-config ccache python3
   liburing-dev libxxhash-dev libssl-dev libboost1.81-dev libmimalloc-dev
   node-llhttp libcli11-dev libtomlplusplus-dev libfmt-dev nlohmann-json3-dev
-  libgtest-dev libsimdjson-dev libbenchmark-dev python3-boto3
+  libgtest-dev libsimdjson-dev libpugixml-dev libbenchmark-dev python3-boto3
 )
 
 say() { printf '\n\033[1m==> %s\033[0m\n' "$*"; }
