@@ -116,6 +116,7 @@ void ShardLoop::act(const Event& event) {
       Connection& connection = *connections_[id];
       connection.conversation->output().sent(event.count);
       connection.since_ns = now_ns_;
+      watch_soon();
       dirty_.push_back(id);
       return;
     }
@@ -283,6 +284,7 @@ bool ShardLoop::send(uint32_t id) {
   // Closing with unread input would reset the connection and take our last words back.
   connection->state = State::lingering;
   connection->since_ns = now_ns_;
+  watch_soon();
   if (!connection->reading) reactor_.resume_reading(id);
   reactor_.finish_sending(id);
   return false;

@@ -23,6 +23,7 @@ bool is_taken_method(std::string_view method) {
   return method == "POST" || method == "GET" || method == "HEAD" || method == "OPTIONS";
 }
 
+constexpr HttpRefusal kBadVersion{505, "HTTP/1.1 and HTTP/1.0 are spoken here"};
 constexpr HttpRefusal kBadHost{400, "a request must have one Host field"};
 constexpr HttpRefusal kBadTarget{400, "the target is neither a path nor a URI of this host"};
 
@@ -106,21 +107,15 @@ HttpRefusal RequestParser::parse(Bytes bytes, RequestHead& head) {
 
 HttpRefusal RequestParser::refusal_of(llhttp_errno error) {
   if (fields_.size() > limits_.http_fields_max) return {431, "the head has too many fields"};
-  switch (error) {
-    case HPE_INVALID_VERSION:
-    case HPE_PAUSED_H2_UPGRADE:
-      return {505, "HTTP/1.1 and HTTP/1.0 are spoken here"};
-    case HPE_INVALID_METHOD:
-      return {400, "that is no request of HTTP"};
-    default:
-      reason_ = "the head is malformed: ";
-      reason_ += llhttp_.reason == nullptr ? llhttp_errno_name(error) : llhttp_.reason;
-      return {400, reason_};
-  }
+  if (error == HPE_INVALID_VERSION || method_ == "PRI") return kBadVersion;
+  if (error == HPE_INVALID_METHOD) return {400, "that is no request of HTTP"};
+  reason_ = "the head is malformed: ";
+  reason_ += llhttp_.reason == nullptr ? llhttp_errno_name(error) : llhttp_.reason;
+  return {400, reason_};
 }
 
 HttpRefusal RequestParser::check(RequestHead& head) {
-  if (llhttp_.http_major != 1) return {505, "HTTP/1.1 and HTTP/1.0 are spoken here"};
+  if (llhttp_.http_major != 1) return kBadVersion;
   if (!is_taken_method(head.method)) return {405, "this method is not taken"};
   if (const HttpRefusal refusal = check_fields(head)) return refusal;
   if (head.content_length > limits_.http_body_bytes_max) return {413, "the body is too long"};

@@ -10,7 +10,8 @@
 // of input with nothing under way lead to closing.
 //
 // Threads: shard-local. answer() only encodes; what follows from it is done by the request loop or
-// in settle().   Memory: about 300 bytes, idle or waiting; see tests/net/http_memory_test.cc.
+// in settle().   Memory: about 300 bytes, idle or waiting; counted by
+// tests/net/http_server_test.cc.
 #pragma once
 
 #include <cstdint>
