@@ -30,10 +30,10 @@ bool begins_with_type(std::string_view field, std::string_view type) {
 
 }  // namespace
 
-SqsFront::SqsFront(ShardPort& port, Authorizer& authorizer, SqsShared& shared,
+SqsFront::SqsFront(ShardPort& port, std::unique_ptr<Authorizer> authorizer, SqsShared& shared,
                    const SqsSettings& settings, uint64_t seed)
     : port_(port),
-      authorizer_(authorizer),
+      authorizer_(std::move(authorizer)),
       shared_(shared),
       settings_(settings),
       ids_(seed),
@@ -53,7 +53,7 @@ void SqsFront::handle(const HttpRequest& request, HttpExchange& exchange) {
       !target.empty() || begins_with_type(request.field("content-type"), "application/x-amz-json");
   Request work(*this, request, exchange, caller_, !json);
   // Before anything of the body is decoded where it lies.
-  if (const auto error = authorizer_.authenticate(request, "sqs", &caller_))
+  if (const auto error = authorizer_->authenticate(request, "sqs", &caller_))
     return work.refuse(error);
   if (json)
     handle_json(work, target);
@@ -134,7 +134,7 @@ bool SqsFront::authorize(Request& work) {
     access.resource = work.queue->name;
     access.policy = work.queue->attributes.policy;
   }
-  const auto error = authorizer_.authorize(work.http, caller_, access);
+  const auto error = authorizer_->authorize(work.http, caller_, access);
   if (error) work.refuse(error);
   return !error;
 }

@@ -1,19 +1,20 @@
 // SqsFront: SQS on one shard, in its JSON protocol and in its older Query protocol.
 //
-//   SqsFront front(port, authorizer, shared, {.account = "000000000000"}, seed);
+//   SqsFront front(port, std::move(authorizer), shared, {.account = "000000000000"}, seed);
 //   front.handle(request, exchange);   // the answer comes now, or inside a later port.tick()
 //
 // What a request goes through: its protocol is chosen, its caller authenticated, its body decoded
 // into the typed input of its action, its queue found, its caller authorised; then the action
 // (actions.h) asks the shard. A request that is refused on the way is answered in its own protocol.
 //
-// Threads: shard-local; port, authorizer and shared are lent for the front's life.
+// Threads: shard-local; port and shared are lent for the front's life.
 // Memory: some 300 bytes for each request that the shard has not answered yet, a long poll
 // included; decoding and encoding use one scratch, which grows to the largest request and answer.
 // Source: docs/sqs-compat.md.
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -34,8 +35,8 @@ namespace millrace::net::sqs {
 class SqsFront final : public HttpFront, private ReplySink {
  public:
   // `seed` is for request ids.
-  SqsFront(ShardPort& port, Authorizer& authorizer, SqsShared& shared, const SqsSettings& settings,
-           uint64_t seed);
+  SqsFront(ShardPort& port, std::unique_ptr<Authorizer> authorizer, SqsShared& shared,
+           const SqsSettings& settings, uint64_t seed);
   ~SqsFront() override;  // ends what is under way
   SqsFront(const SqsFront&) = delete;
   SqsFront& operator=(const SqsFront&) = delete;
@@ -72,7 +73,7 @@ class SqsFront final : public HttpFront, private ReplySink {
   void give_back(std::span<const Delivery> deliveries);
 
   ShardPort& port_;
-  Authorizer& authorizer_;
+  std::unique_ptr<Authorizer> authorizer_;
   SqsShared& shared_;
   SqsSettings settings_;
   RequestIds ids_;

@@ -16,8 +16,8 @@
 #include "base/log_line.h"
 #include "millrace/engine.h"
 #include "net/address.h"
-#include "net/http/echo_front.h"
 #include "net/server.h"
+#include "tools/daemon/http_fronts.h"
 #include "tools/daemon/read_fault.h"
 #include "tools/daemon/service_manager.h"
 #include "tools/daemon/settings.h"
@@ -80,12 +80,6 @@ bool check_address(const char* flag, const std::string& text, bool insecure) {
   return false;
 }
 
-// The fronts of one shard, besides those that every server has.
-void add_fronts(const Settings& settings, net::HttpRouter& router) {
-  if (settings.test_api)
-    router.add(std::string(net::kEchoPath), router.own(std::make_unique<net::EchoFront>()));
-}
-
 int serve(const Settings& settings) {
   sigset_t ending;
   const int signals = open_signals(ending);
@@ -102,11 +96,12 @@ int serve(const Settings& settings) {
   for (const std::string& line : (*broker)->recovery_report())
     base::log_line(LogLevel::info, "recovery", "{}", line);
 
+  HttpFronts fronts(settings);
   net::ServerOptions options;
   options.listen = settings.listen;
   options.http = settings.http;
-  options.http_fronts = [&settings](ShardPort&, net::HttpRouter& router) {
-    add_fronts(settings, router);
+  options.http_fronts = [&fronts](ShardPort& port, net::HttpRouter& router) {
+    fronts.add(port, router);
   };
   options.insecure_listen = settings.insecure;
   options.durability = settings.broker.durability;

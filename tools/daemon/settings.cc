@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 #include <toml++/toml.h>
 
+#include "net/aws/arn.h"
 #include "tools/common/cores.h"
 #include "tools/common/parser.h"
 #include "tools/common/quantity.h"
@@ -95,6 +96,34 @@ bool read_spin(const std::string& text, Settings& settings) {
   return us <= kSpinUsMax;
 }
 
+bool read_region(const std::string& text, Settings& settings) {
+  settings.sqs.region = text;
+  return !text.empty() && text.size() <= 32 && std::all_of(text.begin(), text.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
+  });
+}
+
+bool read_account(const std::string& text, Settings& settings) {
+  settings.sqs.account = text;
+  return net::is_account(text);
+}
+
+bool read_advertise(const std::string& text, Settings& settings) {
+  settings.sqs.advertise = text;
+  const bool url = text.starts_with("http://") || text.starts_with("https://");
+  return text.empty() ||
+         (url && !text.ends_with('/') && std::all_of(text.begin(), text.end(), [](char c) {
+            return c > ' ' && c <= '~' && c != '?' && c != '#' && c != '"';
+          }));
+}
+
+bool read_recreate_wait(const std::string& text, Settings& settings) {
+  constexpr uint64_t kSecondsMax = 3'600;
+  const uint64_t seconds = parse_whole(text).value_or(kSecondsMax + 1);
+  settings.sqs.recreate_wait_ms = static_cast<int64_t>(std::min(seconds, kSecondsMax) * 1'000);
+  return seconds <= kSecondsMax;
+}
+
 bool read_log(const std::string& text, Settings& settings) {
   settings.log_format = text == "json" ? base::LogFormat::json : base::LogFormat::text;
   return text == "json" || text == "text";
@@ -131,6 +160,16 @@ constexpr Row kRows[] = {
      "with "
      "CPU time",
      read_spin},
+    {"region", "NAME", "us-east-1", "lower-case letters, digits and hyphens",
+     "the region in ARNs, where a request's signature names none", read_region},
+    {"account", "ID", "000000000000", "12 digits", "the account in ARNs and queue URLs",
+     read_account},
+    {"advertise", "URL", "", "an http:// or https:// URL without a slash at its end",
+     "begins the queue URLs that are handed out; empty: what the request's Host says",
+     read_advertise},
+    {"recreate-wait", "SECONDS", "0", "0 to 3600 (seconds)",
+     "after a queue was deleted over HTTP, none of its name is made for so long; SQS has 60",
+     read_recreate_wait},
     {"insecure", "", "false", "true or false",
      "listen on an address that is not loopback, though there is no authentication",
      [](const std::string& text, Settings& s) { return read_switch(text, s.insecure); }},
@@ -145,8 +184,7 @@ constexpr size_t kRowCount = std::size(kRows);
 
 // Settings that documents of later versions mention. As flags and keys they are unknown like any
 // other; a variable of that name would be overlooked, which for these is not safe.
-constexpr const char* kNotInThisVersion[] = {"credentials", "tls-cert", "tls-key",  "definitions",
-                                             "region",      "account",  "advertise"};
+constexpr const char* kNotInThisVersion[] = {"credentials", "tls-cert", "tls-key", "definitions"};
 
 std::string variable_of(std::string_view key) {
   std::string name = "MILLRACE_";

@@ -11,6 +11,7 @@
 
 #include "base/log_line.h"
 #include "millrace/options.h"
+#include "net/sqs/settings.h"
 
 namespace millrace::tools {
 
@@ -20,6 +21,7 @@ struct Settings {
   BrokerOptions broker;
   std::string listen;
   std::string http;
+  net::sqs::SqsSettings sqs;
   bool insecure = false;
   bool test_api = false;
   uint32_t spin_us = 0;

@@ -74,11 +74,12 @@ class SqsBroker : public engine::SimEngineTest {
     options_.shards = shards;
     options_.segment_bytes = 4u << 20;
     open();
-    front_ = std::make_unique<SqsFront>(shard(), authorizer_, shared_, settings_, 7);
+    make_front();
   }
-  void restart_front() {
-    front_.reset();
-    front_ = std::make_unique<SqsFront>(shard(), authorizer_, shared_, settings_, 8);
+  void make_front() {
+    front_ = std::make_unique<SqsFront>(
+        shard(), std::make_unique<AllowAll>(settings_.account, settings_.region), shared_,
+        settings_, 7);
   }
 
   static RawRequest spell(Protocol protocol, std::string_view action, const Json& input) {
@@ -158,7 +159,6 @@ class SqsBroker : public engine::SimEngineTest {
 
   sqs::SqsSettings settings_;
   SqsShared shared_;
-  AllowAll authorizer_{"000000000000", "us-east-1"};
   std::unique_ptr<SqsFront> front_;
 };
 
