@@ -29,6 +29,7 @@ class FakePort final : public ShardPort {
   uint64_t credit_given = 0;
   size_t given_back = 0;     // leases extended to 0
   bool held_queues = false;  // lists wait for release() too
+  bool held_stats = false;   // and the broker's figures
 
   QueueId add_queue(std::string name) {
     const QueueId id{static_cast<uint32_t>(queues_.size() + 1)};
@@ -274,9 +275,17 @@ class FakePort final : public ShardPort {
     stats.shard = id();
     stats.end = {log_};
     stats.fenced = fenced;
-    BrokerStatsReply answer;
-    answer.shards = {&stats, 1};
-    reply.sink->on_stats(reply.token, answer);
+    auto answer = [this, stats, reply]() mutable {
+      stats.disk_full = disk_full;
+      BrokerStatsReply told;
+      told.shards = {&stats, 1};
+      reply.sink->on_stats(reply.token, told);
+    };
+    if (held_stats) {
+      answers.push_back(answer);
+    } else {
+      answer();
+    }
   }
   void start_move(const MoveRequest& request, ReplyTo reply) override {
     if (request.rate > kMoveRateMax)
@@ -347,6 +356,7 @@ class FakePort final : public ShardPort {
   bool idle() const override { return answers.empty(); }
 
   bool fenced = false;
+  bool disk_full = false;
 
  private:
   struct Message {
