@@ -19,6 +19,7 @@ struct ShardSetting {
   BufferPool* pool = nullptr;
   ConversationHost* host = nullptr;
   Limits limits{};
+  bool secure = false;  // what the protocol sees came over TLS
 };
 
 class Protocol {

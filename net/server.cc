@@ -20,6 +20,7 @@
 #include "net/listener.h"
 #include "net/shard_loop.h"
 #include "net/stop_gate.h"
+#include "net/tls/tls_protocol.h"
 
 namespace millrace::net {
 namespace {
@@ -88,6 +89,13 @@ class StartReport {
   std::string_view reactor_;
 };
 
+// Others than this machine reach it, unprotected.
+bool is_exposed(const Address& address, Spoken spoken, const ServerOptions& options) {
+  const bool protects =
+      spoken == Spoken::http && options.tls != nullptr && options.http_authenticated;
+  return !address.loopback() && !protects;
+}
+
 class ThreadedServer final : public Server {
  public:
   ThreadedServer(Broker& broker, const ServerOptions& options)
@@ -109,8 +117,10 @@ class ThreadedServer final : public Server {
   bool fenced() const override { return gate_.fenced(); }
 
  private:
-  Result<std::unique_ptr<Listener>> open_listener(const std::string& text, std::string* message);
+  Result<std::unique_ptr<Listener>> open_listener(const std::string& text, Spoken spoken,
+                                                  std::string* message);
   std::vector<Door> doors(uint16_t shard);
+  ProtocolMaker behind_tls(const Listener& listener, ProtocolMaker maker) const;
   void run_shard(uint16_t shard, int core);
 
   Broker& broker_;
@@ -130,18 +140,14 @@ class ThreadedServer final : public Server {
 };
 
 Result<std::unique_ptr<Listener>> ThreadedServer::open_listener(const std::string& text,
+                                                                Spoken spoken,
                                                                 std::string* message) {
   const Result<Address> address = parse_address(text, message);
   if (!address) return fail(address.error());
-  if (!address->loopback() && !options_.insecure_listen) {
-    *message = fmt::format(
-        "{} is reachable from other machines, and there is neither encryption nor "
-        "authentication: only loopback addresses and unix sockets are taken without --insecure",
-        address->text());
-    return fail(Errc::invalid_argument);
-  }
+  *message = why_not_listen(*address, spoken, options_);
+  if (!message->empty()) return fail(Errc::invalid_argument);
   auto listener = Listener::open(*address, shards_, message);
-  if (listener && !address->loopback()) {
+  if (listener && is_exposed(*address, spoken, options_)) {
     if (!insecure_addresses_.empty()) insecure_addresses_ += " and ";
     insecure_addresses_ += (*listener)->address().text();
   }
@@ -150,9 +156,9 @@ Result<std::unique_ptr<Listener>> ThreadedServer::open_listener(const std::strin
 
 Status ThreadedServer::begin(std::string* message) {
   raise_descriptor_limit();
-  auto listener = open_listener(options_.listen, message);
+  auto listener = open_listener(options_.listen, Spoken::binary, message);
   if (!listener) return fail(listener.error());
-  auto http_listener = open_listener(options_.http, message);
+  auto http_listener = open_listener(options_.http, Spoken::http, message);
   if (!http_listener) return fail(http_listener.error());
   listener_ = std::move(listener).value();
   http_listener_ = std::move(http_listener).value();
@@ -174,20 +180,27 @@ Status ThreadedServer::begin(std::string* message) {
 std::vector<Door> ThreadedServer::doors(uint16_t shard) {
   std::vector<Door> doors;
   if (const int socket = listener_->socket(shard); socket >= 0) {
-    doors.push_back({socket, [this](const ShardSetting& setting) {
+    doors.push_back({socket, behind_tls(*listener_, [this](const ShardSetting& setting) {
                        return std::make_unique<BinaryProtocol>(setting, shards_,
                                                                options_.durability);
-                     }});
+                     })});
   }
   if (const int socket = http_listener_->socket(shard); socket >= 0) {
-    doors.push_back({socket, [this](const ShardSetting& setting) {
+    doors.push_back({socket, behind_tls(*http_listener_, [this](const ShardSetting& setting) {
                        auto protocol = std::make_unique<HttpProtocol>(setting, gate_);
                        if (options_.http_fronts)
                          options_.http_fronts(*setting.port, protocol->router());
                        return protocol;
-                     }});
+                     })});
   }
   return doors;
+}
+
+ProtocolMaker ThreadedServer::behind_tls(const Listener& listener, ProtocolMaker maker) const {
+  if (options_.tls == nullptr || listener.address().kind == AddressKind::local) return maker;
+  return [tls = options_.tls, inner = std::move(maker)](const ShardSetting& setting) {
+    return std::make_unique<TlsProtocol>(setting, tls, inner);
+  };
 }
 
 void ThreadedServer::run_shard(uint16_t shard, int core) {
@@ -234,6 +247,19 @@ void ThreadedServer::stop() {
 }
 
 }  // namespace
+
+std::string why_not_listen(const Address& address, Spoken spoken, const ServerOptions& options) {
+  if (options.insecure_listen || !is_exposed(address, spoken, options)) return {};
+  return fmt::format(
+      "{} is reachable from other machines, and {}: only loopback addresses and unix sockets are "
+      "taken without --insecure",
+      address.text(),
+      spoken == Spoken::binary ? "the binary protocol has no authentication"
+      : options.tls == nullptr && !options.http_authenticated
+          ? "there is neither encryption (--tls-cert) nor authentication (--credentials)"
+      : options.tls == nullptr ? "there is no encryption (--tls-cert)"
+                               : "there is no authentication (--credentials, with mode strict)");
+}
 
 Result<std::unique_ptr<Server>> Server::start(Broker& broker, const ServerOptions& options,
                                               std::string* message) {

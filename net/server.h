@@ -30,9 +30,11 @@
 #include "millrace/engine.h"
 #include "millrace/options.h"
 #include "millrace/result.h"
+#include "net/address.h"
 #include "net/http/router.h"
 #include "net/limits.h"
 #include "net/reactor.h"
+#include "net/tls/tls_certificate.h"
 
 namespace millrace::net {
 
@@ -48,19 +50,30 @@ struct ServerOptions {
   std::string listen = "127.0.0.1:7411";
   std::string http = "off";  // the same for HTTP
   HttpFronts http_fronts{};  // may be empty
+  // TLS on both; not on unix sockets, which only this machine reaches. Null: none.
+  std::shared_ptr<const TlsCertificate> tls{};
+  bool http_authenticated = false;  // the fronts want signatures and check them
   ReactorKind reactor = ReactorKind::automatic;
-  bool insecure_listen = false;                // allows an address that is not loopback
+  bool insecure_listen = false;                // allows any address, see why_not_listen()
   Durability durability = Durability::commit;  // the broker's, as WELCOME tells it to clients
   bool pin_threads = true;  // one core each, if there are as many cores as shards and more than one
   uint32_t spin_us = 0;     // how long an idle turn polls before it sleeps
   Limits limits{};
 };
 
+// What is spoken on a listener.
+enum class Spoken : uint8_t { binary, http };
+
+// Empty, or one line: why this address is not listened on. Those that other machines reach are for
+// HTTP with TLS and authentication. The binary protocol has no authentication, so it is never
+// listened to there; insecure_listen allows both.
+std::string why_not_listen(const Address& address, Spoken spoken, const ServerOptions& options);
+
 class Server {
  public:
   // Binds, starts the threads and returns when every one serves. On failure nothing is left running
-  // and `message` has one line for people: invalid_argument (an address; or not loopback without
-  // insecure_listen), address_in_use, permission_denied, io_error.
+  // and `message` has one line for people: invalid_argument (an address, or why_not_listen()),
+  // address_in_use, permission_denied, io_error.
   static Result<std::unique_ptr<Server>> start(Broker& broker, const ServerOptions& options,
                                                std::string* message);
   virtual ~Server() = default;  // stops

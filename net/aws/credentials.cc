@@ -1,13 +1,8 @@
 #include "net/aws/credentials.h"
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
-#include <fcntl.h>
 #include <map>
 #include <set>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <fmt/format.h>
 #include <openssl/crypto.h>
@@ -16,6 +11,7 @@
 
 #include "net/aws/arn.h"
 #include "net/aws/sha256.h"
+#include "net/private_file.h"
 
 namespace millrace::net {
 namespace {
@@ -341,37 +337,8 @@ std::shared_ptr<const Credentials> Credentials::parse(std::string& text, std::st
 
 std::shared_ptr<const Credentials> Credentials::load(const std::string& path,
                                                      std::string_view account, std::string* why) {
-  const auto refuse = [&](std::string_view text) {
-    *why = fmt::format("{}: {}", path, text);
-    return nullptr;
-  };
-  const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (file < 0) return refuse(std::strerror(errno));
-  struct Closer {
-    int file;
-    ~Closer() { ::close(file); }
-  } const closer{file};
-  struct stat status {};
-  if (::fstat(file, &status) != 0) return refuse(std::strerror(errno));
-  if (!S_ISREG(status.st_mode)) return refuse("it is not a file");
-  if ((status.st_mode & 077) != 0)
-    return refuse(fmt::format("others may read or change it (mode {:04o}); chmod 600 it",
-                              status.st_mode & 07777));
-  if (status.st_uid != ::geteuid() && status.st_uid != 0)
-    return refuse("it belongs to another user");
-  if (status.st_size > static_cast<off_t>(kFileBytesMax))
-    return refuse(fmt::format("it has more than {} bytes", kFileBytesMax));
-  std::string text(static_cast<size_t>(status.st_size), '\0');
-  size_t size = 0;
-  while (size < text.size()) {
-    const ssize_t n = ::read(file, text.data() + size, text.size() - size);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return refuse(std::strerror(errno));
-    if (n == 0) break;
-    size += static_cast<size_t>(n);
-  }
-  text.resize(size);
-  return parse(text, path, account, why);
+  std::optional<std::string> text = read_private_file(path, kFileBytesMax, why);
+  return text ? parse(*text, path, account, why) : nullptr;
 }
 
 Decision User::decide(const AccessRequest& request) const {

@@ -164,7 +164,8 @@ void HttpSession::dispatch(const RequestHead& head, MutableBytes body) {
                             .target = head.target,
                             .fields = head.fields,
                             .body = body,
-                            .peer = peer_};
+                            .peer = peer_,
+                            .secure = setting_.shard.secure};
   front_ = setting_.router->find(request.path());
   if (front_ == nullptr) {
     respond({.status = 404, .body = "nothing is here\n"});

@@ -32,6 +32,7 @@ class TestFront final : public HttpFront {
     fields.clear();
     for (const HttpField& field : request.fields)
       fields.emplace_back(std::string(field.name) + "=" + std::string(field.value));
+    secure = request.secure;
     if (!request.path().starts_with("/later/")) {
       exchange.answer({.body = text});
       return;
@@ -63,6 +64,7 @@ class TestFront final : public HttpFront {
   std::vector<std::string> fields;  // of the last request: "Host=a"
   int canceled = 0;
   int stopped = 0;
+  bool secure = false;              // the last one came over TLS
   unsigned checksum = 0;
 };
 

@@ -1,0 +1,163 @@
+// TLS on the server's listeners, over sockets.
+#include <gtest/gtest.h>
+#include <openssl/ssl.h>
+
+#include "tests/net/server_fixture.h"
+#include "tests/net/tls/test_certificate.h"
+
+namespace millrace::net {
+namespace {
+
+using test::RawClient;
+using test::ServerTest;
+using test::TestCertificate;
+
+// A blocking client's TLS on a socket.
+class TlsSocket {
+ public:
+  explicit TlsSocket(const std::string& address) : raw_(address) {
+    context_ = SSL_CTX_new(TLS_client_method());
+    ssl_ = SSL_new(context_);
+    SSL_set_fd(ssl_, raw_.socket());
+    shaken_ = SSL_connect(ssl_) == 1;
+  }
+  ~TlsSocket() {
+    SSL_free(ssl_);
+    SSL_CTX_free(context_);
+  }
+  TlsSocket(const TlsSocket&) = delete;
+  TlsSocket& operator=(const TlsSocket&) = delete;
+
+  bool shaken() const { return shaken_; }
+  void say(const void* bytes, size_t size) { SSL_write(ssl_, bytes, static_cast<int>(size)); }
+  std::string hear(size_t size) {
+    std::string text(size, '\0');
+    size_t at = 0;
+    while (at < size) {
+      const int n = SSL_read(ssl_, text.data() + at, static_cast<int>(size - at));
+      if (n <= 0) break;
+      at += static_cast<size_t>(n);
+    }
+    text.resize(at);
+    return text;
+  }
+
+ private:
+  RawClient raw_;
+  SSL_CTX* context_ = nullptr;
+  SSL* ssl_ = nullptr;
+  bool shaken_ = false;
+};
+
+class TlsServer : public ServerTest {
+ protected:
+  void SetUp() override {
+    ServerTest::SetUp();
+    auto tls = std::make_shared<TlsCertificate>(files_.certificate, files_.key);
+    std::string why;
+    ASSERT_TRUE(tls->reload(&why)) << why;
+    options_.tls = tls;
+    options_.http = "127.0.0.1:0";
+  }
+  TestCertificate files_;
+};
+
+TEST_P(TlsServer, AnswersHttpAndTheBinaryProtocol) {
+  start(2);
+  for (int i = 0; i < 4; ++i) {
+    TlsSocket http(server_->http_address());
+    ASSERT_TRUE(http.shaken());
+    constexpr std::string_view kGet =
+        "GET /healthz HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n";
+    http.say(kGet.data(), kGet.size());
+    const std::string answer = http.hear(1u << 16);
+    EXPECT_EQ(answer.substr(0, 15), "HTTP/1.1 200 OK");
+    EXPECT_TRUE(answer.ends_with("ok\n"));
+
+    TlsSocket binary(address());
+    ASSERT_TRUE(binary.shaken());
+    const auto hello = test::hello();
+    binary.say(hello.data(), hello.size());
+    const std::string head = binary.hear(sizeof(wire::FrameHeader));
+    ASSERT_EQ(head.size(), sizeof(wire::FrameHeader));
+    wire::FrameHeader header{};
+    std::memcpy(&header, head.data(), sizeof header);
+    EXPECT_EQ(header.opcode & 0x7f, static_cast<uint8_t>(wire::Opcode::hello));
+    EXPECT_EQ(header.status, 0);
+  }
+}
+
+TEST_P(TlsServer, ClosesOnWhoSpeaksPlainly) {
+  start();
+  RawClient plain(server_->http_address());
+  constexpr std::string_view kGet = "GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n";
+  ::send(plain.socket(), kGet.data(), kGet.size(), MSG_NOSIGNAL);
+  char answer[100];
+  ssize_t n = 0;
+  size_t heard = 0;
+  while ((n = ::recv(plain.socket(), answer, sizeof answer, 0)) > 0)
+    heard += static_cast<size_t>(n);
+  EXPECT_EQ(n, 0);
+  EXPECT_LT(heard, 10u);
+}
+
+TEST_P(TlsServer, ClosesOnWhoDoesNotShakeHands) {
+  options_.limits.login_ms = 50;
+  start();
+  RawClient silent(server_->http_address());
+  char answer;
+  EXPECT_EQ(::recv(silent.socket(), &answer, 1, 0), 0);
+}
+
+TEST_P(TlsServer, IsNotForUnixSockets) {
+  options_.http = "unix:" + (directory_ / "h.sock");
+  start();
+  RawClient plain(server_->http_address());
+  constexpr std::string_view kGet = "GET /healthz HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n";
+  ::send(plain.socket(), kGet.data(), kGet.size(), MSG_NOSIGNAL);
+  char answer[15];
+  ASSERT_EQ(::recv(plain.socket(), answer, sizeof answer, MSG_WAITALL), 15);
+  EXPECT_EQ(std::string_view(answer, 15), "HTTP/1.1 200 OK");
+}
+
+INSTANTIATE_TEST_SUITE_P(Reactors, TlsServer,
+                         testing::Values(ReactorKind::epoll, ReactorKind::uring),
+                         test::reactor_name);
+
+TEST(WhyNotListen, FollowsTheTable) {
+  const auto tls = std::make_shared<TlsCertificate>("", "");
+  struct Row {
+    const char* address;
+    Spoken spoken;
+    bool tls, authenticated, insecure;
+    const char* part;  // of why; empty: it may
+  };
+  const Row rows[] = {
+      {"127.0.0.1:1", Spoken::http, false, false, false, ""},
+      {"[::1]:1", Spoken::binary, false, false, false, ""},
+      {"unix:/x", Spoken::http, false, false, false, ""},
+      {"off", Spoken::http, false, false, false, ""},
+      {"0.0.0.0:1", Spoken::http, false, false, false, "there is neither encryption"},
+      {"0.0.0.0:1", Spoken::http, true, false, false, "there is no authentication"},
+      {"0.0.0.0:1", Spoken::http, false, true, false, "there is no encryption"},
+      {"0.0.0.0:1", Spoken::http, true, true, false, ""},
+      {"0.0.0.0:1", Spoken::http, false, false, true, ""},
+      {"[::]:1", Spoken::binary, true, true, false, "the binary protocol has no authentication"},
+      {"[::]:1", Spoken::binary, false, false, true, ""},
+  };
+  for (const Row& row : rows) {
+    std::string message;
+    const Result<Address> address = parse_address(row.address, &message);
+    ASSERT_TRUE(address);
+    ServerOptions options;
+    if (row.tls) options.tls = tls;
+    options.http_authenticated = row.authenticated;
+    options.insecure_listen = row.insecure;
+    const std::string why = why_not_listen(*address, row.spoken, options);
+    EXPECT_EQ(why.empty(), row.part[0] == '\0') << &row - rows;
+    EXPECT_NE(why.find(row.part), std::string::npos) << why;
+  }
+}
+
+}  // namespace
+}  // namespace millrace::net
