@@ -15,8 +15,9 @@ namespace {
 
 constexpr int64_t kMsNs = 1'000'000;
 constexpr int64_t kWatchNs = 500 * kMsNs;
-// While stopping: how often the other shards' progress is looked at, and how long a peer has to
-// close after us.
+// While stopping: how often connections and the other shards' progress are looked at, and how long
+// a peer has to close after us.
+constexpr int64_t kStopWatchNs = 50 * kMsNs;
 constexpr int64_t kStopTurnNs = 10 * kMsNs;
 constexpr int64_t kStopLingerNs = 300 * kMsNs;
 
@@ -300,8 +301,12 @@ void ShardLoop::close(Connection& connection) {
 
 // --- watch ---
 
+int64_t ShardLoop::watch_step_ns() const {
+  return stopping_ ? kStopWatchNs : kWatchNs;
+}
+
 void ShardLoop::watch_soon() {
-  watch_at_ns_ = std::min(watch_at_ns_, now_ns_ + kWatchNs);
+  watch_at_ns_ = std::min(watch_at_ns_, now_ns_ + watch_step_ns());
 }
 
 void ShardLoop::watch() {
@@ -313,7 +318,8 @@ void ShardLoop::watch() {
   // One more after the last traffic, for what a sync found out later.
   if (!stopping_) fence_probe_.ask();
   more_ = true;
-  watch_at_ns_ = next_ns == kNotWatched ? kNotWatched : std::max(next_ns, now_ns_ + kWatchNs);
+  watch_at_ns_ =
+      next_ns == kNotWatched ? kNotWatched : std::max(next_ns, now_ns_ + watch_step_ns());
 }
 
 // Closes the connection if its time is up. When it has to be looked at again.

@@ -92,6 +92,7 @@ class ShardLoop final : private ConversationHost {
   void admit_input();
   void close_stalled_input();
   void close(Connection& connection);
+  int64_t watch_step_ns() const;
   void watch_soon();
   void watch();
   int64_t watch(Connection& connection);
