@@ -6,12 +6,6 @@
 #include "tests/sim/reference_queue.h"
 
 namespace millrace::sim {
-namespace {
-
-constexpr int kChainMax = 16;
-
-}  // namespace
-
 bool ReferenceQueue::leads_to(uint32_t from, uint32_t to) const {
   for (int steps = 0; steps < kChainMax; ++steps) {
     const auto next = rules(from).dead_letters;
@@ -36,7 +30,8 @@ uint64_t ReferenceQueue::most_receives(const ReferenceMessage& m) const {
   const auto found = queues_.find(m.queue);
   if (found == queues_.end()) return m.count_high;
   const Queue& queue = found->second;
-  if (queue.pushes_open > 0) return UINT32_MAX;
+  // A task that takes its messages to another shard hides them there by a lease.
+  if (queue.pushes_open > 0 || queue.moves_until > m.seen_event) return UINT32_MAX;
   return m.count_high + (queue.receives_lost - m.lost_then) + queue.receives_open;
 }
 
@@ -48,7 +43,7 @@ bool ReferenceQueue::may_have_moved(const ReferenceMessage& m, TimeMs now) const
 // A lie may have taken the record of its move and left what cleaning had carried since: one is
 // here, one there.
 bool ReferenceQueue::may_be_two(const ReferenceMessage& m) const {
-  return m.in_a_hole && rules(m.first_queue).dead_letters;
+  return m.in_a_hole && (rules(m.first_queue).dead_letters || any_moves_);
 }
 
 // It comes from a queue that it was not seen in before.
@@ -77,6 +72,7 @@ std::string ReferenceQueue::arrived(ReferenceMessage& m, const Delivered& d, Tim
   if (std::string wrong = check_passed_by(m, now); !wrong.empty()) return wrong;
   // What was asked there by its old receipts found nothing, or will.
   m.queue = d.queue;
+  m.seen_event = d.asked_event;
   m.moved_event = d.event;
   m.acked = m.acked == Known::yes ? Known::yes : Known::no;
   m.acks_pending = m.extends_pending = 0;
@@ -96,10 +92,7 @@ std::string ReferenceQueue::check_passed_by(const ReferenceMessage& m, TimeMs no
   std::string wrong;
   order_.before(
       m.queue, m.group, place,
-      [&](Key key) {
-        const ReferenceMessage& other = messages_.at(key);
-        return other.queue != m.queue || !may_exist(other);
-      },
+      [&](Key key, uint64_t stands) { return is_gone(messages_.at(key), m.queue, stands); },
       [&](Key key) {
         if (!must_be_in(messages_.at(key), m.queue, now)) return false;
         wrong = fmt::format("C6: key {} is a dead letter, key {} of its group stood before it",

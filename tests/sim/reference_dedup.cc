@@ -33,6 +33,17 @@ ReferenceDedup::Place* ReferenceDedup::find(const DedupId& id, uint64_t at) {
   return nullptr;
 }
 
+std::vector<Key> ReferenceDedup::in_its_place(const DedupId& id, Key key) {
+  std::vector<Key> others;
+  for (Place& place : places_[id]) {
+    if (place.candidates.size() < 2 || !place.may_be(key)) continue;
+    place.certain = false;
+    for (const Attempt& one : place.candidates)
+      if (one.key != key) others.push_back(one.key);
+  }
+  return others;
+}
+
 std::string ReferenceDedup::accepted(const DedupId& id, const Attempt& attempt, uint64_t at,
                                      bool sure, TimeMs now, uint64_t event) {
   Place place{.at = at, .candidates = {attempt}, .accepted_by = now, .shown_event = event};

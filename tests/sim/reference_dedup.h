@@ -51,6 +51,8 @@ class ReferenceDedup {
   void closed(const DedupId& id, Key key);
 
   Place* find(const DedupId& id, uint64_t at);
+  // Who else may lie where `key` may: if that one went elsewhere, perhaps nobody is left there.
+  std::vector<Key> in_its_place(const DedupId& id, Key key);
   // A place that was not known: what an answer to `attempt` showed, or where it was delivered from
   // (`sure`). The first thing that is wrong, or "".
   std::string accepted(const DedupId& id, const Attempt& attempt, uint64_t at, bool sure,

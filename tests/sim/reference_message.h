@@ -22,6 +22,8 @@ enum class Known : uint8_t {
 
 // A place: shard << 48 | slot. A message has one in each queue it was in, and no other ever has it.
 inline constexpr uint64_t kNoPlace = UINT64_MAX;
+// Dead-letter queues behind one another, at most.
+inline constexpr int kChainMax = 16;
 
 struct ReferenceRules {
   uint32_t id = 0;  // the broker's number of the queue
@@ -64,6 +66,8 @@ struct ReferenceMessage {
   uint64_t acked_event = 0;  // when the answer came: a receive asked for later must not bring it
   uint64_t purged_event = 0;
   uint64_t moved_event = 0;  // when it was first seen in `queue`, which is not the first one
+  uint64_t seen_event = 0;   // at or after this it was in `queue`
+  bool redriven = false;     // by a move task: with a new id, and all it was before is over
   bool ack_lost = false;  // by a lying sync: until it is delivered again, an ack that finds it gone
                           // may rest on that one
   bool in_a_hole = false;  // sent before a sync lied: it may lie where the disk has nothing, and be

@@ -31,13 +31,13 @@ class ReferenceOrder {
   // Places shown so far may be given out again.
   void doubt() { shown_.clear(); }
 
-  // Calls gone(key) for each message of the group that stands before `place`, first to last, until
-  // stop(key) says so. What is gone is not called again.
+  // Calls gone(key, place) for each message of the group that stands before `place`, first to last,
+  // until stop(key) says so. What is gone is not called again.
   template <class Gone, class Stop>
   void before(uint32_t queue, uint64_t group, uint64_t place, Gone&& gone, Stop&& stop) {
     auto& line = groups_[{queue, group, place >> 48}];
     for (auto it = line.begin(); it != line.end() && it->first < place;) {
-      if (gone(it->second)) {
+      if (gone(it->second, it->first)) {
         it = line.erase(it);
         continue;
       }

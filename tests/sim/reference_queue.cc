@@ -54,7 +54,8 @@ void ReferenceQueue::send_asked(const Sent& sent, TimeMs now) {
        .body_hash = sent.body_hash,
        .sent_at = now,
        .asked_event = sent.event,
-       .delay_ms = sent.delay_ms};
+       .delay_ms = sent.delay_ms,
+       .seen_event = sent.event};
   m.sent = Known::pending;
   m.lost_then = queue_at(sent.queue).receives_lost;
   // A purge under way reaches each shard at its own time: this send may fall on either side of it.
@@ -77,6 +78,7 @@ std::string ReferenceQueue::send_answered(Key key, bool ok, uint64_t place, uint
   ReferenceMessage& m = messages_.at(key);
   const ReferenceRules& queue = rules(m.first_queue);
   m.sent_by = std::min(m.sent_by, now);
+  if (m.redriven) return {};  // this is of an earlier life
   if (!ok) {
     m.sent = queue.spread ? Known::unknown : Known::no;
     if (queue.fifo && !queue.spread) dedup_.closed(ids_.at(key), key);
@@ -110,6 +112,8 @@ std::string ReferenceQueue::send_answered(Key key, bool ok, uint64_t place, uint
       m.in_a_hole = m.in_a_hole || other.in_a_hole;
       m.sent_at = std::min(m.sent_at, other.sent_at);
       m.lost_then = std::min(m.lost_then, other.lost_then);
+      m.seen_event = std::min(m.seen_event, other.seen_event);
+      m.hidden_until = std::min(m.hidden_until, other.hidden_until);
     }
     learn_place(m, m.first_queue, place, one_group ? m.group : 0);
     if (!one_group) return {};
@@ -152,7 +156,9 @@ std::string ReferenceQueue::check_place(ReferenceMessage& m, uint32_t queue, uin
   const bool fifo = rules(queue).fifo;
   const uint64_t known = m.place_in(queue);
   const Key there = order_.at(queue, place);
-  ReferenceDedup::Place* held = first && fifo ? dedup_.find(ids_.at(m.key), place) : nullptr;
+  // What a move task brought has no deduplication id.
+  const bool has_id = first && fifo && !m.redriven;
+  ReferenceDedup::Place* held = has_id ? dedup_.find(ids_.at(m.key), place) : nullptr;
   if (held != nullptr && there != 0 && there != m.key && known == kNoPlace && held->may_be(m.key)) {
     stand_in(m, there);
     m.places.emplace_back(queue, place);
@@ -177,7 +183,7 @@ std::string ReferenceQueue::check_place(ReferenceMessage& m, uint32_t queue, uin
     return fmt::format("{}: key {} was {} and is delivered", fifo ? "C7" : "C2", m.key,
                        fifo ? "refused or a duplicate" : "refused");
   learn_place(m, queue, place, m.group);
-  if (!first || !fifo) return {};
+  if (!has_id) return {};
   const TimeMs by = std::min(now, m.sent_by);
   std::string wrong =
       dedup_.accepted(ids_.at(m.key), {m.key, m.sent_at, m.asked_event}, place, true, by, event);
@@ -220,10 +226,7 @@ std::string ReferenceQueue::check_order(const ReferenceMessage& m, const Deliver
   std::string wrong;
   order_.before(
       d.queue, m.group, d.place,
-      [&](Key key) {
-        const ReferenceMessage& other = messages_.at(key);
-        return other.queue != d.queue || !may_exist(other);
-      },
+      [&](Key key, uint64_t place) { return is_gone(messages_.at(key), d.queue, place); },
       [&](Key key) {
         if (std::find(d.before.begin(), d.before.end(), key) != d.before.end() ||
             !must_be_in(messages_.at(key), d.queue, now))
@@ -265,6 +268,11 @@ std::string ReferenceQueue::delivered(const Delivered& d, TimeMs now) {
     return fmt::format("C3: key {} was acknowledged and is delivered", d.key);
   if (m.purged == Known::yes && d.asked_event > m.purged_event)
     return fmt::format("C10: key {} was purged and is delivered", d.key);
+  const bool old_place = m.place_in(d.queue) != d.place && order_.at(d.queue, d.place) == d.key;
+  if (m.redriven && d.asked_event < m.moved_event && (d.sent_at < m.sent_at || old_place))
+    return {};  // of an earlier life
+  if (may_be_redriven(m, now) && is_redriven(m, d))
+    if (std::string wrong = redriven(m, d, now); !wrong.empty()) return wrong;
   // Answers of two shards may overtake each other: an older lease's news changes nothing.
   const bool newest = d.receive_count >= m.receive_count;
   const bool late = m.queue != d.queue && leads_to(d.queue, m.queue);
@@ -294,6 +302,7 @@ std::string ReferenceQueue::delivered(const Delivered& d, TimeMs now) {
   if (std::string wrong = check_order(m, d, now); !wrong.empty()) return wrong;
   m.receive_count = m.count_high = d.receive_count;
   m.lease_event = d.event;
+  m.seen_event = std::max(m.seen_event, d.asked_event);
   m.lost_then = queue_at(d.queue).receives_lost;
   // An extension that is open may be by a receipt from before a power loss, which forgot the lease
   // it is of; then it is as good as this one's, and may have come after it.
@@ -304,19 +313,19 @@ std::string ReferenceQueue::delivered(const Delivered& d, TimeMs now) {
 
 // --- acks and extensions ---
 
-void ReferenceQueue::ack_asked(Key key, uint32_t queue) {
+void ReferenceQueue::ack_asked(Key key, uint32_t queue, uint64_t place) {
   ReferenceMessage& m = messages_.at(key);
-  if (m.queue != queue) return;  // it moved on: the receipt is about nothing
+  if (!is_at(m, queue, place)) return;
   ++m.acks_pending;
   if (m.acked == Known::no) m.acked = Known::pending;
 }
 
 std::string ReferenceQueue::ack_answered(const Acked& a, TimeMs now) {
   ReferenceMessage& m = messages_.at(a.key);
-  if (m.queue != a.queue || m.acks_pending == 0) return {};
+  if (!is_at(m, a.queue, a.place) || m.acks_pending == 0) return {};
   --m.acks_pending;
   if (a.ok) {
-    const bool in_doubt = m.ack_lost || may_have_moved(m, now);
+    const bool in_doubt = m.ack_lost || may_be_elsewhere(m, now);
     if (m.acked == Known::yes) return {};
     m.acked_event = a.event;
     m.acked = in_doubt ? Known::unknown : Known::yes;
@@ -333,9 +342,10 @@ std::string ReferenceQueue::ack_answered(const Acked& a, TimeMs now) {
   return {};
 }
 
-void ReferenceQueue::extend_asked(Key key, uint32_t queue, uint32_t visibility_ms, TimeMs now) {
+void ReferenceQueue::extend_asked(Key key, uint32_t queue, uint64_t place, uint32_t visibility_ms,
+                                  TimeMs now) {
   ReferenceMessage& m = messages_.at(key);
-  if (m.queue != queue) return;
+  if (!is_at(m, queue, place)) return;
   m.extends_overlap = m.extends_overlap || m.extends_pending > 0;
   ++m.extends_pending;
   m.hidden_until = std::min(m.hidden_until, now + visibility_ms);
@@ -343,7 +353,7 @@ void ReferenceQueue::extend_asked(Key key, uint32_t queue, uint32_t visibility_m
 
 std::string ReferenceQueue::extend_answered(const Extended& e, TimeMs now) {
   ReferenceMessage& m = messages_.at(e.key);
-  if (m.queue != e.queue || m.extends_pending == 0) return {};
+  if (!is_at(m, e.queue, e.place) || m.extends_pending == 0) return {};
   --m.extends_pending;
   if (e.ok && rules(e.queue).fifo) m.lease_event = e.event;  // a late one begins a lease anew
   if (e.ok && e.generation > m.receive_count) m.extended_ahead = e.generation;
@@ -365,12 +375,13 @@ uint64_t ReferenceQueue::purge_asked(uint32_t queue, TimeMs now) {
   for (auto& [key, m] : messages_) {
     if (!may_exist(m) || m.purged != Known::no) continue;
     if (m.queue != queue) {
-      if (may_have_moved(m, now) && leads_to(m.queue, queue)) m.purged = Known::unknown;
+      if ((may_have_moved(m, now) && leads_to(m.queue, queue)) || may_be_redriven(m, now))
+        m.purged = Known::unknown;
       continue;
     }
     // A send still open when the purge starts may fall on either side of it, and so may what leaves
     // by itself.
-    m.purged = m.sent == Known::yes && !may_have_moved(m, now) ? Known::pending : Known::unknown;
+    m.purged = m.sent == Known::yes && !may_be_elsewhere(m, now) ? Known::pending : Known::unknown;
     if (m.purged == Known::pending) purge.taken.push_back(key);
   }
   dedup_.purge_asked(queue, now);
@@ -384,7 +395,7 @@ void ReferenceQueue::purge_answered(uint64_t number, bool ok, uint64_t event, Ti
   for (Key key : found->second.taken) {
     ReferenceMessage& m = messages_.at(key);
     if (m.purged != Known::pending) continue;
-    const bool taken = ok && m.queue == queue && !may_have_moved(m, now);
+    const bool taken = ok && m.queue == queue && !may_be_elsewhere(m, now);
     m.purged = taken ? Known::yes : Known::unknown;
     m.purged_event = event;
   }
@@ -397,13 +408,17 @@ void ReferenceQueue::purge_answered(uint64_t number, bool ok, uint64_t event, Ti
   if (!more) dedup_.purge_ended(queue, now);
 }
 
-// Of a purge under way: what came in meanwhile as a dead letter may have come before it.
+// Of a purge under way: what came in meanwhile as a dead letter, or by a move task, may have come
+// before it.
 void ReferenceQueue::doubt_moved_into(uint32_t queue, TimeMs now) {
-  for (auto& [key, m] : messages_)
-    if (m.purged == Known::no && may_exist(m) && m.first_queue != queue &&
-        ((m.queue == queue && m.moved_event != 0) ||
-         (leads_to(m.queue, queue) && may_have_moved(m, now))))
+  for (auto& [key, m] : messages_) {
+    if (m.purged != Known::no || !may_exist(m)) continue;
+    const bool here = m.queue == queue && m.moved_event != 0;
+    const bool perhaps = leads_to(m.queue, queue) && may_have_moved(m, now);
+    if ((m.first_queue != queue && (here || perhaps)) || (m.redriven && here) ||
+        may_be_redriven(m, now))
       m.purged = Known::unknown;
+  }
 }
 
 void ReferenceQueue::deleted(uint32_t queue, uint64_t event, TimeMs now) {
@@ -449,7 +464,7 @@ void ReferenceQueue::crashed(bool power, bool answers_hold, uint64_t event, Time
   }
   for (auto& [number, q] : queues_) {
     q.receives_lost += q.receives_open + (q.pushes_open > 0 ? 1000 : 0);
-    q.receives_open = q.pushes_open = 0;
+    q.receives_open = q.pushes_open = q.move_starts_open = 0;
     dedup_.purge_ended(number, now);
   }
   if (power && !answers_hold) dedup_.doubt();
@@ -493,16 +508,20 @@ bool ReferenceQueue::surely_over(const ReferenceMessage& m, TimeMs now) const {
 
 ReferenceQueue::Bounds ReferenceQueue::bounds(uint32_t queue, TimeMs now) const {
   Bounds b;
+  const bool moving = std::any_of(queues_.begin(), queues_.end(), [](const auto& one) {
+    return one.second.moves_until == UINT64_MAX;
+  });
   for (const auto& [key, m] : messages_) {
     if (may_be_two(m)) {
-      b.at_most += queue == m.first_queue || leads_to(m.first_queue, queue);
+      b.at_most += any_moves_ || queue == m.first_queue || leads_to(m.first_queue, queue);
       continue;
     }
     if (!may_exist(m) || surely_over(m, now)) continue;
     if (m.queue == queue) {
       ++b.at_most;
       if (must_be_in(m, queue, now)) ++b.at_least;
-    } else if (rules(m.queue).dead_letters && may_have_moved(m, now) && leads_to(m.queue, queue)) {
+    } else if ((may_have_moved(m, now) && leads_to(m.queue, queue)) || may_be_redriven(m, now) ||
+               (moving && m.redriven)) {  // the source may not have let go of it yet
       ++b.at_most;
     }
   }

@@ -12,7 +12,8 @@
 //
 // What was received often enough may be among the dead letters from the moment its lease may be
 // over; nobody is told when. Until it is seen there, what must be here and what may be there are
-// told apart (reference_dead_letters.cc).
+// told apart (reference_dead_letters.cc). In the same way what was in the source of a move task
+// while it ran may be somewhere else (reference_moves.cc).
 #pragma once
 
 #include <cstdint>
@@ -72,11 +73,12 @@ class ReferenceQueue {
   };
   std::string delivered(const Delivered& d, TimeMs now);
 
-  // `queue`: where the receipt is from.
-  void ack_asked(Key key, uint32_t queue);
+  // `queue` and `place`: where the receipt is from.
+  void ack_asked(Key key, uint32_t queue, uint64_t place);
   struct Acked {
     Key key = 0;
     uint32_t queue = 0;
+    uint64_t place = kNoPlace;
     bool ok = false;
     bool expired = false;  // the answer
     uint32_t generation = 0;
@@ -85,10 +87,11 @@ class ReferenceQueue {
   };
   std::string ack_answered(const Acked& a, TimeMs now);
 
-  void extend_asked(Key key, uint32_t queue, uint32_t visibility_ms, TimeMs now);
+  void extend_asked(Key key, uint32_t queue, uint64_t place, uint32_t visibility_ms, TimeMs now);
   struct Extended {
     Key key = 0;
     uint32_t queue = 0;
+    uint64_t place = kNoPlace;
     bool ok = false;
     bool gone = false;  // the answer
     uint32_t generation = 0;
@@ -102,6 +105,12 @@ class ReferenceQueue {
   uint64_t purge_asked(uint32_t queue, TimeMs now);
   void purge_answered(uint64_t purge, bool ok, uint64_t event, TimeMs now);
   void deleted(uint32_t queue, uint64_t event, TimeMs now);
+
+  // A move task of `source` is asked for; asked at `asked_event`, the newest one is known to have
+  // ended, or there is none.
+  void move_asked(uint32_t source, uint64_t event);
+  void move_answered(uint32_t source, bool started, uint64_t event);
+  void move_ended(uint32_t source, uint64_t asked_event, uint64_t event);
 
   // Receives under way may have given leases already. One that a crash or a cancel swallowed may
   // have raised counts and hidden messages.
@@ -137,6 +146,7 @@ class ReferenceQueue {
 
   uint64_t size() const { return messages_.size(); }
   uint64_t moves_seen() const { return moves_seen_; }
+  uint64_t redrives_seen() const { return redrives_seen_; }
   const ReferenceMessage* find(Key key) const;
   // Whether it must be in `queue` now, for tests and coverage.
   bool must_be_in(Key key, uint32_t queue, TimeMs now) const;
@@ -148,6 +158,9 @@ class ReferenceQueue {
     uint64_t pushes_open = 0;
     uint64_t receives_lost = 0;
     std::vector<Key> leased = {};  // of one with a limit
+    uint64_t move_starts_open = 0;
+    uint64_t move_asked_event = 0;  // of the newest move task
+    uint64_t moves_until = 0;       // the last event before which one may have run
   };
   struct Purge {
     uint32_t queue = 0;
@@ -158,7 +171,14 @@ class ReferenceQueue {
   static bool may_exist(const ReferenceMessage& m);
   bool must_exist(const ReferenceMessage& m, TimeMs now) const;
   bool must_be_in(const ReferenceMessage& m, uint32_t queue, TimeMs now) const {
-    return m.queue == queue && must_exist(m, now) && !may_have_moved(m, now);
+    return m.queue == queue && must_exist(m, now) && !may_be_elsewhere(m, now);
+  }
+  // Otherwise it moved on, and a receipt from there is about nothing.
+  static bool is_at(const ReferenceMessage& m, uint32_t queue, uint64_t place) {
+    return m.queue == queue && (!m.redriven || m.place_in(queue) == place);
+  }
+  static bool is_gone(const ReferenceMessage& m, uint32_t queue, uint64_t place) {
+    return m.queue != queue || !may_exist(m) || m.place_in(queue) != place;
   }
   void learn_place(ReferenceMessage& m, uint32_t queue, uint64_t place, uint64_t group);
   std::string check_place(ReferenceMessage& m, uint32_t queue, uint64_t place, uint64_t event,
@@ -181,6 +201,14 @@ class ReferenceQueue {
   std::string arrived(ReferenceMessage& m, const Delivered& d, TimeMs now);
   std::string check_passed_by(const ReferenceMessage& m, TimeMs now);
 
+  // reference_moves.cc
+  bool may_be_redriven(const ReferenceMessage& m, TimeMs now) const;
+  bool may_be_elsewhere(const ReferenceMessage& m, TimeMs now) const {
+    return may_have_moved(m, now) || may_be_redriven(m, now);
+  }
+  bool is_redriven(const ReferenceMessage& m, const Delivered& d) const;
+  std::string redriven(ReferenceMessage& m, const Delivered& d, TimeMs now);
+
   std::unordered_map<Key, ReferenceMessage> messages_;
   std::unordered_map<Key, DedupId> ids_;
   std::map<uint32_t, Queue> queues_;
@@ -188,6 +216,8 @@ class ReferenceQueue {
   uint64_t next_purge_ = 1;
   uint64_t purge_ended_event_ = 0;
   uint64_t moves_seen_ = 0;
+  uint64_t redrives_seen_ = 0;
+  bool any_moves_ = false;
   ReferenceOrder order_;
   ReferenceDedup dedup_;
   bool delivered_is_durable_;

@@ -55,7 +55,7 @@ TEST_F(ReferenceQueueTest, ADeliveredMessageMustStayEvenIfItsSendWasNeverAnswere
 TEST_F(ReferenceQueueTest, AcknowledgedIsFinal) {
   sent(1);
   EXPECT_EQ(delivered(1, 1000, 1), "");
-  reference_.ack_asked(1, 0);
+  reference_.ack_asked(1, 0, kNoPlace);
   EXPECT_EQ(
       reference_.ack_answered(
           {.key = 1, .ok = true, .generation = 1, .asked_event = 55, .event = 60}, TimeMs{1010}),
@@ -69,8 +69,8 @@ TEST_F(ReferenceQueueTest, OneOfTwoOpenAcksMayStillCount) {
   sent(1);
   EXPECT_EQ(delivered(1, 1000, 1, 0), "");
   EXPECT_EQ(delivered(1, 1001, 2, 0), "");
-  reference_.ack_asked(1, 0);
-  reference_.ack_asked(1, 0);
+  reference_.ack_asked(1, 0, kNoPlace);
+  reference_.ack_asked(1, 0, kNoPlace);
   EXPECT_EQ(reference_.ack_answered(
                 {.key = 1, .expired = true, .generation = 1, .asked_event = 55, .event = 60},
                 TimeMs{1002}),
@@ -135,7 +135,7 @@ TEST_F(ReferenceQueueTest, PurgeTakesWhatWasSentBeforeAndNothingElse) {
 TEST_F(ReferenceQueueTest, ExtendMovesTheEarliestNextDelivery) {
   sent(1);
   EXPECT_EQ(delivered(1, 1000, 1, 100), "");
-  reference_.extend_asked(1, 0, 500, TimeMs{1010});
+  reference_.extend_asked(1, 0, kNoPlace, 500, TimeMs{1010});
   EXPECT_EQ(reference_.extend_answered({.key = 1,
                                         .ok = true,
                                         .generation = 1,
@@ -271,7 +271,7 @@ TEST_F(ReferenceFifoTest, ADeadLetterThatCameTooEarlyIsNoticed) {
 TEST_F(ReferenceFifoTest, AMessageThatIsCalledGoneTooEarlyIsNoticed) {
   EXPECT_EQ(sent(1, 10), "");
   EXPECT_EQ(delivered(1, 10, 1100, 1), "");
-  reference_.extend_asked(1, queue_, 500, TimeMs{1110});
+  reference_.extend_asked(1, queue_, kNoPlace, 500, TimeMs{1110});
   EXPECT_NE(reference_.extend_answered({.key = 1, .queue = queue_, .gone = true, .generation = 1},
                                        TimeMs{1110}),
             "");

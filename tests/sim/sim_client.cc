@@ -57,6 +57,7 @@ void SimClient::step(ShardPort& port) {
       if (world_.queues[i].state == SimQueue::State::gone) return create_queue(port, i);
     if (prng_.chance(1, 250)) return remove_queue(port);
   }
+  if (world_.moves && moves_prng_.chance(1, 25)) return ask_about_moves(port);
   const uint64_t dice = prng_.below(100);
   if (dice < 34) return send(port);
   if (dice < 62) return receive(port);
@@ -208,7 +209,7 @@ void SimClient::ack(ShardPort& port, std::vector<Held> held, bool drain) {
   std::vector<Receipt> receipts;
   for (Held& h : held) {
     h.state = state_of(h);
-    world_.reference->ack_asked(h.key, h.queue);
+    world_.reference->ack_asked(h.key, h.queue, h.receipt.shard_slot);
     receipts.push_back(h.receipt);
   }
   const uint64_t token = open({.kind = Kind::ack, .entries = std::move(held), .drain = drain});
@@ -240,7 +241,8 @@ void SimClient::extend_some(ShardPort& port) {
     const auto same = [&](const Held& other) { return other.key == h.key; };
     if (std::any_of(request.entries.begin(), request.entries.end(), same)) continue;
     h.state = state_of(h);
-    world_.reference->extend_asked(h.key, h.queue, request.visibility_ms, world_.now);
+    world_.reference->extend_asked(h.key, h.queue, h.receipt.shard_slot, request.visibility_ms,
+                                   world_.now);
     entries.push_back({h.receipt, request.visibility_ms, 0});
     request.entries.push_back(h);
   }
@@ -363,6 +365,7 @@ void SimClient::on_receive(uint64_t token, const ReceiveReply& reply) {
     // A push's lease may have been given long before it got here (on another shard), so for it both
     // bounds are loose: not before the subscription was made.
     const uint64_t moves = world_.reference->moves_seen();
+    const uint64_t redrives = world_.reference->redrives_seen();
     world_.violation(
         world_.reference->delivered({.key = content->key,
                                      .queue = request.queue,
@@ -378,6 +381,7 @@ void SimClient::on_receive(uint64_t token, const ReceiveReply& reply) {
                                      .event = world_.event},
                                     world_.now));
     if (world_.reference->moves_seen() > moves) count(fifo, "move", "", "ok");
+    if (world_.reference->redrives_seen() > redrives) count(fifo, "redrive", "", "ok");
     if (d.receive_count != d.receipt.generation)
       world_.violation("a receipt's generation is not the receive count");
     before.push_back(content->key);
@@ -418,6 +422,7 @@ void SimClient::on_results(uint64_t token, const ResultsReply& reply) {
     if (is_ack) {
       world_.violation(world_.reference->ack_answered({.key = h.key,
                                                        .queue = h.queue,
+                                                       .place = h.receipt.shard_slot,
                                                        .ok = result == Errc::ok,
                                                        .expired = result == Errc::receipt_expired,
                                                        .generation = h.receipt.generation,
@@ -427,6 +432,7 @@ void SimClient::on_results(uint64_t token, const ResultsReply& reply) {
     } else {
       world_.violation(world_.reference->extend_answered({.key = h.key,
                                                           .queue = h.queue,
+                                                          .place = h.receipt.shard_slot,
                                                           .ok = result == Errc::ok,
                                                           .gone = result == Errc::message_gone,
                                                           .generation = h.receipt.generation,

@@ -54,6 +54,7 @@ struct World {
   ReferenceQueue* reference = nullptr;
   std::vector<SimQueue> queues;
   ShapeKind kind = ShapeKind::standard;
+  bool moves = false;  // clients start move tasks
   uint16_t shards = 1;
   std::vector<std::string> violations;  // of the first kind found; the run stops on it
   Coverage coverage;
@@ -75,7 +76,7 @@ struct World {
 
 class SimClient final : public ReplySink {
  public:
-  SimClient(World& world, uint64_t seed) : world_(world), prng_(seed) {}
+  SimClient(World& world, uint64_t seed) : world_(world), prng_(seed), moves_prng_(seed ^ 0x3B5E) {}
 
   // Makes one random request on `port`.
   void step(ShardPort& port);
@@ -93,6 +94,7 @@ class SimClient final : public ReplySink {
   void on_peek(uint64_t token, const PeekReply& reply) override;
   void on_queues(uint64_t token, const QueueReply& reply) override;
   void on_stats(uint64_t token, const BrokerStatsReply& reply) override;
+  void on_moves(uint64_t token, const MoveReply& reply) override;
 
  private:
   enum class Kind : uint8_t {
@@ -105,7 +107,10 @@ class SimClient final : public ReplySink {
     purge,
     stats,
     remove,
-    create
+    create,
+    start_move,
+    cancel_move,
+    list_moves
   };
   struct Held {
     Key key = 0;
@@ -140,6 +145,9 @@ class SimClient final : public ReplySink {
   void remove_queue(ShardPort& port);
   void create_queue(ShardPort& port, size_t index);
   void end_subscription(ShardPort& port);
+  // sim_client_moves.cc
+  void ask_about_moves(ShardPort& port);
+  void start_move(ShardPort& port, size_t source);
   void forget_receive(const Open& request);
   const char* state_of(const Held& held) const;
   // A queue that goes may be gone for what is asked of it meanwhile.
@@ -149,6 +157,7 @@ class SimClient final : public ReplySink {
 
   World& world_;
   base::Prng prng_;
+  base::Prng moves_prng_;  // of its own, so that runs without move tasks are what they were
   std::map<uint64_t, Open> open_;
   std::vector<Held> held_;
   std::vector<Held> drained_;  // delivered to the drain, to be acknowledged in the next step

@@ -12,6 +12,7 @@ namespace {
 
 constexpr std::array<std::string_view, 3> kNames{"standard", "fifo", "dead-letters"};
 constexpr uint64_t kStream = 0x5A4E;
+constexpr uint64_t kMovesStream = 0x30BE;
 
 void make_fifo(QueueAttributes& attributes, base::Prng& prng) {
   attributes.fifo = true;
@@ -81,8 +82,13 @@ SimShape make_shape(ShapeKind kind, uint64_t seed, uint64_t queues, const QueueA
       if (prng.chance(1, 3))
         queue.attributes.retention_ms = static_cast<uint32_t>(prng.between(60, 180) * 1000);
   }
-  for (SimQueueShape& queue : shape.queues)
+  shape.moves = kind == ShapeKind::dead_letters && base::Prng(seed ^ kMovesStream).chance(1, 2);
+  for (SimQueueShape& queue : shape.queues) {
     if (queue.attributes.fifo) queue.name += ".fifo";
+    if (!shape.moves) continue;
+    queue.dies = false;
+    queue.attributes.retention_ms = base.retention_ms;
+  }
   for (SimQueueShape& queue : shape.queues) {
     if (queue.dead_letters) {
       shape.queues[*queue.dead_letters].is_target = true;

@@ -37,9 +37,15 @@ class AdminSink final : public ReplySink {
     error = reply.error;
     queues.assign(reply.queues.begin(), reply.queues.end());
   }
+  void on_moves(uint64_t, const MoveReply& reply) override {
+    answered = true;
+    error = reply.error;
+    moves.assign(reply.tasks.begin(), reply.tasks.end());
+  }
   bool answered = false;
   Errc error = Errc::ok;
   std::vector<QueueInfo> queues;
+  std::vector<MoveTask> moves;
 };
 
 constexpr uint32_t kTurnsMax = 20'000;  // bound of every loop that waits for an answer
@@ -83,6 +89,7 @@ class Run {
   void perhaps_jump_in_time();
   bool wait_for_admin(AdminSink& sink);
   void check_counters();
+  void end_moves();
   void drain();
   void finish();
   bool broken() const { return !world_.violations.empty(); }
@@ -135,6 +142,7 @@ void Run::shape() {
     world_.queues.push_back({.shape = queue, .state = SimQueue::State::coming});
   world_.reference = &reference_;
   world_.kind = kind;
+  world_.moves = shape_.moves;
   world_.shards = shards_;
   world_.default_visibility_ms = attributes.visibility_timeout_ms;
   for (uint64_t n = prng_.between(1, 5); n > 0; --n)
@@ -394,6 +402,28 @@ void Run::crash() {
   if (open() && prng_.chance(1, 2)) check_counters();
 }
 
+// With nothing left in its source a task ends.
+void Run::end_moves() {
+  if (!shape_.moves) return;
+  for (const SimQueue& queue : world_.queues) {
+    if (!queue.shape.has_sources()) continue;
+    bool ended = false;
+    for (int tries = 0; tries < 200 && !ended && !broken(); ++tries) {
+      const uint64_t asked = ++world_.event;
+      AdminSink sink;
+      broker_->shard(ShardId{0}).list_moves(queue.id, 1, {&sink, 1});
+      if (!wait_for_admin(sink)) return;
+      ended = sink.moves.empty() || sink.moves[0].ended_at_ms != 0;
+      if (ended)
+        reference_.move_ended(queue.number, asked, ++world_.event);
+      else
+        environment_.advance(500);
+    }
+    if (!ended && !broken())
+      world_.violation(fmt::format("C12: a move task of {} does not end", queue.shape.name));
+  }
+}
+
 // Everything that is there comes out and is acknowledged; then nothing may be left, lost, or come
 // back after one more restart.
 void Run::drain() {
@@ -410,6 +440,7 @@ void Run::drain() {
         return world_.violation("C12: a request was never answered in the drain");
     }
     empty_rounds = client.received() == before ? empty_rounds + 1 : 0;
+    if (empty_rounds == 1) end_moves();
     // The first empty round is followed by a wait past every lease and delay of the run.
     if (empty_rounds == 1) environment_.advance(kLongestHideMs + 2000);
     refresh_clocks();

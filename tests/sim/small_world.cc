@@ -255,14 +255,14 @@ class World final : private ReplySink {
   void acknowledge(const Held& held) {
     acting_ = held;
     extending_ = false;
-    reference_.ack_asked(held.key, held.queue);
+    reference_.ack_asked(held.key, held.queue, held.receipt.shard_slot);
     shard().ack({{&held.receipt, 1}}, ask());
     wait();
   }
   void give_back(const Held& held) {
     acting_ = held;
     extending_ = true;
-    reference_.extend_asked(held.key, held.queue, 0, now_);
+    reference_.extend_asked(held.key, held.queue, held.receipt.shard_slot, 0, now_);
     const ExtendEntry entry{held.receipt, 0};
     shard().extend({{&entry, 1}}, ask());
     wait();
