@@ -193,7 +193,8 @@ void SimConnection::answer(const client::Frame& frame) {
     case Opcode::send: {
       const auto sent = client::take<wire::SendAnswer>(body);
       std::vector<uint64_t> scattered(sent.scattered == 0 ? 0 : sent.count);
-      std::memcpy(scattered.data(), body + sizeof sent, scattered.size() * sizeof(uint64_t));
+      if (!scattered.empty())
+        std::memcpy(scattered.data(), body + sizeof sent, scattered.size() * sizeof(uint64_t));
       return sink->on_send(token, {.durability = Durability{sent.durability},
                                    .shard = ShardId{static_cast<uint16_t>(sent.shard_slot >> 48)},
                                    .position = Position{sent.position},
