@@ -76,7 +76,7 @@ TEST(Simulation, EveryOperationIsAnsweredInMoreThanOneWay) {
   Coverage all;
   Crossing crossed;
   uint32_t kills = 0, power_failures = 0, clean_stops = 0;
-  for (uint64_t seed = 1; seed <= 40; ++seed) {
+  for (uint64_t seed = 1; seed <= 60; ++seed) {
     const SimulationOutcome outcome = run_simulation({.seed = seed, .steps = 2000});
     ASSERT_EQ(outcome.violation, "") << "seed " << seed;
     for (const auto& [what, times] : outcome.coverage)
@@ -106,6 +106,11 @@ TEST(Simulation, EveryOperationIsAnsweredInMoreThanOneWay) {
                            "receive over_limit",
                            "ack queue_not_found",
                            "move ok",
+                           "redrive ok",
+                           "start move ok",
+                           "list moves ok",
+                           "fifo redrive ok",
+                           "fifo start move ok",
                            "fifo send ok",
                            "fifo send repeated",
                            "fifo receive ok",
