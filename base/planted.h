@@ -26,7 +26,9 @@ enum class Bug : uint8_t {
   dead_letter_too_late,     // one receive more than the queue allows
   purge_forgotten,          // purge records are not applied in recovery
   retention_too_early,      // messages are over after half their time
-  noisy_not_told_apart,     // a standard queue's tenants are all served alike
+  redriven_left_behind,  // recovery puts what a move task took where it goes and leaves it where it
+                         // was
+  noisy_not_told_apart,  // a standard queue's tenants are all served alike
 };
 
 #ifdef MILLRACE_PLANTED_BUGS

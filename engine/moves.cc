@@ -11,6 +11,7 @@
 // back to the source what the destination has shown.
 #include <algorithm>
 
+#include "base/planted.h"
 #include "engine/message_names.h"
 #include "engine/shard_state.h"
 #include "millrace/properties.h"
@@ -160,7 +161,9 @@ void ShardState::apply_move(const MoveHead& head, Bytes runs_and_messages, Posit
   const std::span<const SlotRun> runs(reinterpret_cast<const SlotRun*>(runs_and_messages.data()),
                                       head.run_count);
   // Either queue may have been deleted since.
-  if (Partition* source = find(QueueId{head.source_queue_id})) source->apply_ack(context(), runs);
+  Partition* source = find(QueueId{head.source_queue_id});
+  if (!recovered_ && base::planted(base::Bug::redriven_left_behind)) source = nullptr;
+  if (source != nullptr) source->apply_ack(context(), runs);
   if (Partition* target = find(QueueId{head.queue_id})) {
     const EnqueueHead as_sent{head.queue_id, head.count, head.first_slot, head.sent_at_ms, 0};
     target->apply_enqueue(context(), as_sent, runs_and_messages.subspan(runs_bytes),
