@@ -237,8 +237,10 @@ void ShardLoop::close_stalled_input() {
     }
     if (largest == nullptr) return;
     largest->conversation->refuse_connection(
-        Errc::throttled, "a large frame was begun and did not go on while others waited for room");
-    follow_input(*largest);
+        Errc::throttled, "large input was begun and did not go on while others waited for room");
+    // Whatever it says of its input now: this loop ends because each turn of it frees something.
+    input_budget_.release(largest->conversation->id());
+    largest->claims_input = largest->input_waits = false;
     admit_input();
   }
 }

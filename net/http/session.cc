@@ -178,21 +178,21 @@ void HttpSession::dispatch(const RequestHead& head, MutableBytes body) {
 InputState HttpSession::input() const {
   const Limits& limits = setting_.shard.limits;
   InputState input{.units = requests_,
-                   .bytes = held_.size(),
+                   .bytes = 0,
                    .wanted = state_ == State::open,
                    .mid_unit = false,
                    .logged_in = requests_ > 0};
+  if (state_ != State::open) return input;
+  if (!gathering() && !has_room()) {
+    input.wanted = held_.size() < limits.input_bytes_free;
+    return input;
+  }
+  input.bytes = held_.size();
+  input.mid_unit = !held_.empty();
   if (gathering_ == Gathering::length) input.bytes += missing_bytes_;
   // How long it will be is not known: past the free bytes it may become as long as any.
   if (gathering_ == Gathering::chunks && input.bytes > limits.input_bytes_free)
     input.bytes = limits.http_body_bytes_max;
-  if (state_ != State::open) return input;
-  if (gathering() || has_room()) {
-    input.mid_unit = !held_.empty();
-  } else {
-    input.wanted = held_.size() < limits.input_bytes_free;
-    input.bytes = 0;
-  }
   return input;
 }
 
@@ -215,6 +215,7 @@ void HttpSession::refuse_connection(Errc code, std::string_view text) {
   if (state_ == State::closing) return;
   if (front_ != nullptr) std::exchange(front_, nullptr)->cancel(*this);
   refuse(refusal_of(code, text));
+  drop_input();
 }
 
 int64_t HttpSession::watch(const InputTimes& times) {

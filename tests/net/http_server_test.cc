@@ -208,6 +208,29 @@ TEST_P(HttpServer, ClosesWhoIsSlowOrSilent) {
   EXPECT_EQ(server_->connections(), 1u);
 }
 
+TEST_P(HttpServer, ALargeBodyWaitsForRoomAndWhoStallsMeanwhileIsClosed) {
+  options_.limits.input_bytes_free = 16 << 10;
+  options_.limits.input_bytes_max = 3 << 20;
+  options_.limits.stalled_input_ms = 700;
+  start();
+  HttpClient stalled(http());
+  HttpClient healthy(http());
+  const std::string body(2 << 20, 'x');
+  stalled.say(
+      "POST /_millrace/echo HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
+      "100000\r\n" +
+      std::string(40 << 10, 'x'));
+  EXPECT_EQ(healthy.ask(kHealth).status, 200);
+  // It may be any length: both do not fit.
+  std::thread writer([&] { healthy.say(echo(body)); });
+  EXPECT_EQ(healthy.hear().body.size(), body.size());
+  writer.join();
+  const HttpAnswer refusal = stalled.hear();
+  EXPECT_EQ(refusal.status, 408);
+  EXPECT_EQ(refusal.body, "large input was begun and did not go on while others waited for room\n");
+  EXPECT_TRUE(stalled.at_end());
+}
+
 TEST_P(HttpServer, ClosesAPeerThatNeverReads) {
   options_.limits.stalled_output_ms = 300;
   start();
