@@ -45,11 +45,11 @@ class Failed(Exception):
 class Broker:
     """From its ready line to stop() or kill(); used with `with`, it never outlives the block."""
 
-    def __init__(self, data, *flags, environment=None):
+    def __init__(self, data, *flags, http="off", environment=None):
         # Not beside the data: the disk there may be full.
         self.errors = tempfile.TemporaryFile()
         self.process = subprocess.Popen(
-            [MILLRACED, "--data", data, "--listen", "127.0.0.1:0", "--http", "off", *flags],
+            [MILLRACED, "--data", data, "--listen", "127.0.0.1:0", "--http", http, *flags],
             stdout=subprocess.PIPE, stderr=self.errors, env={**os.environ, **(environment or {})})
         os.set_blocking(self.process.stdout.fileno(), False)
         printed = b""
@@ -63,6 +63,7 @@ class Broker:
             printed += self.process.stdout.read() or b""
             time.sleep(0.005)
         self.server = re.search(rb"binary=(\S+)", printed).group(1).decode()
+        self.http = None if http == "off" else re.search(rb"http=(\S+)", printed).group(1).decode()
 
     def __enter__(self):
         return self
