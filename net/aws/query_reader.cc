@@ -74,14 +74,19 @@ class Placing {
   void put_member(const Shape& shape, void* input, std::string_view path) {
     const std::string_view first = take_part(path);
     for (const Member& member : shape.members) {
-      if (member.query != first) continue;
+      const bool scalar =
+          member.kind == Kind::text || member.kind == Kind::integer || member.kind == Kind::blob;
       void* const place = member.in(input);
-      if (member.kind == Kind::text || member.kind == Kind::integer || member.kind == Kind::blob) {
+      if (member.query == first) {
+        if (!scalar) return put_item(member, *static_cast<AnyList*>(place), path);
         if (path.empty()) put_scalar(member, place);
-      } else {
-        put_item(member, *static_cast<AnyList*>(place), path);
+        return;
       }
-      return;
+      // "Entries=": a list that is there and empty, as botocore says it.
+      if (member.json == first && !scalar && path.empty() && parameter_.value.empty()) {
+        static_cast<AnyList*>(place)->given = true;
+        return;
+      }
     }
   }
 

@@ -17,13 +17,32 @@ namespace millrace::net::sqs {
 namespace {
 
 constexpr MemberName kResults{"Results", "ListMessageMoveTasksResultEntry"};
-constexpr std::string_view kTaskIdBegin = "00000000-0000-8000-8000-";
-constexpr size_t kTaskIdDigits = 12;
+
+// 00000000-UUUU-8000-8000-LLLLLLLLLLLL: a UUID that holds all 64 bits of a task's number, which is
+// the time it started at and more.
+std::string task_id_of(uint64_t task) {
+  constexpr unsigned kLowBits = 48;
+  return fmt::format("00000000-{:04x}-8000-8000-{:012x}", task >> kLowBits,
+                     task & ((uint64_t{1} << kLowBits) - 1));
+}
+
+std::optional<uint64_t> read_task_id(const std::string& id) {
+  constexpr size_t kHighAt = 9;
+  constexpr size_t kHighDigits = 4;
+  constexpr size_t kLowAt = 24;
+  if (id.size() <= kLowAt) return std::nullopt;
+  const std::string digits = id.substr(kHighAt, kHighDigits) + id.substr(kLowAt);
+  uint64_t task = 0;
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), task, 16);
+  // 0 would be whichever runs.
+  if (error != std::errc() || task == 0 || task_id_of(task) != id) return std::nullopt;
+  return task;
+}
 
 std::string handle_of(uint64_t task, std::string_view source_arn) {
   std::string handle;
-  append_base64(handle, as_bytes(fmt::format(R"({{"taskId":"{}{:012x}","sourceArn":"{}"}})",
-                                             kTaskIdBegin, task, source_arn)));
+  append_base64(handle, as_bytes(fmt::format(R"({{"taskId":"{}","sourceArn":"{}"}})",
+                                             task_id_of(task), source_arn)));
   return handle;
 }
 
@@ -63,16 +82,8 @@ std::optional<TaskName> read_handle(std::string_view handle) {
   if (!json.is_object() || !json.contains("taskId") || !json.contains("sourceArn") ||
       !json["taskId"].is_string() || !json["sourceArn"].is_string())
     return std::nullopt;
-  TaskName name{json["sourceArn"].get<std::string>(), std::nullopt};
-  const auto& id = json["taskId"].get_ref<const std::string&>();
-  if (id.starts_with(kTaskIdBegin) && id.size() == kTaskIdBegin.size() + kTaskIdDigits) {
-    uint64_t task = 0;
-    const auto [end, error] =
-        std::from_chars(id.data() + kTaskIdBegin.size(), id.data() + id.size(), task, 16);
-    // 0 would be whichever runs.
-    if (error == std::errc() && end == id.data() + id.size() && task != 0) name.task = task;
-  }
-  return name;
+  return TaskName{json["sourceArn"].get<std::string>(),
+                  read_task_id(json["taskId"].get_ref<const std::string&>())};
 }
 
 std::string_view status_text(MoveState state) {
