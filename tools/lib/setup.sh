@@ -1,12 +1,14 @@
 # What tools/quickstart and tools/test share: talk, packages, build. Sourced by bash, from the root.
 
-# All from Debian 12; docs/dependencies.md says what each is for.
-readonly packages=(
+# All from Debian 12; docs/dependencies.md says what each is for. What a build and its fast tests need:
+readonly build_packages=(
   g++ cmake ninja-build pkg-config ccache python3
   liburing-dev libxxhash-dev libssl-dev libboost1.81-dev libmimalloc-dev
   node-llhttp libcli11-dev libtomlplusplus-dev libfmt-dev nlohmann-json3-dev
-  libgtest-dev libsimdjson-dev libpugixml-dev libbenchmark-dev python3-boto3
+  libgtest-dev libsimdjson-dev libpugixml-dev libbenchmark-dev python3-boto3 curl
 )
+# The clients that the whole suite runs against the server.
+readonly client_packages=(awscli python3-celery python3-kombu python3-pycurl nodejs npm)
 
 say() { printf '\n\033[1m==> %s\033[0m\n' "$*"; }
 [ -t 1 ] || say() { printf '\n==> %s\n' "$*"; }
@@ -18,22 +20,24 @@ fail() {
 
 missing_packages() {
   local package
-  for package in "${packages[@]}"; do
+  for package in "$@"; do
+    # Other builds of Node bring their npm, and are in the way of Debian's.
+    if [ "$package" = npm ] && command -v npm >/dev/null; then continue; fi
     [ "$(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null)" = installed ] ||
       printf '%s\n' "$package"
   done
 }
 
-# Installs what is missing. Anyone but root is told the line to run instead.
+# ensure_packages PACKAGE...: installs what is missing. Anyone but root is told the line to run instead.
 ensure_packages() {
   command -v dpkg-query >/dev/null || fail "this set-up is for Debian 12; docs/dependencies.md lists what to install elsewhere"
   local missing log
-  mapfile -t missing < <(missing_packages)
+  mapfile -t missing < <(missing_packages "$@")
   if [ "${#missing[@]}" -eq 0 ]; then
-    say "Packages: all ${#packages[@]} are installed"
+    say "Packages: all $# are installed"
     return
   fi
-  say "Packages: ${#missing[@]} of ${#packages[@]} are missing: ${missing[*]}"
+  say "Packages: ${#missing[@]} of $# are missing: ${missing[*]}"
   if [ "$(id -u)" -ne 0 ]; then
     fail "not root; install them first:
   sudo apt-get update && sudo apt-get install -y --no-install-recommends ${missing[*]}"
