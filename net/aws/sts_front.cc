@@ -1,0 +1,64 @@
+#include "net/aws/sts_front.h"
+
+#include <fmt/format.h>
+
+namespace millrace::net {
+namespace {
+
+constexpr std::string_view kStsNamespace = "https://sts.amazonaws.com/doc/2011-06-15/";
+constexpr std::string_view kStsAction = "GetCallerIdentity";
+
+// A signature says which service it is for. Of what has none, only the call itself is ours: looked
+// for where a client of ours puts it, since a message may have these words in it.
+bool is_for_sts(const HttpRequest& request) {
+  const std::string_view authorization = request.field("authorization");
+  if (!authorization.empty()) return authorization.find("/sts/aws4") != std::string_view::npos;
+  const std::string_view query = request.query();
+  if (query.find("X-Amz-Credential=") != std::string_view::npos)
+    return query.find("%2Fsts%2Faws4") != std::string_view::npos;
+  constexpr std::string_view kAsked = "Action=GetCallerIdentity";
+  return query.find(kAsked) != std::string_view::npos || as_text(request.body).starts_with(kAsked);
+}
+
+}  // namespace
+
+StsFront::StsFront(std::unique_ptr<Authorizer> authorizer, HttpFront& others, uint64_t seed)
+    : authorizer_(std::move(authorizer)),
+      others_(others),
+      ids_(seed),
+      writer_(out_, kStsNamespace) {}
+
+void StsFront::handle(const HttpRequest& request, HttpExchange& exchange) {
+  if (!is_for_sts(request)) return others_.handle(request, exchange);
+  if (const auto error = authorizer_->authenticate(request, "sts", &caller_))
+    return answer(exchange, error);
+  arena_.clear();
+  if (const auto error = reader_.parse(request.query(), request.body, arena_))
+    return answer(exchange, error);
+  const std::string_view action = reader_.find("Action");
+  if (action != kStsAction)
+    return answer(exchange, {errors::kUnknownOperation,
+                             fmt::format("The action {} is not valid for this endpoint.",
+                                         action.substr(0, 128))});
+  answer(exchange, {});
+}
+
+void StsFront::answer(HttpExchange& exchange, const AwsError& error) {
+  const RequestId id = ids_.next();
+  if (error) {
+    writer_.error(error, id.text());
+  } else {
+    writer_.begin(kStsAction, true);
+    writer_.plain("Arn", caller_.arn);
+    writer_.plain("UserId", caller_.user_id.empty() ? caller_.account : caller_.user_id);
+    writer_.plain("Account", caller_.account);
+    writer_.end(id.text());
+  }
+  const HttpField field{"x-amzn-RequestId", id.text()};
+  exchange.answer({.status = error ? error.kind->status : uint16_t{200},
+                   .content_type = "text/xml",
+                   .fields = {&field, 1},
+                   .body = out_});
+}
+
+}  // namespace millrace::net
