@@ -35,8 +35,8 @@ enum class Decision : uint8_t {
 };
 
 struct PolicyRefusal {
-  enum class Reason : uint8_t { form, too_large, too_many_statements };
-  Reason reason = Reason::form;
+  enum class Reason : uint8_t { not_understood, not_json, too_large, too_many_statements };
+  Reason reason = Reason::not_understood;
   size_t statements = 0;
   std::string text;  // for people
 };

@@ -94,7 +94,10 @@ class PolicyParser {
       return true;
     };
     PolicyJson document = PolicyJson::parse(text, note, false);
-    if (document.is_discarded()) refuse("it is not JSON");
+    if (document.is_discarded()) {
+      refusal_.reason = PolicyRefusal::Reason::not_json;
+      refuse("it is not JSON");
+    }
     if (twice) refuse("a name comes twice in one object");
     return twice ? PolicyJson(PolicyJson::value_t::discarded) : document;
   }
@@ -125,7 +128,6 @@ class PolicyParser {
           fmt::format("{} statements were found in the submitted policy, max allowed is {}", count,
                       Policy::kStatementsMax));
     }
-    if (count == 0) return refuse("it has no Statement");
     if (!value.is_array()) return read_statement(value);
     return std::all_of(value.begin(), value.end(),
                        [this](const PolicyJson& one) { return read_statement(one); });

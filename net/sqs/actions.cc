@@ -10,6 +10,14 @@ template <class Input>
 constexpr bool kIsAboutQueue = requires(Input input) {
   input.queue_url;
 };
+template <class Input>
+constexpr bool kNamesQueue = requires(Input input) {
+  input.queue_name;
+};
+template <class Input>
+constexpr bool kNamesSource = requires(Input input) {
+  input.source_arn;
+};
 
 template <class Input, void (*kAsk)(Request&, const Input&)>
 constexpr Action row(std::string_view name, const Shape& shape) {
@@ -22,6 +30,14 @@ constexpr Action row(std::string_view name, const Shape& shape) {
   if constexpr (kIsAboutQueue<Input>)
     action.queue_url = [](const void* input) -> const Text* {
       return &static_cast<const Input*>(input)->queue_url;
+    };
+  if constexpr (kNamesQueue<Input>)
+    action.queue_name = [](const void* input) -> const Text* {
+      return &static_cast<const Input*>(input)->queue_name;
+    };
+  if constexpr (kNamesSource<Input>)
+    action.queue_name = [](const void* input) -> const Text* {
+      return &static_cast<const Input*>(input)->source_arn;
     };
   return action;
 }

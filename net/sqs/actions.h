@@ -107,7 +107,9 @@ class Reply final : public Answer {
 struct Action {
   std::string_view name;
   const Shape* input = nullptr;
-  const Text* (*queue_url)(const void* input) = nullptr;  // null: it is not about one queue
+  const Text* (*queue_url)(const void* input) = nullptr;  // null: it has no queue's URL
+  // Where it has none, but the name or the ARN of a queue. Null: it is not about one.
+  const Text* (*queue_name)(const void* input) = nullptr;
   void (*ask)(Request& request, const void* input) = nullptr;
   bool has_result = true;             // it has an output, though it may be empty
   bool owner_only = false;            // no policy gives it to others

@@ -4,9 +4,9 @@
 #include <array>
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 #include "engine/queue_attributes.h"
+#include "net/aws/policy.h"
 #include "net/sqs/errors.h"
 #include "net/sqs/redrive_check.h"
 
@@ -22,7 +22,6 @@ constexpr std::array<std::string_view, 7> kWholeNumbers{
     "KmsDataKeyReusePeriodSeconds",
     "InFlightMax",
 };
-constexpr size_t kStatementsMax = 20;
 constexpr std::string_view kFifo = "FifoQueue";
 
 bool means_true(std::string_view text) {
@@ -38,19 +37,18 @@ const std::string* given_value(const QueueSettings& settings, std::string_view n
   return found == settings.attributes.rend() ? nullptr : &found->value;
 }
 
+// What we would not understand when it is asked who may do what is not taken, whatever the server's
+// mode is now.
 AwsError check_policy(std::string_view text) {
   if (text.empty()) return {};
-  const auto policy = nlohmann::json::parse(text, nullptr, false);
-  if (!policy.is_object()) return invalid_attribute_value("Policy");
-  const auto statements = policy.find("Statement");
-  if (statements != policy.end() && statements->is_array() && statements->size() > kStatementsMax)
-    return {errors::kOverLimit,
-            fmt::format("{} statements were found in the submitted policy, max allowed is {}",
-                        statements->size(), kStatementsMax)};
-  return {};
+  PolicyRefusal refusal;
+  if (Policy::parse(text, PolicyOf::queue, &refusal)) return {};
+  if (refusal.reason == PolicyRefusal::Reason::too_many_statements)
+    return {errors::kOverLimit, std::move(refusal.text)};
+  const bool is_json = refusal.reason != PolicyRefusal::Reason::not_json;
+  return invalid_attribute_value("Policy", is_json ? std::string_view(refusal.text) : "");
 }
 
-// Whether a queue of this type has the attribute at all.
 AwsError check_type(std::string_view name, std::string_view value, const SettingsContext& context) {
   const engine::AttributeRow* row = engine::find_attribute(name);
   if (row == nullptr) return unknown_attribute(name);

@@ -105,7 +105,7 @@ void* SqsFront::make_input(const Action& action) {
 void SqsFront::perform(Request& work, const void* input) {
   const Action& action = work.action();
   if (action.queue_url != nullptr && !find_queue(work, *action.queue_url(input))) return;
-  if (!authorize(work)) return;
+  if (!authorize(work, input)) return;
   action.ask(work, input);
 }
 
@@ -122,7 +122,7 @@ bool SqsFront::find_queue(Request& work, const Text& url) {
   return true;
 }
 
-bool SqsFront::authorize(Request& work) {
+bool SqsFront::authorize(Request& work, const void* input) {
   const Action& action = work.action();
   Access access{.service = "sqs",
                 .action = action.policy_name.empty() ? action.name : action.policy_name,
@@ -130,9 +130,15 @@ bool SqsFront::authorize(Request& work) {
                 .region = caller_.region,
                 .account = settings_.account,
                 .resource = {}};
-  if (work.queue != nullptr) {
-    access.resource = work.queue->name;
-    access.policy = work.queue->attributes.policy;
+  const QueueInfo* queue = work.queue;
+  if (queue == nullptr && action.queue_name != nullptr) {
+    const std::string_view named = action.queue_name(input)->value;
+    access.resource = named.substr(named.rfind(':') + 1);
+    queue = port_.find_queue(access.resource);
+  }
+  if (queue != nullptr) {
+    access.resource = queue->name;
+    access.policy = queue->attributes.policy;
   }
   const auto error = authorizer_->authorize(work.http, caller_, access);
   if (error) work.refuse(error);

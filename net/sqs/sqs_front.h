@@ -67,7 +67,7 @@ class SqsFront final : public HttpFront, private ReplySink {
   void* make_input(const Action& action);
   // In work.queue; false: it was refused.
   bool find_queue(Request& work, const Text& url);
-  bool authorize(Request& work);
+  bool authorize(Request& work, const void* input);
   void respond(HttpExchange& exchange, bool xml, uint16_t status, const AwsError* error,
                const RequestId& id);
   void give_back(std::span<const Delivery> deliveries);
