@@ -5,6 +5,11 @@ namespace millrace::net {
 bool CredentialStore::reload(std::string* why) {
   std::shared_ptr<const Credentials> read = Credentials::load(path_, account_, why);
   if (read == nullptr) return false;
+  const std::shared_ptr<const Credentials> before = current();
+  if (before != nullptr && read->mode() < before->mode()) {
+    *why = path_ + ": a mode that is less strict needs a restart";
+    return false;
+  }
   put(std::move(read));
   return true;
 }

@@ -22,7 +22,9 @@ class CredentialStore {
   CredentialStore(std::string path, std::string account)
       : path_(std::move(path)), account_(std::move(account)) {}
 
-  // Reads the file. False, with one line in `why`, if it cannot be used: what was in force stays.
+  // Reads the file. False, with one line in `why`, if it cannot be used, or if its mode is less
+  // strict than the one in force, on which the server's listeners may depend: what was in force
+  // stays.
   bool reload(std::string* why);
   // For those who have no file.
   void put(std::shared_ptr<const Credentials> credentials);

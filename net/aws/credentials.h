@@ -21,6 +21,7 @@
 
 namespace millrace::net {
 
+// From the least strict on.
 enum class AuthMode : uint8_t {
   off,      // anything is accepted; for local use
   relaxed,  // a known access key is wanted, its signature is not looked at

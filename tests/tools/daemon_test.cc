@@ -154,7 +154,8 @@ TEST(Daemon, RefusesWrongSettingsAndNamesWhoSaidThem) {
       {"shards = \n", "millrace.toml:[12]: "},
       {"shards = [1]\n", "millrace.toml:1: shards must be"},
       {"http = \"nonsense\"\n", "nonsense"},
-      {"credentials = \"x\"\n", "unknown key \"credentials\""},
+      {"credentials = \"/no/such\"\n", "--credentials /no/such: No such file"},
+      {"definitions = \"x\"\n", "unknown key \"definitions\""},
   };
   for (const auto& row : files) {
     write_file(file, row.content);
@@ -163,7 +164,7 @@ TEST(Daemon, RefusesWrongSettingsAndNamesWhoSaidThem) {
   expect_refused({"--config", "/nonexistent.toml", "--check-config"}, 2, "/nonexistent.toml");
   expect_refused({"--check-config"}, 2, "MILLRACE_SHARDS \"many\": must be 1 to 64",
                  {{"MILLRACE_SHARDS", "many"}});
-  expect_refused({"--check-config"}, 2, "MILLRACE_CREDENTIALS", {{"MILLRACE_CREDENTIALS", "x"}});
+  expect_refused({"--check-config"}, 2, "MILLRACE_DEFINITIONS", {{"MILLRACE_DEFINITIONS", "x"}});
   const struct {
     Words words;
     const char* err;
@@ -179,8 +180,9 @@ TEST(Daemon, RefusesWrongSettingsAndNamesWhoSaidThem) {
       {{"--log-level", "loud"}, "debug, info"},
       {{"--http", "nonsense"}, "nonsense"},
       {{"--http", "0.0.0.0:9324"}, "insecure"},
-      {{"--tls-cert", "x"}, "--tls-cert"},
-      {{"--credentials", "x"}, "--credentials"},
+      {{"--tls-cert", "x"}, "--tls-key go together"},
+      {{"--tls-cert", "/no/such", "--tls-key", "x"}, "TLS: /no/such: No such file"},
+      {{"--credentials", "/no/such"}, "--credentials /no/such: No such file"},
       {{"--region", "US East"}, "--region"},
       {{"--account", "12"}, "--account"},
       {{"--advertise", "x"}, "--advertise"},
@@ -230,6 +232,29 @@ TEST(Daemon, ServesHealthOverHttpWhereTheReadyLineSays) {
                   address, "--shards", "1", "--segment-size", "4MiB", "--log-level", "error"},
                  1, address);
   EXPECT_EQ(broker.stop(), 0);
+}
+
+TEST(Daemon, ReadsItsFilesAgainOnSighupAndServesOn) {
+  const TemporaryDirectory directory;
+  const std::string keys = directory.path() + "/keys.toml";
+  write_file(keys, "[[key]]\nid = 'AKIA1'\nsecret = '0123456789abcdef'\n");
+  expect_refused({"--credentials", keys, "--check-config"}, 2, "chmod 600");
+  std::filesystem::permissions(keys, std::filesystem::perms::owner_read);
+  EXPECT_EQ(run({"--credentials", keys, "--check-config"}).code, 0);
+  // Signatures without TLS are not for other machines.
+  expect_refused({"--credentials", keys, "--http", "0.0.0.0:0", "--check-config"}, 2,
+                 "there is no encryption");
+  BrokerProcess broker(directory.path() + "/data", {"--credentials", keys}, "127.0.0.1:0",
+                       "127.0.0.1:0");
+  ASSERT_TRUE(broker.ready()) << broker.process().err;
+  const char* list = "GET /?Action=ListQueues HTTP/1.0\r\nHost: h\r\n\r\n";
+  EXPECT_TRUE(http_answer(broker.http_address(), list).starts_with("HTTP/1.1 403 "));
+  std::filesystem::remove(keys);
+  for (int i = 0; i < 3; ++i) {
+    broker.process().signal(SIGHUP);
+    EXPECT_TRUE(http_answer(broker.http_address(), list).starts_with("HTTP/1.1 403 "));
+  }
+  EXPECT_EQ(broker.stop(), 0) << broker.process().err;
 }
 
 TEST(Daemon, RefusesADataDirectoryItCannotUse) {

@@ -4,20 +4,31 @@
 #include <random>
 #include <string>
 
+#include "base/os_clock.h"
 #include "net/aws/allow_all.h"
+#include "net/aws/key_authorizer.h"
+#include "net/aws/sts_front.h"
 #include "net/http/echo_front.h"
 #include "net/sqs/sqs_front.h"
 
 namespace millrace::tools {
 
+std::unique_ptr<net::Authorizer> HttpFronts::make_authorizer() const {
+  const net::sqs::SqsSettings& sqs = settings_.sqs;
+  if (credentials_ == nullptr) return std::make_unique<net::AllowAll>(sqs.account, sqs.region);
+  return std::make_unique<net::KeyAuthorizer>(
+      credentials_, sqs.account, sqs.region, +[] { return base::os_wall_ms() / 1000; });
+}
+
 void HttpFronts::add(ShardPort& port, net::HttpRouter& router) {
   if (settings_.test_api)
     router.add(std::string(net::kEchoPath), router.own(std::make_unique<net::EchoFront>()));
-  auto authorizer = std::make_unique<net::AllowAll>(settings_.sqs.account, settings_.sqs.region);
   std::random_device entropy;
-  const uint64_t seed = uint64_t{entropy()} << 32 | entropy();
-  router.add_for_others(router.own(std::make_unique<net::sqs::SqsFront>(
-      port, std::move(authorizer), sqs_shared_, settings_.sqs, seed)));
+  const auto seed = [&entropy] { return uint64_t{entropy()} << 32 | entropy(); };
+  net::HttpFront& sqs = router.own(std::make_unique<net::sqs::SqsFront>(
+      port, make_authorizer(), sqs_shared_, settings_.sqs, seed()));
+  router.add_for_others(
+      router.own(std::make_unique<net::StsFront>(make_authorizer(), sqs, seed())));
 }
 
 }  // namespace millrace::tools

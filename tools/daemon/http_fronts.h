@@ -5,7 +5,12 @@
 // SqsShared.
 #pragma once
 
+#include <memory>
+#include <utility>
+
 #include "millrace/engine.h"
+#include "net/aws/authorizer.h"
+#include "net/aws/credential_store.h"
 #include "net/http/router.h"
 #include "net/sqs/settings.h"
 #include "tools/daemon/settings.h"
@@ -14,12 +19,17 @@ namespace millrace::tools {
 
 class HttpFronts {
  public:
-  explicit HttpFronts(const Settings& settings) : settings_(settings) {}
+  // Without credentials anything is accepted.
+  HttpFronts(const Settings& settings, std::shared_ptr<const net::CredentialStore> credentials)
+      : settings_(settings), credentials_(std::move(credentials)) {}
   // The fronts of one shard.
   void add(ShardPort& port, net::HttpRouter& router);
 
  private:
+  std::unique_ptr<net::Authorizer> make_authorizer() const;
+
   const Settings& settings_;
+  const std::shared_ptr<const net::CredentialStore> credentials_;
   net::sqs::SqsShared sqs_shared_;
 };
 

@@ -18,6 +18,7 @@
 #include "net/address.h"
 #include "net/server.h"
 #include "tools/daemon/http_fronts.h"
+#include "tools/daemon/protection.h"
 #include "tools/daemon/read_fault.h"
 #include "tools/daemon/service_manager.h"
 #include "tools/daemon/settings.h"
@@ -36,15 +37,17 @@ int complain(const std::string& line, int exit_code) {
   return exit_code;
 }
 
-// Signals that end the process, as a descriptor; blocked everywhere else, so this must come before
-// the first thread.
+// SIGHUP and the signals that end the process, as a descriptor; blocked everywhere else, so this
+// must come before the first thread.
 int open_signals(sigset_t& ending) {
   std::signal(SIGPIPE, SIG_IGN);
   sigemptyset(&ending);
   sigaddset(&ending, SIGTERM);
   sigaddset(&ending, SIGINT);
-  ::sigprocmask(SIG_BLOCK, &ending, nullptr);
-  return ::signalfd(-1, &ending, SFD_CLOEXEC);
+  sigset_t all = ending;
+  sigaddset(&all, SIGHUP);
+  ::sigprocmask(SIG_BLOCK, &all, nullptr);
+  return ::signalfd(-1, &all, SFD_CLOEXEC);
 }
 
 int exit_code_of_open(Errc error) {
@@ -56,28 +59,56 @@ int exit_code_of_start(Errc error) {
   return error == Errc::invalid_argument ? kExitUsage : kExitFailed;
 }
 
-void wait_for_end(int signals, int fence) {
+void wait_for_end(int signals, int fence, Protection& protection) {
   pollfd waits[] = {{signals, POLLIN, 0}, {fence, POLLIN, 0}};
-  while (::poll(waits, 2, -1) < 0 && errno == EINTR) {
-  }
-  if (waits[0].revents != 0) {
+  while (true) {
+    if (::poll(waits, 2, -1) < 0 && errno == EINTR) continue;
     signalfd_siginfo signal{};
-    if (::read(signals, &signal, sizeof signal) == static_cast<ssize_t>(sizeof signal))
-      base::log_line(LogLevel::info, "server", "{}: stopping",
-                     signal.ssi_signo == SIGINT ? "SIGINT" : "SIGTERM");
+    if (waits[0].revents == 0 ||
+        ::read(signals, &signal, sizeof signal) != static_cast<ssize_t>(sizeof signal))
+      return;
+    if (signal.ssi_signo == SIGHUP) {
+      protection.reload();
+      continue;
+    }
+    base::log_line(LogLevel::info, "server", "{}: stopping",
+                   signal.ssi_signo == SIGINT ? "SIGINT" : "SIGTERM");
+    return;
   }
 }
 
+net::ServerOptions server_options(const Settings& settings, const Protection& protection) {
+  net::ServerOptions options;
+  options.listen = settings.listen;
+  options.http = settings.http;
+  options.insecure_listen = settings.insecure;
+  options.durability = settings.broker.durability;
+  options.spin_us = settings.spin_us;
+  protection.apply(options);
+  return options;
+}
+
 // What a start would say about an address, for --check-config.
-bool check_address(const char* flag, const std::string& text, bool insecure) {
+bool check_address(const char* flag, const std::string& text, net::Spoken spoken,
+                   const net::ServerOptions& options) {
   std::string message;
   const Result<net::Address> address = net::parse_address(text, &message);
-  if (address && (address->loopback() || insecure)) return true;
-  if (address)
-    message = fmt::format(
-        "{} {}: not loopback, and there is no authentication; --insecure allows it", flag, text);
-  complain(message, kExitUsage);
+  if (address) message = net::why_not_listen(*address, spoken, options);
+  if (address && message.empty()) return true;
+  complain(fmt::format("{} {}", flag, message), kExitUsage);
   return false;
+}
+
+bool check_config(const Settings& settings) {
+  Protection protection;
+  std::string message;
+  if (!protection.load(settings, &message)) {
+    complain(message, kExitUsage);
+    return false;
+  }
+  const net::ServerOptions options = server_options(settings, protection);
+  return check_address("--listen", settings.listen, net::Spoken::binary, options) &&
+         check_address("--http", settings.http, net::Spoken::http, options);
 }
 
 int serve(const Settings& settings) {
@@ -87,6 +118,8 @@ int serve(const Settings& settings) {
   handle_read_faults(net::kExitShardFenced);
 
   std::string message;
+  Protection protection;
+  if (!protection.load(settings, &message)) return complain(message, kExitUsage);
   const char* shadow = std::getenv("MILLRACE_SHADOW");
   ShadowEnvironment shadowing(shadow != nullptr ? shadow : "");
   Result<std::unique_ptr<Broker>> broker = shadow != nullptr
@@ -96,16 +129,11 @@ int serve(const Settings& settings) {
   for (const std::string& line : (*broker)->recovery_report())
     base::log_line(LogLevel::info, "recovery", "{}", line);
 
-  HttpFronts fronts(settings);
-  net::ServerOptions options;
-  options.listen = settings.listen;
-  options.http = settings.http;
+  HttpFronts fronts(settings, protection.credentials());
+  net::ServerOptions options = server_options(settings, protection);
   options.http_fronts = [&fronts](ShardPort& port, net::HttpRouter& router) {
     fronts.add(port, router);
   };
-  options.insecure_listen = settings.insecure;
-  options.durability = settings.broker.durability;
-  options.spin_us = settings.spin_us;
   Result<std::unique_ptr<net::Server>> server = net::Server::start(**broker, options, &message);
   if (!server) return complain(message, exit_code_of_start(server.error()));
 
@@ -115,7 +143,7 @@ int serve(const Settings& settings) {
   std::fflush(stdout);
   notify_service_manager("READY=1");
 
-  wait_for_end(signals, (*server)->fence_fd());
+  wait_for_end(signals, (*server)->fence_fd(), protection);
   notify_service_manager("STOPPING=1");
   // A second signal ends a stop that takes too long for whoever sent it.
   ::sigprocmask(SIG_UNBLOCK, &ending, nullptr);
@@ -137,9 +165,7 @@ int run(int argc, char** argv) {
   int exit_code = 0;
   if (!read_settings(argc, argv, settings, exit_code)) return exit_code;
   if (settings.check_config) {
-    if (!check_address("--listen", settings.listen, settings.insecure) ||
-        !check_address("--http", settings.http, settings.insecure))
-      return kExitUsage;
+    if (!check_config(settings)) return kExitUsage;
     for (const std::string& line : settings.effective)
       std::puts(line.c_str());
     return 0;

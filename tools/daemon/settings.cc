@@ -55,6 +55,11 @@ bool read_http(const std::string& text, Settings& settings) {
   return !text.empty();
 }
 
+bool read_path(const std::string& text, std::string& path) {
+  path = text;
+  return true;
+}
+
 bool read_shards(const std::string& text, Settings& settings) {
   const uint64_t shards = text == "auto" ? std::min<uint64_t>(available_cores().size(), kShardsMax)
                                          : parse_whole(text).value_or(0);
@@ -170,8 +175,18 @@ constexpr Row kRows[] = {
     {"recreate-wait", "SECONDS", "0", "0 to 3600 (seconds)",
      "after a queue was deleted over HTTP, none of its name is made for so long; SQS has 60",
      read_recreate_wait},
+    {"credentials", "FILE", "", "a file",
+     "access keys and what they may do, for HTTP; read again on SIGHUP. Without it any signature "
+     "is "
+     "accepted",
+     [](const std::string& text, Settings& s) { return read_path(text, s.credentials); }},
+    {"tls-cert", "FILE", "", "a file",
+     "TLS on both listeners: the certificate and its chain, PEM; read again on SIGHUP",
+     [](const std::string& text, Settings& s) { return read_path(text, s.tls_certificate); }},
+    {"tls-key", "FILE", "", "a file", "the certificate's key, PEM, readable by its owner only",
+     [](const std::string& text, Settings& s) { return read_path(text, s.tls_key); }},
     {"insecure", "", "false", "true or false",
-     "listen on an address that is not loopback, though there is no authentication",
+     "listen on any address, though there is no TLS or no authentication",
      [](const std::string& text, Settings& s) { return read_switch(text, s.insecure); }},
     {"test-api", "", "false", "true or false",
      "answer the paths below /_millrace/ that tests and benchmarks use",
@@ -184,7 +199,7 @@ constexpr size_t kRowCount = std::size(kRows);
 
 // Settings that documents of later versions mention. As flags and keys they are unknown like any
 // other; a variable of that name would be overlooked, which for these is not safe.
-constexpr const char* kNotInThisVersion[] = {"credentials", "tls-cert", "tls-key", "definitions"};
+constexpr const char* kNotInThisVersion[] = {"definitions"};
 
 std::string variable_of(std::string_view key) {
   std::string name = "MILLRACE_";

@@ -22,6 +22,9 @@ struct Settings {
   std::string listen;
   std::string http;
   net::sqs::SqsSettings sqs;
+  std::string credentials;  // files; empty: none
+  std::string tls_certificate;
+  std::string tls_key;
   bool insecure = false;
   bool test_api = false;
   uint32_t spin_us = 0;
