@@ -7,6 +7,9 @@
 
 namespace millrace::net {
 
+// Of U+FFFE and U+FFFF, which no XML can hold either, and of few characters besides.
+constexpr char kNonCharacterBegin = '\xEF';
+
 void XmlWriter::open(std::string_view name) {
   out_ += '<';
   out_ += name;
@@ -21,12 +24,20 @@ void XmlWriter::close(std::string_view name) {
 
 void XmlWriter::escaped(std::string_view value) {
   for (;;) {
-    const size_t plain = plain_run<'&', '<', '>', '"'>(value);
+    const size_t plain = plain_run<'&', '<', '>', '"', kNonCharacterBegin>(value);
     out_.append(value.substr(0, plain));
     if (plain == value.size()) return;
     const char c = value[plain];
     value.remove_prefix(plain + 1);
     switch (c) {
+      case kNonCharacterBegin:
+        if (value.starts_with("\xBF\xBE") || value.starts_with("\xBF\xBF")) {
+          value.remove_prefix(2);
+          out_ += '?';
+        } else {
+          out_ += c;
+        }
+        break;
       case '&':
         out_ += "&amp;";
         break;
