@@ -41,11 +41,12 @@ bool Cleaner::step() {
   uint64_t bytes = 0;
   for (uint32_t records = 0;
        records < kCleanedRecordsPerTickMax && bytes < kCarriedBytesPerTickMax;) {
+    if (gathered_.size() >= kDedupMarksPerRecordMax && !tell_gathered()) return false;
     const auto record = unfinished_ ? unfinished_ : log.next_head_record();
     unfinished_.reset();
     if (!record) {
       const uint64_t segment = log.segment_of(log.head());
-      if (!state_.tell_move_ids(segment)) return false;
+      if (!tell_gathered() || !state_.tell_move_ids(segment)) return false;
       const auto told_all = state_.tell_slot_ends(segment);
       walked_ = told_all && *told_all;
       return told_all.has_value();
@@ -53,9 +54,8 @@ bool Cleaner::step() {
     // Records without messages cost only the walk.
     const auto kind = static_cast<RecordKind>(record->kind);
     if (kind == RecordKind::dedup) {
-      if (tell_dedup(*record)) continue;
-      unfinished_ = record;
-      return false;
+      gather_ids(*record);
+      continue;
     }
     if (kind != RecordKind::enqueue && kind != RecordKind::carry &&
         kind != RecordKind::dead_letter && kind != RecordKind::move && kind != RecordKind::move_in)
@@ -86,44 +86,67 @@ Result<uint64_t> Cleaner::carry_alive(const storage::Record& record) {
     offset += message_stride(read_at<MessageHeader>(record.body, offset));
   uint64_t bytes = 0;
   size_t offset = head_bytes;
-  marks_.clear();
+  const size_t gathered_before = gathered_.size();
   for (uint32_t i = 0; i < count;) {
     const auto carried = state_.carry(*partition, Slot{first_slot + i}, body + offset, count - i);
-    if (!carried) return fail(carried.error());
+    if (!carried) {
+      gathered_.resize(gathered_before);
+      return fail(carried.error());
+    }
     bytes += carried->bytes;
-    if (carried->messages == 0) keep_id(*partition, record.body.data() + offset);
+    if (carried->messages == 0) gather_id(*partition, record.body.data() + offset);
     for (const uint32_t next = i + std::max(carried->messages, 1u); i < next; ++i)
       offset += message_stride(read_at<MessageHeader>(record.body, offset));
   }
-  if (const Status status = state_.tell_dedup(*partition, marks_); !status)
-    return fail(status.error());
-  return bytes + marks_.size() * sizeof(DedupMark);
+  return bytes + (gathered_.size() - gathered_before) * sizeof(DedupMark);
 }
 
 // A message that is gone, or lies elsewhere by now: if this segment is where its deduplication id
 // is told, that is told again.
-void Cleaner::keep_id(Partition& partition, const std::byte* message) {
+void Cleaner::gather_id(const Partition& partition, const std::byte* message) {
   if (partition.dedup().size() == 0) return;
   const auto id =
       dedup_key(state_.names(), properties_of(message), partition.kind().dedup_by_group);
-  if (id) keep_id(partition, *id);
+  if (id) gathered_.push_back({partition.queue(), *id});
 }
 
-void Cleaner::keep_id(Partition& partition, const base::Hash128& id) {
-  const DedupWindow::Entry* entry = partition.dedup().find(id);
-  if (entry == nullptr || entry->segment != state_.log().segment_of(state_.log().head())) return;
-  marks_.push_back({id.low, id.high, raw(entry->slot), entry->at.value});
-}
-
-Status Cleaner::tell_dedup(const storage::Record& record) {
+void Cleaner::gather_ids(const storage::Record& record) {
   const auto head = read_head<DedupHead>(record.body);
-  if (!head) return {};
-  Partition* partition = state_.find(QueueId{head->queue_id});
-  if (partition == nullptr) return {};
-  marks_.clear();
+  if (!head) return;
   for (const DedupMark& mark : items_after<DedupMark, DedupHead>(record.body, head->count))
-    keep_id(*partition, {mark.id_low, mark.id_high});
-  return state_.tell_dedup(*partition, marks_);
+    gathered_.push_back({QueueId{head->queue_id}, {mark.id_low, mark.id_high}});
+}
+
+// Of the ids gathered those that are in force, and told in the segment that is cleaned.
+Status Cleaner::tell_gathered() {
+  const uint64_t segment = state_.log().segment_of(state_.log().head());
+  for (size_t i = 0; i < gathered_.size();) {
+    const QueueId queue = gathered_[i].queue;
+    Partition* partition = state_.find(queue);
+    marks_.clear();
+    for (; i < gathered_.size() && gathered_[i].queue == queue &&
+           marks_.size() < kDedupMarksPerRecordMax;
+         ++i) {
+      const base::Hash128& id = gathered_[i].id;
+      const DedupWindow::Entry* entry =
+          partition == nullptr ? nullptr : partition->dedup().find(id);
+      if (entry != nullptr && entry->segment == segment)
+        marks_.push_back({id.low, id.high, raw(entry->slot), entry->at.value});
+    }
+    // What is told by then is passed over the next time.
+    if (marks_.empty()) continue;
+    if (const Status status = tell(*partition, marks_); !status) return status;
+  }
+  gathered_.clear();
+  return {};
+}
+
+// Together, or one by one where the room that is left takes no more: for that there always is some.
+Status Cleaner::tell(Partition& partition, std::span<const DedupMark> marks) {
+  if (state_.tell_dedup(partition, marks)) return {};
+  for (const DedupMark& mark : marks)
+    if (const Status status = state_.tell_dedup(partition, {&mark, 1}); !status) return status;
+  return {};
 }
 
 void Cleaner::free_head() {

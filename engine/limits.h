@@ -28,7 +28,8 @@ inline constexpr uint32_t kListQueuesMax = 1'000;
 inline constexpr uint32_t kTimersPerTickMax = 10'000;
 inline constexpr uint32_t kDedupIdsEndedPerTickMax = 4'096;  // of each queue
 inline constexpr int64_t kDedupStepMs = 1'000;
-inline constexpr size_t kDedupMarksPerRecordMax = 1'000;
+// Ids that cleaning tells again together: 3 KiB.
+inline constexpr size_t kDedupMarksPerRecordMax = 100;
 inline constexpr uint32_t kServePassesPerTickMax = 4;
 inline constexpr uint32_t kServedPerLineMax =
     1'024;  // leases given to one queue's waiters in a pass
