@@ -33,8 +33,8 @@ class Removal {
   Removal(const Removal&) = delete;
   Removal& operator=(const Removal&) = delete;
 
-  void add(Position position) {
-    const auto message = message_at(log_, position);
+  void add(Position position) { add(position, message_at(log_, position)); }
+  void add(Position position, const std::optional<StoredMessage>& message) {
     if (!message) return log_.fence_corrupt(position);
     if (sum_ != 0 && log_.segment_of(position) != log_.segment_of(position_)) settle();
     position_ = position;
@@ -300,13 +300,17 @@ void Partition::apply_extend(const PartitionContext& context, const ExtendHead& 
   }
 }
 
-void Partition::apply_ack(const PartitionContext& context, std::span<const SlotRun> runs) {
+void Partition::apply_ack(const PartitionContext& context, std::span<const SlotRun> runs,
+                          std::optional<TimeMs> acked_at) {
   Removal removal(context.log, bytes_);
   for (const SlotRun& run : runs)
     for (uint32_t i = 0; i < run.count; ++i) {
       const Slot slot{run.first_slot + i};
       if (!index_->live(slot)) continue;
-      removal.add(index_->position(slot));
+      const Position position = index_->position(slot);
+      const auto message = message_at(context.log, position);
+      removal.add(position, message);
+      if (acked_at && message) count_ack(slot, *message, *acked_at);
       erase(context, slot);
     }
 }

@@ -169,7 +169,9 @@ class Partition {
                    std::span<const SlotRun> runs);
   void apply_extend(const PartitionContext& context, const ExtendHead& head,
                     std::span<const ExtendMark> marks);
-  void apply_ack(const PartitionContext& context, std::span<const SlotRun> runs);
+  // `acked_at`: live, for a receiver, and counted as such.
+  void apply_ack(const PartitionContext& context, std::span<const SlotRun> runs,
+                 std::optional<TimeMs> acked_at = {});
   // `run`: messages of consecutive slots, written at `run_position`.
   void apply_carry(const PartitionContext& context, const CarryHead& head, Bytes run,
                    Position run_position);
@@ -217,9 +219,8 @@ class Partition {
   };
   Tally tally;
 
-  // A message was leased; an ack is about to take it.
+  // A message was leased.
   void count_receive(const Delivery& delivery, TimeMs now);
-  void count_ack(const storage::Log& log, Slot slot, TimeMs now);
 
   // For the shard's own books.
   uint32_t durable_waits = 0;      // entries of the visibility queue that wait for a sync
@@ -238,6 +239,7 @@ class Partition {
                               std::vector<SlotRun>* runs) const;
   uint32_t choose_fairly(const storage::Log& log, uint32_t messages_max, uint32_t bytes_max,
                          std::vector<SlotRun>* runs) const;
+  void count_ack(Slot slot, const StoredMessage& message, TimeMs now);
   void place(Slot slot, Position position);
   void make_ready(Slot slot);  // if it may be; no timer
   void erase(const PartitionContext& context, Slot slot);

@@ -14,11 +14,10 @@ void Partition::count_receive(const Delivery& delivery, TimeMs now) {
     ++tally.redelivered;
 }
 
-void Partition::count_ack(const storage::Log& log, Slot slot, TimeMs now) {
+void Partition::count_ack(Slot slot, const StoredMessage& message, TimeMs now) {
   ++tally.acked;
-  const auto message = message_at(log, index_->position(slot));
-  if (!message || tally.times == nullptr) return;
-  tally.times->lease.add(now - message->sent_at() - index_->received(slot).last_ms);
+  if (tally.times == nullptr) return;
+  tally.times->lease.add(now - message.sent_at() - index_->received(slot).last_ms);
 }
 
 QueueCounters Partition::counters(const storage::Log& log) const {

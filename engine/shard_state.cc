@@ -377,10 +377,7 @@ Result<Position> ShardState::append_ack(Partition& partition, TimeMs now) {
   const Bytes items = bytes_of(std::span<const SlotRun>(runs_));
   const auto position = append(RecordKind::ack, bytes_of(head), items);
   if (!position) return fail(position.error());
-  for (const SlotRun& run : runs_)
-    for (uint32_t i = 0; i < run.count; ++i)
-      partition.count_ack(log_, Slot{run.first_slot + i}, now);
-  partition.apply_ack(context(), runs_);
+  partition.apply_ack(context(), runs_, now);
   return last_end_;
 }
 
