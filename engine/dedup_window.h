@@ -55,7 +55,7 @@ class DedupWindow {
     return found == entries_.end() ? nullptr : &found->second;
   }
   // A message brought the id; or it is told again, then only the segment changes. `changed(segment,
-  // bytes)` is called for what the accounts gain (bytes > 0) or lose.
+  // entries)` is called for what the accounts gain (1) or lose (-1).
   template <class F>
   void put(const base::Hash128& id, const Entry& entry, F&& changed) {
     auto [at, fresh] = entries_.try_emplace(id, entry);
@@ -63,13 +63,13 @@ class DedupWindow {
     // An old message whose id came again since, carried: the newer one counts.
     if (!fresh && !again && at->second.at >= entry.at) return;
     if (!fresh) {
-      changed(at->second.segment, -static_cast<int64_t>(kLiveBytes));
+      changed(at->second.segment, -1);
       if (again)
         at->second.segment = entry.segment;
       else
         at->second = entry;
     }
-    changed(entry.segment, static_cast<int64_t>(kLiveBytes));
+    changed(entry.segment, 1);
     if (!again) order_.push({id, entry.at});
   }
   // Forgets at most `max` entries that are over. True if there may be more.
@@ -82,7 +82,7 @@ class DedupWindow {
       // An id that came again after its time stands in the queue twice; the entry says when it
       // ends.
       if (found == entries_.end() || !over(found->second, now)) continue;
-      changed(found->second.segment, -static_cast<int64_t>(kLiveBytes));
+      changed(found->second.segment, -1);
       entries_.erase(found);
     }
     return true;
@@ -91,7 +91,7 @@ class DedupWindow {
   template <class F>
   void clear(F&& changed) {
     for (const auto& [id, entry] : entries_)
-      changed(entry.segment, -static_cast<int64_t>(kLiveBytes));
+      changed(entry.segment, -1);
     entries_ = {};
     order_ = {};
   }

@@ -11,8 +11,7 @@ namespace millrace::engine {
 // --- messages come, hide and go ---
 
 void FairGroups::join(Slot slot, const GroupKey& key, std::optional<TimerKind> hidden) {
-  uint32_t i = table_.find(key);
-  if (i == table_.kNone) i = table_.add(key);
+  const uint32_t i = table_.find_or_add(key);
   Entry& group = table_[i];
   owners_.make(slot) = i + 1;
   ++group.messages;

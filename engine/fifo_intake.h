@@ -6,13 +6,14 @@
 // not know what the queue was told to do when the message came.
 //
 // Threads: shard-local; one object reused by all sends of a shard.  Memory: a run, if it has to be
-// written anew, and 16 bytes a message.
+// written anew, and 100 bytes a message.
 #pragma once
 
 #include <cstdint>
 #include <span>
 #include <vector>
 
+#include "engine/message_names.h"
 #include "engine/partition.h"
 #include "millrace/options.h"
 
@@ -25,10 +26,11 @@ class FifoIntake {
             uint32_t count, TimeMs now);
 
   Bytes stored() const { return copied_ ? Bytes(copy_) : run_; }
-  uint32_t stored_count() const { return stored_count_; }
+  uint32_t stored_count() const { return static_cast<uint32_t>(stored_names_.size()); }
+  std::span<const MessageNames> stored_names() const { return stored_names_; }
   // Slots in the order of the run, if what is stored begins at `first`.
   std::span<const Slot> slots(Slot first);
-  bool has_duplicates() const { return stored_count_ != outcomes_.size(); }
+  bool has_duplicates() const { return stored_names_.size() != outcomes_.size(); }
 
  private:
   struct Outcome {
@@ -36,14 +38,17 @@ class FifoIntake {
     uint64_t slot = 0;   // else: number within what is stored
   };
   void copy_message(const std::byte* message, Bytes properties);
+  uint64_t number_of(const base::Hash128& id);
 
   Bytes run_;
   bool copied_ = false;
   std::vector<std::byte> copy_;
-  uint32_t stored_count_ = 0;
+  std::vector<MessageNames> names_;  // of each message
+  std::vector<const DedupWindow::Entry*> known_;
   std::vector<Outcome> outcomes_;
+  std::vector<MessageNames> stored_names_;
   std::vector<Slot> slots_;
-  boost::unordered_flat_map<base::Hash128, uint64_t, DedupWindow::Hash> batch_;
+  boost::unordered_flat_map<base::Hash128, uint64_t, DedupWindow::Hash> batch_;  // long runs
 };
 
 }  // namespace millrace::engine

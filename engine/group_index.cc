@@ -5,10 +5,9 @@
 namespace millrace::engine {
 
 bool GroupIndex::append(Slot slot, const GroupKey& group) {
-  uint32_t i = table_.find(group);
-  const bool fresh = i == table_.kNone;
-  if (fresh) i = table_.add(group);
+  const uint32_t i = table_.find_or_add(group);
   SlotLinks::List& slots = table_[i].slots;
+  const bool fresh = slots.empty();
   MR_ASSERT(fresh || slots.last < raw(slot));
   links_.push_back(slots, i, slot);
   return fresh;

@@ -37,18 +37,22 @@ class GroupTable {
     const auto found = numbers_.find(key);
     return found == numbers_.end() ? kNone : *found;
   }
-  // Of one that is not there yet. All its members but the key are as Entry makes them.
-  uint32_t add(const GroupKey& key) {
+  // If it is a new one, all its members but the key are as Entry makes them.
+  uint32_t find_or_add(const GroupKey& key) {
     const uint32_t i = take();
     (*this)[i] = {};
     (*this)[i].key = key;
-    numbers_.insert(i);
-    return i;
+    const auto [found, added] = numbers_.insert(i);
+    if (added) {
+      ++size_;
+      return i;
+    }
+    give_back(i);
+    return *found;
   }
   void remove(uint32_t i) {
     numbers_.erase(i);
-    (*this)[i].key.low = free_;
-    free_ = i + 1;
+    give_back(i);
     if (--size_ > 0) return;
     // All are free: give back what many groups took.
     free_ = untouched_ = 0;
@@ -79,13 +83,12 @@ class GroupTable {
   struct Equal {
     using is_transparent = void;
     const GroupTable* table;
-    bool operator()(uint32_t a, uint32_t b) const { return a == b; }
+    bool operator()(uint32_t a, uint32_t b) const { return (*table)[a].key == (*table)[b].key; }
     bool operator()(uint32_t a, const GroupKey& key) const { return (*table)[a].key == key; }
     bool operator()(const GroupKey& key, uint32_t a) const { return (*table)[a].key == key; }
   };
 
   uint32_t take() {
-    ++size_;
     if (free_ != 0) {
       const uint32_t i = free_ - 1;
       free_ = static_cast<uint32_t>((*this)[i].key.low);
@@ -96,6 +99,10 @@ class GroupTable {
       chunks_.push_back(std::make_unique<Entry[]>(kChunkEntries));
     }
     return untouched_++;
+  }
+  void give_back(uint32_t i) {
+    (*this)[i].key.low = free_;
+    free_ = i + 1;
   }
 
   std::vector<std::unique_ptr<Entry[]>> chunks_;

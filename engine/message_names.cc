@@ -64,23 +64,33 @@ base::Hash128 group_key(const base::KeyedHash& names, Bytes properties) {
   return names.of(find_property(properties, PropertyTag::group).value_or(Bytes{}));
 }
 
-std::optional<base::Hash128> dedup_key(const base::KeyedHash& names, Bytes properties,
-                                       bool by_group) {
-  std::string_view group;
-  std::string_view id;
-  std::array<char, 64> hex;
-  PropertyReader reader(properties);
-  while (const auto property = reader.next()) {
-    if (property->tag == PropertyTag::group) group = as_text(property->value);
-    if (property->tag == PropertyTag::deduplication_id) id = as_text(property->value);
-    if (property->tag == PropertyTag::content_hash &&
-        property->value.size() == sizeof(ContentHash)) {
-      ContentHash hash;
-      std::memcpy(hash.data(), property->value.data(), hash.size());
-      hex = hex_text(hash);
-      id = {hex.data(), hex.size()};
+namespace {
+
+struct NameTexts {
+  explicit NameTexts(Bytes properties) {
+    PropertyReader reader(properties);
+    while (const auto property = reader.next()) {
+      if (property->tag == PropertyTag::group) group = as_text(property->value);
+      if (property->tag == PropertyTag::deduplication_id) id = as_text(property->value);
+      if (property->tag == PropertyTag::content_hash &&
+          property->value.size() == sizeof(ContentHash)) {
+        ContentHash hash;
+        std::memcpy(hash.data(), property->value.data(), hash.size());
+        hex = hex_text(hash);
+        id = {hex.data(), hex.size()};
+      }
     }
   }
+  NameTexts(const NameTexts&) = delete;
+  NameTexts& operator=(const NameTexts&) = delete;
+
+  std::string_view group;
+  std::string_view id;
+  std::array<char, 64> hex;  // what `id` shows, if it is by content
+};
+
+std::optional<base::Hash128> dedup_key(const base::KeyedHash& names, std::string_view group,
+                                       std::string_view id, bool by_group) {
   if (id.empty()) return std::nullopt;
   if (!by_group) return names.of(as_bytes(id));
   // The group's length first: no two pairs give the same bytes.
@@ -91,6 +101,19 @@ std::optional<base::Hash128> dedup_key(const base::KeyedHash& names, Bytes prope
   char* end = std::copy(group.begin(), group.end(), pair.data() + 1);
   end = std::copy(id.begin(), id.end(), end);
   return names.of(as_bytes({pair.data(), end}));
+}
+
+}  // namespace
+
+std::optional<base::Hash128> dedup_key(const base::KeyedHash& names, Bytes properties,
+                                       bool by_group) {
+  const NameTexts texts(properties);
+  return dedup_key(names, texts.group, texts.id, by_group);
+}
+
+MessageNames names_of(const base::KeyedHash& names, Bytes properties, bool by_group) {
+  const NameTexts texts(properties);
+  return {names.of(as_bytes(texts.group)), dedup_key(names, texts.group, texts.id, by_group)};
 }
 
 void properties_that_move(Bytes properties, std::string* out) {

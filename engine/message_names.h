@@ -27,9 +27,16 @@ using ContentHash = std::array<unsigned char, 32>;
 ContentHash content_hash(Bytes body);
 std::array<char, 64> hex_text(const ContentHash& hash);
 
+// Of a FIFO message, by hash: its group and its deduplication id, given or by content; the latter
+// within its group if `by_group`, and nothing if the message has none.
+struct MessageNames {
+  base::Hash128 group;
+  std::optional<base::Hash128> id;
+};
+MessageNames names_of(const base::KeyedHash& names, Bytes properties, bool by_group);
+
+// One of the two.
 base::Hash128 group_key(const base::KeyedHash& names, Bytes properties);
-// Of the deduplication id, given or by content; within its group if `by_group`. Nothing if the
-// message has none.
 std::optional<base::Hash128> dedup_key(const base::KeyedHash& names, Bytes properties,
                                        bool by_group);
 

@@ -211,8 +211,9 @@ void Partition::start_timer(const PartitionContext& context, Slot slot, TimerKin
 }
 
 void Partition::apply_enqueue(const PartitionContext& context, const EnqueueHead& head, Bytes run,
-                              Position run_position) {
-  auto& [offsets, delayed] = context.scratch;
+                              Position run_position, std::span<const MessageNames> names) {
+  auto& offsets = context.scratch.offsets;
+  auto& delayed = context.scratch.delayed;
   offsets.clear();
   delayed.clear();
   uint32_t properties_bytes = 0;
@@ -251,15 +252,7 @@ void Partition::apply_enqueue(const PartitionContext& context, const EnqueueHead
   if (!kind_.fifo && properties_bytes != 0)
     for (uint32_t i = 0; i < count; ++i)
       join_tenant(context, first + i, run.data() + offsets[i]);
-  if (kind_.fifo) {
-    const TimeMs now{head.sent_at_ms};
-    (void)expire_dedup(context.log, now, 2 * count);
-    for (uint32_t i = 0; i < count; ++i) {
-      const std::byte* message = run.data() + offsets[i];
-      join_group(context, first + i, message);
-      remember(context, first + i, now, message, run_position);
-    }
-  }
+  if (kind_.fifo) name_messages(context, head, run, run_position, names);
   if (added.messages > 0) added.tell(context.log, bytes_, run_position);
 }
 
@@ -365,7 +358,7 @@ void Partition::apply_arrival(const PartitionContext& context, const DeadLetterH
   if (!kind_.fifo) in_order_ = false;
   oldest_sent_at_ = std::min(oldest_sent_at_, TimeMs{head.sent_at_ms});
   if (kind_.fifo) {
-    join_group(context, slot, message);
+    join_group(slot, group_key(context.names, properties_of(message)));
   } else {
     index_->set_ready(slot, true);
     join_tenant(context, slot, message);
@@ -430,7 +423,7 @@ void Partition::release(const PartitionContext& context) {
   for (const SegmentBytes::Entry& entry : bytes_.entries())
     context.log.remove_live(Position{entry.segment * context.log.segment_bytes()}, entry.bytes);
   bytes_.clear();
-  dedup_.clear([](uint64_t, int64_t) {});  // settled with the messages
+  dedup_.clear([](uint64_t, int) {});  // settled with the messages
 }
 
 void Partition::forget_slot_end(const PartitionContext& context) {

@@ -31,6 +31,7 @@
 #include "engine/dedup_window.h"
 #include "engine/fair_groups.h"
 #include "engine/group_index.h"
+#include "engine/message_names.h"
 #include "engine/queue_rules.h"
 #include "engine/records.h"
 #include "engine/segment_bytes.h"
@@ -41,10 +42,12 @@
 
 namespace millrace::engine {
 
-// Of the record that is being applied: where its messages lie, and which of them are delayed.
+// Of the record that is being applied: where its messages lie, which of them are delayed, and their
+// names on FIFO where nobody has read them yet.
 struct RunScratch {
   std::vector<uint32_t> offsets;
   std::vector<uint32_t> delayed;
+  std::vector<MessageNames> names;
 };
 
 // What a partition leans on; its shard's.
@@ -163,8 +166,9 @@ class Partition {
   bool has_timer(Slot slot) const { return index_->timer(slot) != kNoTimer; }
 
   // `run_position` is where the first message of `run` lies, or will lie once written.
+  // FIFO: `names` are those of the run's messages, where they were read already.
   void apply_enqueue(const PartitionContext& context, const EnqueueHead& head, Bytes run,
-                     Position run_position);
+                     Position run_position, std::span<const MessageNames> names = {});
   void apply_lease(const PartitionContext& context, const LeaseHead& head,
                    std::span<const SlotRun> runs);
   void apply_extend(const PartitionContext& context, const ExtendHead& head,
@@ -243,15 +247,21 @@ class Partition {
   void place(Slot slot, Position position);
   void make_ready(Slot slot);  // if it may be; no timer
   void erase(const PartitionContext& context, Slot slot);
-  void join_group(const PartitionContext& context, Slot slot, const std::byte* message);
+  void name_messages(const PartitionContext& context, const EnqueueHead& head, Bytes run,
+                     Position run_position, std::span<const MessageNames> names);
+  void join_group(Slot slot, const GroupKey& group);
   void find_tenants(const PartitionContext& context);
   void join_tenant(const PartitionContext& context, Slot slot, const std::byte* message);
-  void remember(const PartitionContext& context, const DedupMark& mark, Position told_at);
-  void remember(const PartitionContext& context, Slot slot, TimeMs at, const std::byte* message,
-                Position told_at);
+  // What ids that are told in one segment add to its account, until they are accounted together.
+  struct DedupChange {
+    uint64_t segment = 0;
+    int entries = 0;
+  };
+  void remember(const PartitionContext& context, const DedupMark& mark, Position told_at,
+                DedupChange* change);
   void remember_again(const PartitionContext& context, Slot slot, TimeMs at,
                       const std::byte* message, Position told_at);
-  void account_dedup(storage::Log& log, uint64_t segment, int64_t bytes);
+  void account_dedup(storage::Log& log, uint64_t segment, int entries);
   void stop_timer(const PartitionContext& context, Slot slot);
   void start_timer(const PartitionContext& context, Slot slot, TimerKind kind, TimeMs due);
   void forget_live_before(const PartitionContext& context, Slot end);

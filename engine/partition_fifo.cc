@@ -61,44 +61,69 @@ void Partition::find_groups(const PartitionContext& context) {
   }
 }
 
-void Partition::join_group(const PartitionContext& context, Slot slot, const std::byte* message) {
+// Those of a run that was just enqueued; where each lies is in the scratch.
+void Partition::name_messages(const PartitionContext& context, const EnqueueHead& head, Bytes run,
+                              Position run_position, std::span<const MessageNames> names) {
+  auto& scratch = context.scratch;
+  const size_t count = scratch.offsets.size();
+  if (names.size() != count) {
+    scratch.names.clear();
+    for (const uint32_t offset : scratch.offsets)
+      scratch.names.push_back(
+          names_of(context.names, properties_of(run.data() + offset), kind_.dedup_by_group));
+    names = scratch.names;
+  }
+  const TimeMs now{head.sent_at_ms};
+  (void)expire_dedup(context.log, now, static_cast<uint32_t>(2 * count));
+  for (size_t i = 0; i < count; ++i)
+    join_group(Slot{head.first_slot + i}, names[i].group);
+  // One right after the other, as each waits for memory.
+  DedupChange change{context.log.segment_of(run_position)};
+  for (size_t i = 0; i < count; ++i)
+    if (const auto& id = names[i].id)
+      remember(context, {id->low, id->high, head.first_slot + i, now.value}, run_position, &change);
+  account_dedup(context.log, change.segment, change.entries);
+}
+
+void Partition::join_group(Slot slot, const GroupKey& group) {
   if (groups_ == nullptr) return;  // find_groups() will
-  const bool head = groups_->append(slot, group_key(context.names, properties_of(message)));
+  const bool head = groups_->append(slot, group);
   if (head && index_->timer(slot) == kNoTimer) index_->set_ready(slot, true);
 }
 
 // --- deduplication ---
 
-// Of one entry.
-void Partition::account_dedup(storage::Log& log, uint64_t segment, int64_t bytes) {
+// Of so many entries, which come or (below 0) go.
+void Partition::account_dedup(storage::Log& log, uint64_t segment, int entries) {
   const Position position{segment * log.segment_bytes()};
-  const auto count = static_cast<uint64_t>(bytes < 0 ? -bytes : bytes);
-  if (bytes > 0) {
-    log.add_live(position, count);
-    log.add_apart(DedupWindow::kLiveBytesApart);
-    bytes_.add(segment, count);
-  } else {
+  const auto count = static_cast<uint64_t>(entries < 0 ? -entries : entries);
+  const uint64_t bytes = count * DedupWindow::kLiveBytes;
+  if (entries > 0) {
+    log.add_live(position, bytes);
+    log.add_apart(count * DedupWindow::kLiveBytesApart);
+    bytes_.add(segment, bytes);
+  } else if (entries < 0) {
     // As with messages: less than was added means that the bytes below changed.
-    if (bytes_.remove(segment, count)) {
-      log.remove_live(position, count);
-      log.remove_apart(DedupWindow::kLiveBytesApart);
+    if (bytes_.remove(segment, bytes)) {
+      log.remove_live(position, bytes);
+      log.remove_apart(count * DedupWindow::kLiveBytesApart);
     } else {
       log.fence_corrupt(position);
     }
   }
 }
 
-void Partition::remember(const PartitionContext& context, const DedupMark& mark, Position told_at) {
+void Partition::remember(const PartitionContext& context, const DedupMark& mark, Position told_at,
+                         DedupChange* change) {
   storage::Log& log = context.log;
   dedup_.put({mark.id_low, mark.id_high},
              {Slot{mark.slot}, TimeMs{mark.at_ms}, log.segment_of(told_at)},
-             [&](uint64_t segment, int64_t bytes) { account_dedup(log, segment, bytes); });
-}
-
-void Partition::remember(const PartitionContext& context, Slot slot, TimeMs at,
-                         const std::byte* message, Position told_at) {
-  const auto id = dedup_key(context.names, properties_of(message), kind_.dedup_by_group);
-  if (id) remember(context, {id->low, id->high, raw(slot), at.value}, told_at);
+             [&](uint64_t segment, int entries) {
+               if (segment == change->segment)
+                 change->entries += entries;
+               else
+                 account_dedup(log, segment, entries);
+             });
 }
 
 // Of a carried message. While it runs, an id that is forgotten is over, and stays so; in replay the
@@ -107,18 +132,30 @@ void Partition::remember_again(const PartitionContext& context, Slot slot, TimeM
                                const std::byte* message, Position told_at) {
   const auto id = dedup_key(context.names, properties_of(message), kind_.dedup_by_group);
   if (!id || (groups_ != nullptr && dedup_.find(*id) == nullptr)) return;
-  remember(context, {id->low, id->high, raw(slot), at.value}, told_at);
+  const DedupMark mark{id->low, id->high, raw(slot), at.value};
+  apply_dedup(context, {&mark, 1}, told_at);
 }
 
 void Partition::apply_dedup(const PartitionContext& context, std::span<const DedupMark> marks,
                             Position told_at) {
+  DedupChange change{context.log.segment_of(told_at)};
   for (const DedupMark& mark : marks)
-    remember(context, mark, told_at);
+    remember(context, mark, told_at, &change);
+  account_dedup(context.log, change.segment, change.entries);
 }
 
 bool Partition::expire_dedup(storage::Log& log, TimeMs now, uint32_t max) {
-  return dedup_.expire(
-      now, max, [&](uint64_t segment, int64_t bytes) { account_dedup(log, segment, bytes); });
+  // They came in order, and so those of one segment lie together.
+  DedupChange change;
+  const bool more = dedup_.expire(now, max, [&](uint64_t segment, int entries) {
+    if (segment != change.segment) {
+      account_dedup(log, change.segment, change.entries);
+      change = {segment};
+    }
+    change.entries += entries;
+  });
+  account_dedup(log, change.segment, change.entries);
+  return more;
 }
 
 }  // namespace millrace::engine

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 #include <string_view>
 
 namespace millrace::engine {
@@ -9,6 +10,11 @@ namespace {
 
 constexpr size_t kTraceHeaderBytesMax = 4096;
 constexpr size_t kSenderIdBytesMax = 256;
+
+// All of ASCII that is printable, but the blank.
+bool is_visible(char c) {
+  return c > ' ' && c <= '~';
+}
 
 bool is_attribute_name(std::string_view name) {
   const auto allowed = [](char c) {
@@ -40,9 +46,22 @@ bool is_attribute_type(std::string_view type) {
 }  // namespace
 
 bool is_id(std::string_view text) {
-  // All of ASCII that is printable, but the blank.
-  return !text.empty() && text.size() <= kGroupIdBytesMax &&
-         std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c <= '~'; });
+  if (text.empty() || text.size() > kGroupIdBytesMax) return false;
+  if (text.size() < 8) return std::all_of(text.begin(), text.end(), is_visible);
+  // Eight at a time, the last of them once more: each message of a FIFO queue has two of these. Of
+  // a byte below 0x80, + 0x5F has the top bit from '!' on, + 1 only past '~'.
+  constexpr uint64_t kEach = 0x0101010101010101;
+  uint64_t bad = 0;
+  const auto look_at = [&](size_t i) {
+    uint64_t word = 0;
+    std::memcpy(&word, text.data() + i, sizeof word);
+    const uint64_t low = word & 0x7F * kEach;
+    bad |= word | ~(low + 0x5F * kEach) | (low + kEach);
+  };
+  for (size_t i = 0; i + 8 < text.size(); i += 8)
+    look_at(i);
+  look_at(text.size() - 8);
+  return (bad & 0x80 * kEach) == 0;
 }
 
 Status check_properties(Bytes properties, uint32_t body_bytes, const QueueAttributes& queue) {

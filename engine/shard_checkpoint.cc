@@ -100,7 +100,7 @@ millrace::Status Partition::load(TimerWheel& timers, Bytes& in) {
     if (!take(in, &id)) return fail(Errc::corrupt);
     // Its bytes are in the segments' sums.
     dedup_.put({id.low, id.high}, {Slot{id.slot}, TimeMs{id.at_ms}, id.segment},
-               [](uint64_t, int64_t) {});
+               [](uint64_t, int) {});
   }
   if (dedup_.size() != head.dedup_ids) return fail(Errc::corrupt);
   in_order_ = (head.flags & kNotInOrder) == 0;

@@ -236,7 +236,8 @@ void ShardState::become_visible(Partition& partition, Position end, bool wait_du
 }
 
 Result<ShardState::Enqueued> ShardState::enqueue(Partition& partition, Bytes run, uint32_t count,
-                                                 uint32_t delay_ms, bool wait_durable, TimeMs now) {
+                                                 uint32_t delay_ms, bool wait_durable, TimeMs now,
+                                                 std::span<const MessageNames> names) {
   if (timers_.size() + count > kTimersPerShardMax) {
     // Only what is delayed takes a timer; rare enough to look.
     for (size_t offset = 0; offset < run.size();) {
@@ -267,7 +268,7 @@ Result<ShardState::Enqueued> ShardState::enqueue(Partition& partition, Bytes run
     offset += message_stride(header);
   }
   partition.apply_enqueue(context(), head, {body + sizeof head, run.size()},
-                          body_position(*position) + sizeof head);
+                          body_position(*position) + sizeof head, names);
   log_.seal_record();
   told(partition, *position);
   partition.tally.sent += count;
@@ -285,7 +286,7 @@ Result<ShardState::Enqueued> ShardState::enqueue_fifo(Partition& partition, Byte
   Enqueued enqueued{last_end_, partition.slot_end(), {}};
   if (intake_.stored_count() > 0) {
     const auto stored = enqueue(partition, intake_.stored(), intake_.stored_count(), queue.delay_ms,
-                                wait_durable, now);
+                                wait_durable, now, intake_.stored_names());
     if (!stored) return stored;
     enqueued = *stored;
   }

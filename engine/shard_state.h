@@ -76,8 +76,9 @@ class ShardState final : public storage::ReplaySink {
   // deduplication window is full).
   Result<Enqueued> enqueue_fifo(Partition& partition, Bytes run, uint32_t count,
                                 const QueueAttributes& queue, bool wait_durable, TimeMs now);
+  // `names`: see Partition::apply_enqueue().
   Result<Enqueued> enqueue(Partition& partition, Bytes run, uint32_t count, uint32_t delay_ms,
-                           bool wait_durable, TimeMs now);
+                           bool wait_durable, TimeMs now, std::span<const MessageNames> names = {});
   // Leases what Partition::choose() chooses and appends it to `deliveries`; returns the end of the
   // record, or nothing if nothing is ready. Messages that were received too often go to the queue's
   // dead-letter queue instead; if there were more of them than one turn moves, stopped_short(): ask

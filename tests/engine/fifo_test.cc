@@ -163,6 +163,24 @@ TEST_F(Fifo, DeduplicatesWithinABatchAndByContent) {
   EXPECT_EQ(bodies(receive(queue)), (Bodies{"same", "same", "other"}));
 }
 
+// Longer than what is compared one by one.
+TEST_F(Fifo, DeduplicatesWithinALongRun) {
+  open();
+  const QueueId queue = create("q.fifo", fifo());
+  send(queue, Batch().add_fifo("g", "id-3", "before"));
+  Batch batch;
+  for (int i = 0; i < 60; ++i)
+    batch.add_fifo("g", fmt::format("id-{}", i % 23), std::to_string(i));
+  const SendReply sent = send(queue, batch);
+  ASSERT_EQ(sent.shard_slots.size(), 60u);
+  for (size_t i = 23; i < 60; ++i)
+    EXPECT_EQ(sent.shard_slots[i], sent.shard_slots[i - 23]) << i;
+  Bodies right{"before"};
+  for (int i = 0; i < 23; ++i)
+    if (i != 3) right.push_back(std::to_string(i));
+  EXPECT_EQ(bodies(receive(queue, 100)), right);
+}
+
 TEST_F(Fifo, ScopeOfAGroupKeepsIdsOfGroupsApart) {
   open();
   QueueAttributes attributes = fifo();
