@@ -16,10 +16,10 @@ namespace millrace::net::sqs {
 
 inline constexpr uint32_t kEntriesMax = 10;
 
-// `entry`: "SendMessageBatchRequestEntry".
+// `entry`: "SendMessageBatchRequestEntry". In a form a list that is not given is an empty one.
 template <class Entry>
-AwsError check_entries(const List<Entry>& entries, std::string_view entry) {
-  if (!entries.given) return missing_parameter("Entries");
+AwsError check_entries(const List<Entry>& entries, std::string_view entry, bool is_form) {
+  if (!entries.given && !is_form) return missing_parameter("Entries");
   if (entries.empty())
     return {errors::kEmptyBatchRequest,
             fmt::format("There should be at least one {} in the request.", entry)};

@@ -95,7 +95,7 @@ struct Taken {
 
 bool take_entries(Request& request, const HandlesInput& input, std::string_view name, bool changes,
                   Taken* taken) {
-  if (const auto error = check_entries(input.entries, name)) {
+  if (const auto error = check_entries(input.entries, name, request.xml())) {
     request.refuse(error);
     return false;
   }

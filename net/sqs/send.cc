@@ -134,7 +134,8 @@ void message_sent(Reply& reply, const SendReply& from_shard) {
 void send_message_batch(Request& request, const SendMessageBatchInput& input) {
   constexpr std::string_view kEntry = "SendMessageBatchRequestEntry";
   const QueueAttributes& queue = request.queue->attributes;
-  if (const auto error = check_entries(input.entries, kEntry)) return request.refuse(error);
+  if (const auto error = check_entries(input.entries, kEntry, request.xml()))
+    return request.refuse(error);
   size_t bytes = 0;
   for (const MessageInput& entry : input.entries)
     bytes += message_size(entry);

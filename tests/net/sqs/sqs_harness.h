@@ -184,6 +184,11 @@ class SqsTest : public SqsBroker, public testing::WithParamInterface<Protocol> {
     EXPECT_EQ(seen.status, status) << action << ": " << seen.error();
     return seen.error();
   }
+  // Time passes, and what is due then happens.
+  void pass(int64_t ms) {
+    environment_.advance(ms);
+    turns(1);
+  }
   // Its URL, or what stands there instead.
   std::string make(std::string_view name, const Json& attributes = Json::object()) {
     Json input{{"QueueName", name}};
