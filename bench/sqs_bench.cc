@@ -199,9 +199,11 @@ void through(benchmark::State& state) {
     deletes = R"({"QueueUrl":"jobs","Entries":[)";
     constexpr std::string_view kHandle = "\"ReceiptHandle\":\"";
     int count = 0;
-    for (size_t at = 0; (at = received.body.find(kHandle, at)) != std::string::npos; at += 1)
+    for (size_t at = 0; (at = received.body.find(kHandle, at)) != std::string::npos; at += 1) {
       deletes += fmt::format(R"({}{{"Id":"{}","ReceiptHandle":"{}"}})", count == 0 ? "" : ",",
-                             count++, received.body.substr(at + kHandle.size(), 32));
+                             count, received.body.substr(at + kHandle.size(), 32));
+      ++count;
+    }
     if (count != kBatch) state.SkipWithError("messages were missing");
     deletes += "]}";
     bench.ask("DeleteMessageBatch", deletes, exchange);
