@@ -5,6 +5,10 @@
 #include <cstring>
 #include <string_view>
 
+#include <fmt/format.h>
+
+#include "base/printable.h"
+
 namespace millrace::engine {
 namespace {
 
@@ -43,6 +47,56 @@ bool is_attribute_type(std::string_view type) {
   return false;
 }
 
+// An attribute that is not allowed beside those before it; empty if it is.
+std::string attribute_fault(const Property& attribute, std::span<const std::string_view> before) {
+  const std::string name = base::printable(attribute.name);
+  if (before.size() == kAttributesMax)
+    return fmt::format("a message has at most {} attributes", kAttributesMax);
+  if (!is_attribute_name(attribute.name))
+    return fmt::format(
+        "an attribute is named '{}'; allowed are 1 to {} letters, digits, '_', '-' and single "
+        "inner "
+        "'.', not beginning with 'AWS.' or 'Amazon.'",
+        name, kPropertyNameBytesMax);
+  if (!is_attribute_type(attribute.type))
+    return fmt::format(
+        "attribute '{}' is of type '{}'; allowed are String, Number and Binary, alone or with a "
+        "label after a dot, up to {} bytes in all",
+        name, base::printable(attribute.type), kPropertyTypeBytesMax);
+  if (attribute.value.empty()) return fmt::format("attribute '{}' has no value", name);
+  if (std::find(before.begin(), before.end(), attribute.name) != before.end())
+    return fmt::format("attribute '{}' is there twice", name);
+  return {};
+}
+
+std::string id_fault(std::string_view what, std::string_view id) {
+  return fmt::format("the {} is '{}'; allowed are 1 to {} letters, digits and punctuation marks",
+                     what, base::printable(id), kGroupIdBytesMax);
+}
+
+// Likewise of any other property of the producer.
+std::string property_fault(const Property& property, const QueueAttributes& queue) {
+  const std::string_view text = as_text(property.value);
+  switch (property.tag) {
+    case PropertyTag::group:
+      return is_id(text) ? "" : id_fault("message group id", text);
+    case PropertyTag::deduplication_id:
+      if (!queue.fifo) return "a standard queue takes no deduplication id";
+      return is_id(text) ? "" : id_fault("deduplication id", text);
+    case PropertyTag::trace_header:
+      if (!text.empty() && text.size() <= kTraceHeaderBytesMax) return {};
+      return fmt::format("the trace header has {} bytes; allowed are 1 to {}", text.size(),
+                         kTraceHeaderBytesMax);
+    case PropertyTag::sender_id:
+      if (text.size() <= kSenderIdBytesMax) return {};
+      return fmt::format("the sender id has {} bytes; allowed are up to {}", text.size(),
+                         kSenderIdBytesMax);
+    default:
+      return fmt::format("a producer's properties have no tag {}",
+                         static_cast<unsigned>(property.tag));
+  }
+}
+
 }  // namespace
 
 bool is_id(std::string_view text) {
@@ -64,7 +118,12 @@ bool is_id(std::string_view text) {
   return (bad & 0x80 * kEach) == 0;
 }
 
-Status check_properties(Bytes properties, uint32_t body_bytes, const QueueAttributes& queue) {
+Status check_properties(Bytes properties, uint32_t body_bytes, const QueueAttributes& queue,
+                        std::string* fault) {
+  const auto refuse = [fault](std::string text) {
+    if (fault != nullptr) *fault = std::move(text);
+    return fail(Errc::invalid_argument);
+  };
   uint64_t size = body_bytes;
   uint32_t seen = 0;  // bit per tag below 32, attributes aside
   std::array<std::string_view, kAttributesMax> names;
@@ -73,45 +132,26 @@ Status check_properties(Bytes properties, uint32_t body_bytes, const QueueAttrib
   while (const auto property = reader.next()) {
     const auto tag = static_cast<uint8_t>(property->tag);
     if (property->tag == PropertyTag::attribute) {
-      const auto known = names.begin() + attributes;
-      if (attributes == kAttributesMax || !is_attribute_name(property->name) ||
-          !is_attribute_type(property->type) || property->value.empty() ||
-          std::find(names.begin(), known, property->name) != known)
-        return fail(Errc::invalid_argument);
+      std::string wrong = attribute_fault(*property, std::span(names).first(attributes));
+      if (!wrong.empty()) return refuse(std::move(wrong));
       names[attributes++] = property->name;
       size += property->name.size() + property->type.size() + property->value.size();
       continue;
     }
-    if (tag >= 32 || (seen >> tag & 1) != 0 || !property->name.empty() || !property->type.empty())
-      return fail(Errc::invalid_argument);
+    if (!property->name.empty() || !property->type.empty())
+      return refuse("only attributes have a name and a type");
+    if (std::string wrong = property_fault(*property, queue); !wrong.empty())
+      return refuse(std::move(wrong));
+    if ((seen >> tag & 1) != 0) return refuse(fmt::format("property {} is there twice", tag));
     seen |= 1u << tag;
-    const std::string_view text = as_text(property->value);
-    bool good = false;
-    switch (property->tag) {
-      case PropertyTag::group:
-        good = is_id(text);
-        break;
-      case PropertyTag::deduplication_id:
-        good = queue.fifo && is_id(text);
-        break;
-      case PropertyTag::trace_header:
-        good = !text.empty() && text.size() <= kTraceHeaderBytesMax;
-        break;
-      case PropertyTag::sender_id:
-        good = text.size() <= kSenderIdBytesMax;
-        break;
-      default:
-        break;
-    }
-    if (!good) return fail(Errc::invalid_argument);
   }
   if (!reader.whole()) return fail(Errc::malformed);
   if (size > queue.message_bytes_max) return fail(Errc::message_too_large);
   if (!queue.fifo) return {};
   const auto has = [seen](PropertyTag tag) { return (seen >> static_cast<uint8_t>(tag) & 1) != 0; };
-  if (!has(PropertyTag::group)) return fail(Errc::invalid_argument);
+  if (!has(PropertyTag::group)) return refuse("a message of a FIFO queue needs a message group id");
   if (!has(PropertyTag::deduplication_id) && !queue.content_deduplication)
-    return fail(Errc::invalid_argument);
+    return refuse("the queue does not deduplicate by content: a message needs a deduplication id");
   return {};
 }
 

@@ -6,6 +6,7 @@
 // Threads: any; no state.
 #pragma once
 
+#include <string>
 #include <string_view>
 
 #include "millrace/message.h"
@@ -22,7 +23,10 @@ bool is_id(std::string_view text);
 // Checks one message's properties and body length. Errors: malformed (the bytes are not
 // properties), invalid_argument (an id, name, type or value that is not allowed; more than ten
 // attributes; a deduplication id on a standard queue; a FIFO message without group, or without
-// deduplication id on a queue that does not deduplicate by content), message_too_large.
-Status check_properties(Bytes properties, uint32_t body_bytes, const QueueAttributes& queue);
+// deduplication id on a queue that does not deduplicate by content), message_too_large. With
+// invalid_argument `fault`, if there is one, says for people what is wrong with which property, and
+// what is allowed.
+Status check_properties(Bytes properties, uint32_t body_bytes, const QueueAttributes& queue,
+                        std::string* fault = nullptr);
 
 }  // namespace millrace::engine

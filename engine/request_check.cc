@@ -1,5 +1,7 @@
 #include "engine/request_check.h"
 
+#include <fmt/format.h>
+
 #include "engine/properties_check.h"
 #include "engine/records.h"
 
@@ -30,6 +32,25 @@ RunFault check_run(Bytes run, uint32_t count, const QueueAttributes& queue) {
     offset += stride;
   }
   if (offset != run.size()) return {Errc::malformed, count - 1};
+  return {};
+}
+
+std::string fault_text(Bytes run, uint32_t bad_index, const QueueAttributes& queue) {
+  size_t offset = 0;
+  for (uint32_t i = 0; run.size() - offset >= sizeof(MessageHeader); ++i) {
+    const auto header = read_at<MessageHeader>(run, offset);
+    if (run.size() - offset < message_stride(header)) break;
+    if (i < bad_index) {
+      offset += message_stride(header);
+      continue;
+    }
+    std::string fault;
+    (void)check_properties(run.subspan(offset + sizeof header, header.properties_bytes),
+                           header.body_bytes, queue, &fault);
+    if (!fault.empty()) return fault;
+    if (queue.fifo) return "a FIFO queue takes no delay of one message";
+    return fmt::format("delay_ms is {}; allowed are up to {}", header.delay_ms, kMessageDelayMsMax);
+  }
   return {};
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 #include "engine/receive_attempts.h"
 #include "millrace/engine.h"
@@ -17,6 +18,8 @@ struct RunFault {
 // batch_too_large, malformed (lengths do not fill the run), message_too_large, invalid_argument (a
 // delay over kMessageDelayMsMax, or of one message on FIFO), and those of check_properties().
 RunFault check_run(Bytes run, uint32_t count, const QueueAttributes& queue);
+// What check_run() found with invalid_argument, for people; `run` is the refused one.
+std::string fault_text(Bytes run, uint32_t bad_index, const QueueAttributes& queue);
 
 // A receive or subscription with the queue's own values filled in.
 struct ReceivePlan {

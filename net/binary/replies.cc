@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "engine/request_check.h"
 #include "net/binary/answers.h"
 #include "net/binary/session.h"
 #include "net/binary/tokens.h"
@@ -43,7 +44,12 @@ void Session::on_send(uint64_t token, const SendReply& reply) {
   }
   const bool about_a_message =
       reply.error == Errc::message_too_large || reply.error == Errc::invalid_argument;
-  refuse_pending(request, reply.error, about_a_message ? reply.bad_index : kWholeRequest);
+  // The engine's answer has no words; it comes while the run is still here.
+  std::string fault;
+  const QueueInfo* queue = port().find_queue(QueueId{request.queue});
+  if (reply.error == Errc::invalid_argument && !run_in_hand_.empty() && queue != nullptr)
+    fault = engine::fault_text(run_in_hand_, reply.bad_index, queue->attributes);
+  refuse_pending(request, reply.error, about_a_message ? reply.bad_index : kWholeRequest, fault);
 }
 
 void Session::on_receive(uint64_t token, const ReceiveReply& reply) {

@@ -276,7 +276,8 @@ TEST_F(CommandLine, AFifoQueueIsSentToAndShown) {
   EXPECT_TRUE(matches(sent, "\"sequence_numbers\":\\[\"1000000000000000000[0-9]\"\\]")) << sent;
   EXPECT_EQ(json_value(run(send).out, "ids"), json_value(sent, "ids"));
   EXPECT_EQ(run({"send", "orders.fifo", "second", "--group", "g1", "--dedup", "d2"}).code, 0);
-  expect({"send", "orders.fifo", "third", "--dedup", "d3"}, 1, "^$", "'orders.fifo'");
+  expect({"send", "orders.fifo", "third", "--dedup", "d3"}, 1, "^$",
+         "needs a message group id.*'orders.fifo'");
   expect({"peek", "orders.fifo"}, 0,
          "STATE +COUNT +AGE +DUE IN +GROUP +SEQUENCE +ATTRIBUTES +BODY\nready.* g1 +1[0-9]{19} +"
          "color=blue price=9 +first\nready.*second\n$",
