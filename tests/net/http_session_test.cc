@@ -63,7 +63,7 @@ TEST(HttpSession, APieceAByteLongIsAsGoodAsTheWhole) {
   EXPECT_EQ(parsed[1].body, "POST /c hello,0123456789");
   EXPECT_EQ(parsed[3].body.size(), 3000 + std::string("POST /later/ ").size());
   EXPECT_TRUE(parsed[5].says("Connection: close"));
-  for (const size_t piece : {1, 2, 3, 7, 64, 1000})
+  for (const size_t piece : {1u, 2u, 3u, 7u, 64u, 1000u})
     EXPECT_EQ(answers(piece), whole) << piece;
 }
 
