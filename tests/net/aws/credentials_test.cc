@@ -3,6 +3,7 @@
 
 #include <cstdlib>
 #include <fstream>
+#include <iterator>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -152,6 +153,19 @@ TEST(Credentials, AMistakeIsOneLineThatNamesIts) {
     EXPECT_EQ(said.find('\n'), std::string::npos);
     EXPECT_EQ(said.find("0123456789abcdef"), std::string::npos);
   }
+}
+
+TEST(Credentials, TheExampleOfTheDocumentIsTaken) {
+  std::ifstream page(MILLRACE_SOURCE_DIR "/docs/security.md");
+  const std::string text((std::istreambuf_iterator<char>(page)), std::istreambuf_iterator<char>());
+  const std::string fence = "```toml\n";
+  const size_t begin = text.find(fence) + fence.size();
+  const auto credentials =
+      test::credentials_of(text.substr(begin, text.find("```", begin) - begin));
+  ASSERT_NE(credentials, nullptr);
+  EXPECT_EQ(credentials->key_count(), 2u);
+  EXPECT_EQ(credentials->find("AKIAORDERS2026A")->user->policies.size(), 2u);
+  EXPECT_TRUE(credentials->find("AKIAADMIN")->user->is_account());
 }
 
 TEST(Credentials, ShortSecretsAreForRelaxedServersOnly) {
