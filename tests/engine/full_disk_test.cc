@@ -10,6 +10,7 @@ namespace millrace::engine {
 namespace {
 
 constexpr uint64_t kSeeds = 200;
+constexpr uint64_t kFifoSeeds = 40;
 constexpr int kRefusalsMax = 1'000;  // in a row, 20 turns after each
 
 class FullDisk : public SimEngineTest, public testing::WithParamInterface<uint64_t> {
@@ -27,7 +28,9 @@ class FullDisk : public SimEngineTest, public testing::WithParamInterface<uint64
 
   Errc try_send(uint64_t count) {
     Batch batch;
-    for (uint64_t i = 0; i < count; ++i)
+    for (uint64_t i = 0; i < count && fifo_; ++i)
+      batch.add_fifo(fmt::format("{}", rng_.below(100)), fmt::format("{}", ++ids_), "x");
+    for (uint64_t i = 0; i < count && !fifo_; ++i)
       batch.add("x", rng_.chance(1, 8) ? static_cast<uint32_t>(rng_.below(60'000)) : 0);
     const ReplyTo to = reply();
     shard().send(batch.to(any_queue()), to);
@@ -116,6 +119,8 @@ class FullDisk : public SimEngineTest, public testing::WithParamInterface<uint64
     const auto insist = [&](auto&& ask) {
       while (ask() == Errc::disk_full) {
         ASSERT_LT(++refused, kRefusalsMax);
+        // Ids hold their room until they are over.
+        if (fifo_ && refused == kRefusalsMax / 2) environment_.advance(300'000);
         turns(20);
       }
       refused = 0;
@@ -136,6 +141,8 @@ class FullDisk : public SimEngineTest, public testing::WithParamInterface<uint64
   std::vector<QueueId> queues_;
   std::vector<Receipt> leased_;
   uint64_t sent_ = 0;
+  bool fifo_ = false;
+  uint64_t ids_ = 0;
 };
 
 TEST_P(FullDisk, OfTheSmallestMessagesInAllStatesIsDrainedToEmpty) {
@@ -155,7 +162,31 @@ TEST_P(FullDisk, OfTheSmallestMessagesInAllStatesIsDrainedToEmpty) {
   }
 }
 
+// Its ids keep their segments, or are told again, for five minutes, and may fill so much that
+// nothing is given until then; but no longer.
+class FullFifoDisk : public FullDisk {};
+
+TEST_P(FullFifoDisk, IsDrainedToEmpty) {
+  fifo_ = true;
+  queues_ = {create("f.fifo", {.fifo = true})};
+  for (int round = 0; round < 2 && !HasFatalFailure(); ++round) {
+    fill();
+    for (int i = 0; i < 60 && !HasFatalFailure(); ++i)
+      stir();
+    if (!HasFatalFailure()) drain(static_cast<uint32_t>(rng_.between(2, 100)));
+    if (HasFatalFailure()) break;
+    environment_.advance(300'000);
+    Errc error = Errc::disk_full;
+    for (int i = 0; i < 100 && error == Errc::disk_full; ++i) {
+      turns(20);
+      error = try_send(1);
+    }
+    ASSERT_EQ(error, Errc::ok);
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Seeds, FullDisk, testing::Range<uint64_t>(1, kSeeds + 1));
+INSTANTIATE_TEST_SUITE_P(Seeds, FullFifoDisk, testing::Range<uint64_t>(1, kFifoSeeds + 1));
 
 }  // namespace
 }  // namespace millrace::engine
