@@ -42,7 +42,7 @@ aws sqs send-message \
   --message-body "Delayed message" \
   --delay-seconds 60 >/dev/null
 
-# Receive with long polling, and delete
+# Receive with long polling, up to ten at once, and delete
 aws sqs receive-message \
   --queue-url "$queue_url" \
   --message-attribute-names All \

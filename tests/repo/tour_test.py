@@ -2,7 +2,7 @@
 
 Under the heading "A five-minute tour", every ```sh block is run by one bash, in order; a ```text block
 after it is what it must print, where … stands for anything within a line. The broker is the test's own,
-on a free port and a temporary directory; MILLRACE_SERVER says where, so the commands stay as they are.
+on free ports and a temporary directory; MILLRACE_SERVER and SQS_ENDPOINT say where, so the commands stay as they are.
 """
 
 import os
@@ -48,7 +48,7 @@ class Broker:
         self.folder = tempfile.TemporaryDirectory()
         self.process = subprocess.Popen(
             [os.path.join(PROGRAMS, "millraced"), "--data", os.path.join(self.folder.name, "data"),
-             "--listen", "127.0.0.1:0", "--http", "off"],
+             "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0"],
             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         deadline = time.monotonic() + START_SECONDS_MAX
         while time.monotonic() < deadline:
@@ -56,6 +56,7 @@ class Broker:
             if not line or line.startswith("millraced ready:"):
                 break
         self.address = re.search(r"binary=(\S+)", line).group(1)
+        self.http = re.search(r"http=(\S+)", line).group(1)
         return self
 
     def __exit__(self, *_):
@@ -78,7 +79,7 @@ class Tour(unittest.TestCase):
             shell = ["bash", "-euo", "pipefail", "-c"]
             marker = "--- end of block ---"
             script = "".join(f"{commands}echo '{marker}'\n" for commands, _ in tour)
-            environment = {**os.environ, "MILLRACE_SERVER": broker.address,
+            environment = {**os.environ, "MILLRACE_SERVER": broker.address, "SQS_ENDPOINT": f"http://{broker.http}",
                            "PATH": PROGRAMS + os.pathsep + os.environ["PATH"]}
             ran = subprocess.run(shell + [script], cwd=folder, env=environment, text=True,
                                  capture_output=True, stdin=subprocess.DEVNULL,

@@ -128,5 +128,5 @@ class Cli(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    SERVER = serve()
+    SERVER = serve(shards=1)
     unittest.main(argv=sys.argv[:1])

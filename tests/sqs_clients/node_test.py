@@ -13,7 +13,7 @@ script = sys.argv.pop(1)
 
 from server import serve  # pylint: disable=wrong-import-position
 
-server = serve()
+server = serve(shards=1)
 ended = subprocess.run(["node", "--test", script], env={**os.environ, "MILLRACE_ENDPOINT": server.endpoint},
                        timeout=SECONDS_MAX, check=False)
 sys.exit(ended.returncode)

@@ -26,9 +26,9 @@ ENVIRONMENT = {
 class Server(Broker):
     """A broker with HTTP, on a folder that goes with it."""
 
-    def __init__(self, *flags):
+    def __init__(self, *flags, shards):
         self.folder = tempfile.TemporaryDirectory()
-        super().__init__(os.path.join(self.folder.name, "data"), "--shards", "2", *flags,
+        super().__init__(os.path.join(self.folder.name, "data"), "--shards", str(shards), *flags,
                          http="127.0.0.1:0")
         self.endpoint = f"http://{self.http}"
 
@@ -44,11 +44,14 @@ class Server(Broker):
             return next(int(line.split()[1]) for line in file if line.startswith("VmHWM"))
 
 
-def serve(*flags):
-    """The one server of a test file; it must end cleanly when the tests are done."""
+def serve(*flags, shards=2):
+    """The one server of a test file; it must end cleanly when the tests are done.
+
+    What a client sends over different connections lands on different shards, and one receive need not bring all of it;
+    a test whose connections are not its own to choose, and that counts on one receive, asks for one shard."""
     programs.use_programs(sys.argv[1], sys.argv[2])
     os.environ.update(ENVIRONMENT)
-    server = Server(*flags)
+    server = Server(*flags, shards=shards)
 
     def stop():
         status = server.stop()
