@@ -18,6 +18,10 @@ template <class Input>
 constexpr bool kNamesSource = requires(Input input) {
   input.source_arn;
 };
+template <class Input>
+constexpr bool kHasDestination = requires(Input input) {
+  input.destination_arn;
+};
 
 template <class Input, void (*kAsk)(Request&, const Input&)>
 constexpr Action row(std::string_view name, const Shape& shape) {
@@ -38,6 +42,10 @@ constexpr Action row(std::string_view name, const Shape& shape) {
   if constexpr (kNamesSource<Input>)
     action.queue_name = [](const void* input) -> const Text* {
       return &static_cast<const Input*>(input)->source_arn;
+    };
+  if constexpr (kHasDestination<Input>)
+    action.destination = [](const void* input) -> const Text* {
+      return &static_cast<const Input*>(input)->destination_arn;
     };
   return action;
 }

@@ -110,6 +110,8 @@ struct Action {
   const Text* (*queue_url)(const void* input) = nullptr;  // null: it has no queue's URL
   // Where it has none, but the name or the ARN of a queue. Null: it is not about one.
   const Text* (*queue_name)(const void* input) = nullptr;
+  // The ARN of a queue that messages are sent to by it, which the caller must be allowed to do.
+  const Text* (*destination)(const void* input) = nullptr;
   void (*ask)(Request& request, const void* input) = nullptr;
   bool has_result = true;             // it has an output, though it may be empty
   bool owner_only = false;            // no policy gives it to others

@@ -130,19 +130,32 @@ bool SqsFront::authorize(Request& work, const void* input) {
                 .region = caller_.region,
                 .account = settings_.account,
                 .resource = {}};
+  const auto name_of = [](const Text& named) {
+    return named.value.substr(named.value.rfind(':') + 1);
+  };
   const QueueInfo* queue = work.queue;
   if (queue == nullptr && action.queue_name != nullptr) {
-    const std::string_view named = action.queue_name(input)->value;
-    access.resource = named.substr(named.rfind(':') + 1);
+    access.resource = name_of(*action.queue_name(input));
     queue = port_.find_queue(access.resource);
   }
+  AwsError error = authorize(work, access, queue);
+  if (!error && action.destination != nullptr && !action.destination(input)->value.empty()) {
+    access.action = "SendMessage";
+    access.owner_only = false;
+    access.resource = name_of(*action.destination(input));
+    error = authorize(work, access, port_.find_queue(access.resource));
+  }
+  if (error) work.refuse(error);
+  return !error;
+}
+
+// `queue`: the one that is meant, if it exists.
+AwsError SqsFront::authorize(const Request& work, Access access, const QueueInfo* queue) {
   if (queue != nullptr) {
     access.resource = queue->name;
     access.policy = queue->attributes.policy;
   }
-  const auto error = authorizer_->authorize(work.http, caller_, access);
-  if (error) work.refuse(error);
-  return !error;
+  return authorizer_->authorize(work.http, caller_, access);
 }
 
 // --- the client is gone, or wants no more ---

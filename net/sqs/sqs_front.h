@@ -68,6 +68,7 @@ class SqsFront final : public HttpFront, private ReplySink {
   // In work.queue; false: it was refused.
   bool find_queue(Request& work, const Text& url);
   bool authorize(Request& work, const void* input);
+  AwsError authorize(const Request& work, Access access, const QueueInfo* queue);
   void respond(HttpExchange& exchange, bool xml, uint16_t status, const AwsError* error,
                const RequestId& id);
   void give_back(std::span<const Delivery> deliveries);
