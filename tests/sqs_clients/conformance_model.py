@@ -64,7 +64,7 @@ INTEGER_MAX = {"DelaySeconds": 900, "VisibilityTimeout": 43200, "WaitTimeSeconds
 TEXT_MAX = {"QueueName": 80, "Label": 80, "Id": 80, "MessageGroupId": 128, "MessageDeduplicationId": 128,
             "ReceiveRequestAttemptId": 128, "MessageBody": 1 << 20}
 # Its total counts from the receive, so the whole of it is too much as soon as a second has passed.
-MAX_MAY_FAIL = {"ChangeMessageVisibility.VisibilityTimeout", "ChangeMessageVisibilityBatch.VisibilityTimeout"}
+SLACK = {"ChangeMessageVisibility.VisibilityTimeout": 60, "ChangeMessageVisibilityBatch.VisibilityTimeout": 60}
 ITEMS_MAX = {"Entries": 10, "MessageAttributes": 10, "Tags": 50, "tags": 50, "Actions": 7}
 
 ACTIONS_OF_POLICIES = ["SendMessage", "ReceiveMessage", "DeleteMessage", "ChangeMessageVisibility", "GetQueueAttributes",
