@@ -63,10 +63,11 @@ inline constexpr ErrorKind kServiceUnavailable{"com.amazon.coral.service#Service
 
 }  // namespace errors
 
+// As much of a client's text, which is UTF-8, as an error shows: whole characters.
+std::string_view shown(std::string_view text, size_t bytes_max = 256);
 // "The request must contain the parameter P."
 AwsError missing_parameter(std::string_view name);
-// "Value V for parameter P is invalid. Reason: R". The value may be a client's: it is cut and
-// printable in the text.
+// "Value V for parameter P is invalid. Reason: R". The value is cut to what is shown.
 AwsError invalid_value(std::string_view name, std::string_view value, std::string_view reason);
 
 }  // namespace millrace::net

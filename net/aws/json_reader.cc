@@ -96,7 +96,7 @@ class Walk {
   }
 
   bool fail_twice(std::string_view key) {
-    return fail(unserializable(fmt::format("The member {} is given twice.", key.substr(0, 256))));
+    return fail(unserializable(fmt::format("The member {} is given twice.", shown(key))));
   }
 
   bool read_member(od::value& value, const Member& member, void* place, int level) {
@@ -156,7 +156,7 @@ class Walk {
       token.remove_suffix(1);
     integer.given = true;
     if (value.get_int64().get(integer.value) == simdjson::SUCCESS) return true;
-    return fail(invalid_value(member.json, token.substr(0, 64), "Must be an integer."));
+    return fail(invalid_value(member.json, shown(token, 64), "Must be an integer."));
   }
 
   bool read_blob(od::value& value, od::json_type type, Blob& blob) {

@@ -68,7 +68,7 @@ class Placing {
  private:
   void fail(std::string text) { error_ = malformed(std::move(text)); }
   void fail_twice() {
-    fail(fmt::format("The parameter {} is given twice.", parameter_.name.substr(0, 256)));
+    fail(fmt::format("The parameter {} is given twice.", shown(parameter_.name)));
   }
 
   void put_member(const Shape& shape, void* input, std::string_view path) {
@@ -100,7 +100,7 @@ class Placing {
       auto& blob = *static_cast<Blob*>(place);
       if (blob.given) return fail_twice();
       const auto bytes = decode_base64(const_cast<char*>(value.data()), value.size());
-      if (!bytes) return fail(fmt::format("{} is not base64.", parameter_.name.substr(0, 256)));
+      if (!bytes) return fail(fmt::format("{} is not base64.", shown(parameter_.name)));
       blob = {*bytes, true};
     } else {
       auto& integer = *static_cast<Integer*>(place);
@@ -109,7 +109,7 @@ class Placing {
       const auto [end, error] =
           std::from_chars(value.data(), value.data() + value.size(), integer.value);
       if (error != std::errc() || end != value.data() + value.size())
-        error_ = invalid_value(member.query, value.substr(0, 64), "Must be an integer.");
+        error_ = invalid_value(member.query, shown(value, 64), "Must be an integer.");
     }
   }
 

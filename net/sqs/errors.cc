@@ -105,7 +105,7 @@ AwsError invalid_attribute_value(std::string_view name, std::string_view reason)
 }
 
 AwsError unknown_attribute(std::string_view name) {
-  return {errors::kInvalidAttributeName, fmt::format("Unknown Attribute {}.", name.substr(0, 256))};
+  return {errors::kInvalidAttributeName, fmt::format("Unknown Attribute {}.", shown(name))};
 }
 
 }  // namespace millrace::net::sqs

@@ -19,7 +19,7 @@ constexpr MemberName kChanged{"Successful", "ChangeMessageVisibilityBatchResultE
 AwsError bad_handle(std::string_view handle) {
   return {errors::kReceiptHandleIsInvalid,
           fmt::format("The input receipt handle \"{}\" is not a valid receipt handle.",
-                      handle.substr(0, 1'024))};
+                      shown(handle, 1'024))};
 }
 
 // A handle of this queue, as far as can be seen here.

@@ -171,8 +171,8 @@ AwsError check_attributes(const List<AttributeInput>& attributes) {
 AwsError check_system_attributes(const List<AttributeInput>& attributes) {
   for (const AttributeInput& attribute : attributes) {
     if (attribute.name != kTraceHeader || &attribute != attributes.begin())
-      return invalid(fmt::format("Message system attribute name '{}' is invalid.",
-                                 attribute.name.substr(0, 256)));
+      return invalid(
+          fmt::format("Message system attribute name '{}' is invalid.", shown(attribute.name)));
     if (attribute.data_type.value != "String" || attribute.string_value.value.empty() ||
         find_forbidden(attribute.string_value.value) != std::string_view::npos ||
         attribute.string_value.value.size() > 4'096)

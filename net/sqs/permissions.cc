@@ -58,7 +58,7 @@ AwsError check_permission(const AddPermissionInput& input) {
       continue;
     const Action* action = find_action(name);
     return invalid_value(
-        "ActionName", fmt::format("SQS:{}", name.substr(0, 128)),
+        "ActionName", fmt::format("SQS:{}", shown(name, 128)),
         action != nullptr && action->owner_only
             ? "Only the queue owner is allowed to invoke this action."
             : "Please refer to the appropriate WSDL for a list of valid actions. ");

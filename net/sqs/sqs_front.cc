@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "base/printable.h"
 #include "net/aws/arn.h"
 
 namespace millrace::net::sqs {
@@ -17,9 +18,10 @@ constexpr std::string_view kNamespace = "http://queue.amazonaws.com/doc/2012-11-
 constexpr std::string_view kJsonType = "application/x-amz-json-1.0";
 constexpr uint64_t kGiveBackToken = UINT64_MAX;
 
+// A field's bytes may be any; a form's name is UTF-8.
 AwsError unknown_action(std::string_view name) {
   return {errors::kUnknownOperation,
-          fmt::format("The action {} is not valid for this endpoint.", name.substr(0, 128))};
+          fmt::format("The action {} is not valid for this endpoint.", name)};
 }
 
 bool begins_with_type(std::string_view field, std::string_view type) {
@@ -65,7 +67,8 @@ void SqsFront::handle_json(Request& work, std::string_view target) {
   const Action* action = target.starts_with(kTargetPrefix)
                              ? find_action(target.substr(kTargetPrefix.size()))
                              : nullptr;
-  if (action == nullptr || work.http.method != "POST") return work.refuse(unknown_action(target));
+  if (action == nullptr || work.http.method != "POST")
+    return work.refuse(unknown_action(base::printable(target, 128)));
   work.use(*action);
   void* const input = make_input(*action);
   if (const auto error = json_reader_.read(work.http.body, *action->input, input, scratch_.arena))
@@ -85,7 +88,7 @@ void SqsFront::handle_query(Request& work) {
     return respond(*std::exchange(work.exchange_, nullptr), true, 404, nullptr, ids_.next());
   }
   const Action* action = find_action(name);
-  if (action == nullptr) return work.refuse(unknown_action(name));
+  if (action == nullptr) return work.refuse(unknown_action(shown(name, 128)));
   const bool on_queue_path = work.http.path() != "/" && !work.http.path().empty();
   if (on_queue_path && (name == "CreateQueue" || name == "ListQueues"))
     return work.refuse(unknown_action(name));
