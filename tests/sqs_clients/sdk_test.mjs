@@ -247,4 +247,13 @@ test("a trace header comes from the request's own headers too", async () => {
     AWSTraceHeader: { DataType: "String", StringValue: trace } } });
   assert.equal(sent.MD5OfMessageSystemAttributes, "5ae4d5d7636402d80f4eb6d213245a88");
   assert.equal((await receive(url))[0].Attributes.AWSTraceHeader, trace);
+  const traced = new sqs.SQSClient({ endpoint, maxAttempts: 1 });
+  traced.middlewareStack.add((next) => (args) => {
+    args.request.headers["x-amzn-trace-id"] = trace;
+    return next(args);
+  }, { step: "build" });
+  const again = await traced.send(new sqs.SendMessageCommand({ QueueUrl: url, MessageBody: "y" }));
+  assert.equal(again.MD5OfMessageSystemAttributes, undefined);
+  assert.equal((await receive(url))[0].Attributes.AWSTraceHeader, trace);
+  traced.destroy();
 });
