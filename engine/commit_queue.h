@@ -74,6 +74,8 @@ class CommitQueue {
   Position wants_durable() const {
     return durable_.empty() ? Position{} : durable_[durable_.size() - 1].end;
   }
+  // How many answers were ever parked for a sync.
+  uint64_t parked_durable() const { return durable_.pushed(); }
   bool empty() const { return written_.empty() && durable_.empty(); }
   size_t size() const { return written_.size() + durable_.size(); }
 

@@ -170,7 +170,8 @@ void Shard::cancel_all(ReplySink* sink) {
 // --- the turn ---
 
 void Shard::refresh_clock() {
-  now_ = clock_.at(environment_.boot_ns());
+  boot_ns_ = environment_.boot_ns();
+  now_ = clock_.at(boot_ns_);
 }
 
 bool Shard::tick() {
@@ -296,9 +297,12 @@ void Shard::write_and_reveal() {
 }
 
 void Shard::answer() {
-  if (!fenced_)
+  if (!fenced_) {
+    commit_clock_.note_parked(commits_.parked_durable(), commits_.wants_durable(), boot_ns_);
+    commit_clock_.note_durable(log_->durable(), boot_ns_);
     commits_.answer(log_->written(), log_->durable(), mailbox_,
                     [&](std::span<const Delivery> leases) { receives_.give_back(leases); });
+  }
   receives_.answer_ended();
 }
 

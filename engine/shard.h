@@ -14,6 +14,7 @@
 #include "base/server_clock.h"
 #include "engine/catalog_keeper.h"
 #include "engine/cleaner.h"
+#include "engine/commit_clock.h"
 #include "engine/environment.h"
 #include "engine/gathers.h"
 #include "engine/move_work.h"
@@ -106,10 +107,12 @@ class Shard final : public ShardPort {
   std::unique_ptr<storage::Disk> disk_;
   std::unique_ptr<storage::Log> log_;
   TimeMs now_{};
+  int64_t boot_ns_ = 0;  // what now_ was made of
   base::ServerClock clock_;
   Catalog catalog_;
   ShardState state_;
   CommitQueue commits_;
+  CommitClock commit_clock_;
   Mailbox mailbox_;
   Receives receives_;
   Gathers gathers_;

@@ -134,7 +134,8 @@ ShardStats Shard::stats() const {
           .ticks = ticks_,
           .busy_ticks = busy_ticks_,
           .fenced = fenced_,
-          .disk_full = log_->disk_full()};
+          .disk_full = log_->disk_full(),
+          .commits = std::make_shared<const CommitTimes>(commit_clock_.times())};
 }
 
 void Shard::apply_catalog_change(const Mail& mail) {

@@ -159,6 +159,7 @@ struct ShardStats {
   uint64_t live_bytes = 0, disk_bytes = 0, bytes_written = 0, syncs = 0, index_bytes = 0, ticks = 0,
            busy_ticks = 0;
   bool fenced = false, disk_full = false;
+  std::shared_ptr<const CommitTimes> commits = nullptr;  // never null in an answer
 };
 struct BrokerStatsReply {
   Errc error = Errc::ok;
