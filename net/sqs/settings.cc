@@ -22,4 +22,10 @@ bool SqsShared::deleted_lately(std::string_view name, TimeMs now, int64_t wait_m
   return found != deleted_.end() && now - found->second < wait_ms;
 }
 
+void SqsShared::forget() {
+  const std::scoped_lock lock(mutex_);
+  purged_.clear();
+  deleted_.clear();
+}
+
 }  // namespace millrace::net::sqs

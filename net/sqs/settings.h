@@ -31,6 +31,7 @@ class SqsShared {
   bool try_purge(QueueId queue, TimeMs now, int64_t wait_ms);
   void note_deleted(std::string_view name, TimeMs now, int64_t wait_ms);
   bool deleted_lately(std::string_view name, TimeMs now, int64_t wait_ms);
+  void forget();
 
  private:
   std::mutex mutex_;
