@@ -18,6 +18,8 @@
 #include "net/binary/protocol.h"
 #include "net/http/protocol.h"
 #include "net/listener.h"
+#include "net/metrics/metrics_front.h"
+#include "net/server_figures.h"
 #include "net/shard_loop.h"
 #include "net/stop_gate.h"
 #include "net/tls/tls_protocol.h"
@@ -103,7 +105,8 @@ class ThreadedServer final : public Server {
         options_(options),
         shards_(broker.shard_count()),
         gate_(shards_),
-        admission_(options.limits) {}
+        admission_(options.limits),
+        figures_(shards_) {}
   ~ThreadedServer() override { stop(); }
 
   Status begin(std::string* message);
@@ -128,6 +131,7 @@ class ThreadedServer final : public Server {
   const uint16_t shards_;
   StopGate gate_;
   Admission admission_;
+  ServerFigures figures_;
   StartReport report_;
   std::unique_ptr<Listener> listener_;
   std::unique_ptr<Listener> http_listener_;
@@ -180,18 +184,28 @@ Status ThreadedServer::begin(std::string* message) {
 std::vector<Door> ThreadedServer::doors(uint16_t shard) {
   std::vector<Door> doors;
   if (const int socket = listener_->socket(shard); socket >= 0) {
-    doors.push_back({socket, behind_tls(*listener_, [this](const ShardSetting& setting) {
-                       return std::make_unique<BinaryProtocol>(setting, shards_,
-                                                               options_.durability);
-                     })});
+    doors.push_back({socket,
+                     behind_tls(*listener_,
+                                [this](const ShardSetting& setting) {
+                                  return std::make_unique<BinaryProtocol>(setting, shards_,
+                                                                          options_.durability);
+                                }),
+                     &figures_.binary});
   }
   if (const int socket = http_listener_->socket(shard); socket >= 0) {
-    doors.push_back({socket, behind_tls(*http_listener_, [this](const ShardSetting& setting) {
-                       auto protocol = std::make_unique<HttpProtocol>(setting, gate_);
-                       if (options_.http_fronts)
-                         options_.http_fronts(*setting.port, protocol->router());
-                       return protocol;
-                     })});
+    doors.push_back({socket,
+                     behind_tls(*http_listener_,
+                                [this](const ShardSetting& setting) {
+                                  auto protocol = std::make_unique<HttpProtocol>(setting, gate_);
+                                  HttpRouter& router = protocol->router();
+                                  router.add(std::string(MetricsFront::kPath),
+                                             router.own(std::make_unique<MetricsFront>(
+                                                 *setting.port, figures_, options_.metrics)));
+                                  if (options_.http_fronts)
+                                    options_.http_fronts(*setting.port, router);
+                                  return protocol;
+                                }),
+                     &figures_.http});
   }
   return doors;
 }
@@ -206,6 +220,7 @@ ProtocolMaker ThreadedServer::behind_tls(const Listener& listener, ProtocolMaker
 void ThreadedServer::run_shard(uint16_t shard, int core) {
   ::pthread_setname_np(::pthread_self(), fmt::format("shard-{}", shard).c_str());
   base::ask_for_short_turns();
+  figures_.note_thread(ShardId{shard});
   if (core >= 0) pin_to(core);
   std::string reason;
   auto reactor = make_reactor({.kind = options_.reactor}, &reason);

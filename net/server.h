@@ -33,6 +33,7 @@
 #include "net/address.h"
 #include "net/http/router.h"
 #include "net/limits.h"
+#include "net/metrics/metrics_front.h"
 #include "net/reactor.h"
 #include "net/tls/tls_certificate.h"
 
@@ -42,7 +43,7 @@ namespace millrace::net {
 inline constexpr int kExitShardFenced = 70;
 
 // Makes the fronts of one shard and gives them paths; called on the shard's thread, so once for
-// each. /healthz and /readyz are there already.
+// each. /healthz, /readyz and /metrics are there already.
 using HttpFronts = std::function<void(ShardPort& port, HttpRouter& router)>;
 
 struct ServerOptions {
@@ -58,6 +59,7 @@ struct ServerOptions {
   Durability durability = Durability::commit;  // the broker's, as WELCOME tells it to clients
   bool pin_threads = true;  // one core each, if there are as many cores as shards and more than one
   uint32_t spin_us = 0;     // how long an idle turn polls before it sleeps
+  MetricsSettings metrics{};
   Limits limits{};
 };
 

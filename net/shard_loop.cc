@@ -130,6 +130,7 @@ void ShardLoop::accept(uint32_t id, uint8_t door) {
   Connection& connection = *connections_[id];
   Protocol& protocol = *protocols_[door];
   connection.peer = Peer::of(reactor_.socket(id));
+  connection.door = door;
   connection.conversation = protocol.begin(id, connection.peer);
   connection.logged_in = protocol.trusts(connection.peer);
   connection.since_ns = now_ns_;
@@ -137,7 +138,12 @@ void ShardLoop::accept(uint32_t id, uint8_t door) {
   watch_soon();
   const std::string refusal = admission_.enter(connection.peer, connection.logged_in);
   connection.admitted = refusal.empty();
-  if (!refusal.empty()) connection.conversation->refuse_connection(Errc::over_limit, refusal);
+  ConnectionCounts& counts = *options_.doors[door].counts;
+  counts.accepted.fetch_add(1, std::memory_order_relaxed);
+  if (!refusal.empty()) {
+    counts.refused.fetch_add(1, std::memory_order_relaxed);
+    connection.conversation->refuse_connection(Errc::over_limit, refusal);
+  }
   if (stopping_) connection.conversation->shut_down();
 }
 
@@ -168,6 +174,7 @@ void ShardLoop::peer_ended(uint32_t id, int error) {
 void ShardLoop::forget(uint32_t id) {
   const std::unique_ptr<Connection> gone = std::move(connections_[id]);
   if (gone->admitted) admission_.leave(gone->peer, gone->logged_in);
+  options_.doors[gone->door].counts->closed.fetch_add(1, std::memory_order_relaxed);
   --open_;
 }
 

@@ -26,6 +26,7 @@
 #include "net/limits.h"
 #include "net/protocol.h"
 #include "net/reactor.h"
+#include "net/server_figures.h"
 #include "net/stop_gate.h"
 
 namespace millrace::net {
@@ -34,6 +35,7 @@ namespace millrace::net {
 struct Door {
   int listener = -1;
   ProtocolMaker make_protocol;
+  ConnectionCounts* counts = nullptr;
 };
 
 struct ShardLoopOptions {
@@ -61,6 +63,7 @@ class ShardLoop final : private ConversationHost {
   struct Connection {
     std::unique_ptr<Conversation> conversation;
     Peer peer;
+    uint8_t door = 0;
     State state = State::open;
     bool reading = true;
     bool admitted = false;   // counted by Admission

@@ -1,0 +1,130 @@
+#include "net/metrics/metrics_front.h"
+
+#include <array>
+#include <cstdio>
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+#include <utility>
+
+#include "net/metrics/metric_table.h"
+#include "net/metrics/queue_figures.h"
+
+namespace millrace::net {
+namespace {
+
+double seconds_of(const timeval& time) {
+  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
+}
+
+// 0: the system does not say.
+uint64_t resident_bytes() {
+  const int file = ::open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+  if (file < 0) return 0;
+  char text[128] = {};
+  const ssize_t n = ::read(file, text, sizeof text - 1);
+  ::close(file);
+  unsigned long pages = 0;
+  if (n <= 0 || std::sscanf(text, "%*u %lu", &pages) != 1) return 0;
+  return pages * static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
+}
+
+}  // namespace
+
+MetricsFront::MetricsFront(ShardPort& port, const ServerFigures& figures, MetricsSettings settings)
+    : port_(port), figures_(figures), settings_(std::move(settings)) {}
+
+void MetricsFront::handle(const HttpRequest& request, HttpExchange& exchange) {
+  if (request.method != "GET" && request.method != "HEAD") {
+    constexpr HttpField kReads{"Allow", "GET, HEAD"};
+    exchange.answer({.status = 405, .fields = {&kReads, 1}, .body = "GET is taken here\n"});
+    return;
+  }
+  asked_.push_back(&exchange);
+  if (scrape_ != nullptr) return;
+  scrape_ = std::make_unique<Scrape>(Scrape{Exposition(metric_table())});
+  port_.broker_stats({this, 0});
+}
+
+void MetricsFront::cancel(HttpExchange& exchange) {
+  std::erase(asked_, &exchange);
+  if (!asked_.empty() || scrape_ == nullptr) return;
+  port_.cancel_all(this);
+  scrape_.reset();
+}
+
+void MetricsFront::on_stats(uint64_t, const BrokerStatsReply& reply) {
+  for (const ShardStats& shard : reply.shards) {
+    write_shard(scrape_->text, shard);
+    const std::string number = std::to_string(raw(shard.shard));
+    scrape_->text.sample(kShardCpu, {"shard", number},
+                         static_cast<double>(figures_.cpu_ns(shard.shard)) / 1e9);
+  }
+  write_process();
+  if (reply.error != Errc::ok) return finish(false);
+  ask_next();
+}
+
+void MetricsFront::ask_next() {
+  port_.list_queues({}, scrape_->last, kQueuesAtOnce, {this, kList});
+}
+
+void MetricsFront::on_queues(uint64_t token, const QueueReply& reply) {
+  if (reply.error != Errc::ok) return finish(false);
+  if (token == kCount) {
+    take(reply.queues);
+    return ask_next();
+  }
+  if (reply.queues.empty()) return finish(true);
+  std::array<QueueId, kQueuesAtOnce> ids{};
+  size_t count = 0;
+  for (const QueueInfo& queue : reply.queues)
+    ids[count++] = queue.id;
+  scrape_->last = reply.queues.back().name;
+  port_.queue_stats(std::span(ids).first(count), {this, kCount});
+}
+
+void MetricsFront::take(std::span<const QueueInfo> queues) {
+  for (const QueueInfo& queue : queues) {
+    if (scrape_->queues++ < settings_.queues_max) {
+      write_queue(scrape_->text, queue.name, queue.counters, port_.now());
+    } else {
+      ++scrape_->left_out;
+      add_counters(scrape_->rest, queue.counters);
+    }
+  }
+}
+
+void MetricsFront::write_process() {
+  Exposition& text = scrape_->text;
+  for (const auto& [protocol, counts] :
+       {std::pair{"binary", &figures_.binary}, std::pair{"http", &figures_.http}}) {
+    const Label label{"protocol", protocol};
+    text.sample(kConnections, label, counts->open());
+    text.sample(kConnectionsAccepted, label, counts->accepted.load(std::memory_order_relaxed));
+    text.sample(kConnectionsRefused, label, counts->refused.load(std::memory_order_relaxed));
+  }
+  text.sample(kBuildInfo, {"version", settings_.version}, uint64_t{1});
+  text.sample(kProcessStart, {}, static_cast<double>(figures_.started_ms()) / 1e3);
+  rusage usage{};
+  ::getrusage(RUSAGE_SELF, &usage);
+  text.sample(kProcessCpu, {}, seconds_of(usage.ru_utime) + seconds_of(usage.ru_stime));
+  text.sample(kProcessMemory, {}, resident_bytes());
+}
+
+void MetricsFront::finish(bool complete) {
+  // An answer may bring the next request.
+  const std::unique_ptr<Scrape> scrape = std::move(scrape_);
+  Exposition& text = scrape->text;
+  if (complete) {
+    text.sample(kQueues, {}, scrape->queues);
+    text.sample(kQueuesWithoutSeries, {}, scrape->left_out);
+    if (scrape->left_out > 0) write_queue(text, {}, scrape->rest, port_.now());
+  }
+  text.sample(kScrapeComplete, {}, uint64_t{complete});
+  const std::string body = text.take();
+  for (HttpExchange* const exchange : std::exchange(asked_, {}))
+    exchange->answer({.content_type = kExpositionType, .body = body});
+}
+
+}  // namespace millrace::net
