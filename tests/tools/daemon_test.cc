@@ -155,7 +155,7 @@ TEST(Daemon, RefusesWrongSettingsAndNamesWhoSaidThem) {
       {"shards = [1]\n", "millrace.toml:1: shards must be"},
       {"http = \"nonsense\"\n", "nonsense"},
       {"credentials = \"/no/such\"\n", "--credentials /no/such: No such file"},
-      {"definitions = \"x\"\n", "unknown key \"definitions\""},
+      {"topics = \"x\"\n", "unknown key \"topics\""},
   };
   for (const auto& row : files) {
     write_file(file, row.content);
@@ -164,7 +164,8 @@ TEST(Daemon, RefusesWrongSettingsAndNamesWhoSaidThem) {
   expect_refused({"--config", "/nonexistent.toml", "--check-config"}, 2, "/nonexistent.toml");
   expect_refused({"--check-config"}, 2, "MILLRACE_SHARDS \"many\": must be 1 to 64",
                  {{"MILLRACE_SHARDS", "many"}});
-  expect_refused({"--check-config"}, 2, "MILLRACE_DEFINITIONS", {{"MILLRACE_DEFINITIONS", "x"}});
+  expect_refused({"--check-config"}, 2, "^millraced: x\\.toml: .*\n$",
+                 {{"MILLRACE_DEFINITIONS", "x.toml"}});
   const struct {
     Words words;
     const char* err;

@@ -9,9 +9,19 @@
 #include "net/aws/key_authorizer.h"
 #include "net/aws/sts_front.h"
 #include "net/http/echo_front.h"
+#include "net/http/fixed_front.h"
+#include "net/http/reset_front.h"
 #include "net/sqs/sqs_front.h"
 
 namespace millrace::tools {
+namespace {
+
+// As scripts look for it, blanks and all.
+constexpr const char* kLocalstackHealth =
+    "{\"services\": {\"sqs\": \"running\"}, \"edition\": \"millrace\", \"version\": "
+    "\"" MILLRACE_VERSION "\"}\n";
+
+}  // namespace
 
 std::unique_ptr<net::Authorizer> HttpFronts::make_authorizer() const {
   const net::sqs::SqsSettings& sqs = settings_.sqs;
@@ -21,8 +31,21 @@ std::unique_ptr<net::Authorizer> HttpFronts::make_authorizer() const {
 }
 
 void HttpFronts::add(ShardPort& port, net::HttpRouter& router) {
-  if (settings_.test_api)
+  if (settings_.test_api) {
     router.add(std::string(net::kEchoPath), router.own(std::make_unique<net::EchoFront>()));
+    net::HttpFront& reset =
+        router.own(std::make_unique<net::ResetFront>(port, [this] { sqs_shared_.forget(); }));
+    router.add(std::string(net::ResetFront::kPath), reset);
+    router.add(std::string(net::ResetFront::kMotoPath), reset);
+  }
+  if (settings_.localstack)
+    router.add("/_localstack/health", router.own(std::make_unique<net::FixedFront>(
+                                          200, "application/json", kLocalstackHealth)));
+  // Not SQS's, whatever it would say.
+  net::HttpFront& nothing = router.own(
+      std::make_unique<net::FixedFront>(404, "text/plain; charset=utf-8", "nothing is here\n"));
+  for (const char* path : {"/_millrace/", "/moto-api/", "/_localstack/", "/_aws/"})
+    router.add(path, nothing);
   std::random_device entropy;
   const auto seed = [&entropy] { return uint64_t{entropy()} << 32 | entropy(); };
   net::HttpFront& sqs = router.own(std::make_unique<net::sqs::SqsFront>(

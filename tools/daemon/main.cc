@@ -10,6 +10,7 @@
 #include <string>
 #include <sys/signalfd.h>
 #include <unistd.h>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -23,6 +24,7 @@
 #include "tools/daemon/service_manager.h"
 #include "tools/daemon/settings.h"
 #include "tools/daemon/shadow_environment.h"
+#include "tools/daemon/start_definitions.h"
 
 namespace millrace::tools {
 namespace {
@@ -84,6 +86,7 @@ net::ServerOptions server_options(const Settings& settings, const Protection& pr
   options.insecure_listen = settings.insecure;
   options.durability = settings.broker.durability;
   options.spin_us = settings.spin_us;
+  options.metrics = settings.metrics;
   protection.apply(options);
   return options;
 }
@@ -111,7 +114,7 @@ bool check_config(const Settings& settings) {
          check_address("--http", settings.http, net::Spoken::http, options);
 }
 
-int serve(const Settings& settings) {
+int serve(const Settings& settings, const std::vector<QueueDefinition>& definitions) {
   sigset_t ending;
   const int signals = open_signals(ending);
   if (signals < 0) return complain(std::strerror(errno), kExitFailed);
@@ -128,6 +131,13 @@ int serve(const Settings& settings) {
   if (!broker) return complain(message, exit_code_of_open(broker.error()));
   for (const std::string& line : (*broker)->recovery_report())
     base::log_line(LogLevel::info, "recovery", "{}", line);
+
+  if (!settings.definitions.empty()) {
+    const RunEnd end = apply_at_start(**broker, definitions, &message);
+    if (end != RunEnd::done)
+      return complain(message, end == RunEnd::conflict ? kExitUsage : kExitFailed);
+    base::log_line(LogLevel::info, "definitions", "{}: {}", settings.definitions, message);
+  }
 
   HttpFronts fronts(settings, protection.credentials());
   net::ServerOptions options = server_options(settings, protection);
@@ -164,6 +174,10 @@ int run(int argc, char** argv) {
   Settings settings;
   int exit_code = 0;
   if (!read_settings(argc, argv, settings, exit_code)) return exit_code;
+  std::vector<QueueDefinition> definitions;
+  std::string why;
+  if (!settings.definitions.empty() && !read_definitions(settings.definitions, definitions, &why))
+    return complain(why, kExitUsage);
   if (settings.check_config) {
     if (!check_config(settings)) return kExitUsage;
     for (const std::string& line : settings.effective)
@@ -171,7 +185,7 @@ int run(int argc, char** argv) {
     return 0;
   }
   base::set_log(settings.log_level, settings.log_format);
-  return serve(settings);
+  return serve(settings, definitions);
 }
 
 }  // namespace

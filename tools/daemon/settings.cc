@@ -23,6 +23,10 @@ constexpr uint64_t kShardsMax = 64;
 constexpr uint64_t kSegmentBytesMin = uint64_t{4} << 20;
 constexpr uint64_t kSegmentBytesMax = uint64_t{1} << 30;
 
+// What --compat localstack has in place of a default.
+constexpr const char* kLocalstack = "localstack";
+constexpr const char* kLocalstackHttp = "127.0.0.1:4566";
+
 // Reads a setting's text; false if it is not allowed.
 using Read = bool (*)(const std::string& text, Settings& settings);
 
@@ -122,6 +126,18 @@ bool read_advertise(const std::string& text, Settings& settings) {
           }));
 }
 
+bool read_metrics_queues(const std::string& text, Settings& settings) {
+  constexpr uint64_t kMetricsQueuesMax = 10'000;
+  const uint64_t queues = parse_whole(text).value_or(kMetricsQueuesMax + 1);
+  settings.metrics.queues_max = static_cast<uint32_t>(std::min(queues, kMetricsQueuesMax));
+  return queues <= kMetricsQueuesMax;
+}
+
+bool read_compat(const std::string& text, Settings& settings) {
+  settings.localstack = text == kLocalstack;
+  return text == kLocalstack || text == "none";
+}
+
 bool read_recreate_wait(const std::string& text, Settings& settings) {
   constexpr uint64_t kSecondsMax = 3'600;
   const uint64_t seconds = parse_whole(text).value_or(kSecondsMax + 1);
@@ -185,21 +201,32 @@ constexpr Row kRows[] = {
      [](const std::string& text, Settings& s) { return read_path(text, s.tls_certificate); }},
     {"tls-key", "FILE", "", "a file", "the certificate's key, PEM, readable by its owner only",
      [](const std::string& text, Settings& s) { return read_path(text, s.tls_key); }},
+    {"definitions", "FILE", "", "a file",
+     "queues to make sure of at the start: TOML, as millrace export writes it",
+     [](const std::string& text, Settings& s) { return read_path(text, s.definitions); }},
+    {"metrics-queues", "N", "1000", "0 to 10000",
+     "so many queues, by name, have series of their own at /metrics; the others are summed up",
+     read_metrics_queues},
+    {"compat", "NAME", "none", "localstack or none",
+     "localstack: HTTP on 127.0.0.1:4566 unless --http says otherwise, and /_localstack/health",
+     read_compat},
     {"insecure", "", "false", "true or false",
      "listen on any address, though there is no TLS or no authentication",
      [](const std::string& text, Settings& s) { return read_switch(text, s.insecure); }},
     {"test-api", "", "false", "true or false",
-     "answer the paths below /_millrace/ that tests and benchmarks use",
+     "answer /_millrace/reset, which deletes all queues, and what else tests and benchmarks use",
      [](const std::string& text, Settings& s) { return read_switch(text, s.test_api); }},
     {"log", "FORMAT", "text", "text or json", "form of the log on standard error", read_log},
     {"log-level", "LEVEL", "info", "debug, info, warn or error", "the lowest level logged",
      read_log_level},
 };
 constexpr size_t kRowCount = std::size(kRows);
-
-// Settings that documents of later versions mention. As flags and keys they are unknown like any
-// other; a variable of that name would be overlooked, which for these is not safe.
-constexpr const char* kNotInThisVersion[] = {"definitions"};
+constexpr size_t row_of(std::string_view key) {
+  size_t row = 0;
+  while (key != kRows[row].key)
+    ++row;
+  return row;
+}
 
 std::string variable_of(std::string_view key) {
   std::string name = "MILLRACE_";
@@ -254,16 +281,11 @@ bool read_file(const std::string& path, GivenRows& given) {
   return true;
 }
 
-bool read_environment(GivenRows& given) {
-  for (const char* key : kNotInThisVersion)
-    if (std::getenv(variable_of(key).c_str()) != nullptr)
-      return complain(fmt::format("{} is set, but this version knows no setting of that name",
-                                  variable_of(key)));
+void read_environment(GivenRows& given) {
   for (size_t i = 0; i < kRowCount; ++i) {
     const std::string name = variable_of(kRows[i].key);
     if (const char* text = std::getenv(name.c_str())) given[i] = {text, name, "environment"};
   }
-  return true;
 }
 
 }  // namespace
@@ -310,11 +332,14 @@ bool read_settings(int argc, char** argv, Settings& settings, int& exit_code) {
   const char* named = std::getenv("MILLRACE_CONFIG");
   if (!config && named != nullptr) config = named;
   if (config && !read_file(*config, given)) return false;
-  if (!read_environment(given)) return false;
+  read_environment(given);
   for (size_t i = 0; i < kRowCount; ++i) {
     if (flags[i] || switches[i])
       given[i] = {flags[i].value_or("true"), std::string("--") + kRows[i].key, "flag"};
   }
+  Given& http = given[row_of("http")];
+  if (given[row_of("compat")].text == kLocalstack && http.source == "default")
+    http = {kLocalstackHttp, "--compat", "compat"};
   for (size_t i = 0; i < kRowCount; ++i) {
     if (!kRows[i].read(given[i].text, settings))
       return complain(

@@ -11,6 +11,7 @@
 
 #include "base/log_line.h"
 #include "millrace/options.h"
+#include "net/metrics/metrics_front.h"
 #include "net/sqs/settings.h"
 
 namespace millrace::tools {
@@ -27,6 +28,9 @@ struct Settings {
   std::string tls_key;
   bool insecure = false;
   bool test_api = false;
+  bool localstack = false;  // be found where LocalStack is
+  std::string definitions;  // a file; empty: none
+  net::MetricsSettings metrics{.version = MILLRACE_VERSION};
   uint32_t spin_us = 0;
   base::LogFormat log_format = base::LogFormat::text;
   base::LogLevel log_level = base::LogLevel::info;
