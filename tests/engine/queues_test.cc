@@ -309,6 +309,21 @@ TEST_F(Queues, AQueueMayAskForMoreDurabilityThanTheServer) {
   EXPECT_GE(shard().state().log().durable(), sent.position);
 }
 
+TEST_F(Queues, FiguresAskedForInPiecesAreCountedInTurnsOfTheirOwn) {
+  const QueueId queue = try_create("orders").queues[0].id;
+  std::vector<ReplyTo> asked;
+  for (int i = 0; i < 3; ++i) {
+    asked.push_back(reply());
+    shard(0).queue_stats({&queue, 1}, asked.back());
+  }
+  // Counted, and told in the turn after.
+  tick();
+  tick();
+  EXPECT_FALSE(sink_.queue_errors.contains(asked.back().token));
+  for (const ReplyTo& to : asked)
+    EXPECT_EQ(answer(to).error, Errc::ok);
+}
+
 TEST_F(Queues, MoreShardsMayBeAskedForLaterButNotFewer) {
   const QueueId queue = create("orders");
   send(queue, "a", 1);
