@@ -58,10 +58,14 @@ void Exposition::sample(size_t family, const Label& label, double value) {
 void Exposition::histogram(size_t family, const Label& label,
                            std::span<const std::string_view> bounds,
                            std::span<const uint64_t> up_to, uint64_t count, double sum) {
-  const std::string_view open = label.name.empty() ? "{le=\"" : "\",le=\"";
+  // The same for all buckets: of 1,000 queues those are 30,000 lines.
+  std::string& block = begin(family, "_bucket", label);
+  const size_t line = block.rfind('\n') + 1;
+  block.append(label.name.empty() ? "{le=\"" : "\",le=\"");
+  const std::string prefix = block.substr(line);
+  block.resize(line);
   for (size_t i = 0; i <= bounds.size(); ++i) {
-    std::string& block = begin(family, "_bucket", label);
-    block.append(open).append(i < bounds.size() ? bounds[i] : "+Inf").append("\"} ");
+    block.append(prefix).append(i < bounds.size() ? bounds[i] : "+Inf").append("\"} ");
     add(block, i < bounds.size() ? up_to[i] : count);
   }
   std::string& sums = begin(family, "_sum", label);

@@ -1,7 +1,8 @@
 // MetricsFront: GET /metrics, for Prometheus.
 //
-// A scrape asks the shards for a few queues at a time and writes them down as they come, each in a
-// turn of its own, so that no shard stands still for it; who asks meanwhile gets the same answer.
+// A scrape asks the shards for a few queues at a time, which they count in turns of their own, and
+// writes them down as they come, so that no shard stands still for it; who asks meanwhile gets the
+// same answer.
 // The first queues by name have series of their own, the others are added up under the empty name.
 // A fenced shard gives no figures of queues: then those of the shards are the answer.
 //
@@ -57,8 +58,8 @@ class MetricsFront final : public HttpFront, private ReplySink {
   void on_results(uint64_t, const ResultsReply&) override {}
   void on_peek(uint64_t, const PeekReply&) override {}
 
-  // Some tenths of a millisecond of a shard's time.
-  static constexpr uint32_t kQueuesAtOnce = 32;
+  // Two tenths of a millisecond of a shard's time.
+  static constexpr uint32_t kQueuesAtOnce = 16;
   static constexpr uint64_t kList = 1;
   static constexpr uint64_t kCount = 2;
 
