@@ -13,7 +13,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError, ReadTimeoutError
 
-from server import arn, attribute_md5, body_md5, serve
+from server import STRICT, arn, attribute_md5, body_md5, serve
 
 LONG_POLL_SECONDS = 20
 TRIES_MAX = 100
@@ -603,5 +603,5 @@ class Errors(Sqs):
 
 if __name__ == "__main__":
     import sys
-    SERVER = serve()
+    SERVER = serve(credentials=STRICT)
     unittest.main(argv=sys.argv[:1], warnings="ignore")

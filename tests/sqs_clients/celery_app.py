@@ -6,7 +6,7 @@ import os
 
 from celery import Celery
 
-app = Celery("orders", broker=f"sqs://test:test@{os.environ['MILLRACE_HTTP']}")
+app = Celery("orders", broker="sqs://{AWS_ACCESS_KEY_ID}:{AWS_SECRET_ACCESS_KEY}@{MILLRACE_HTTP}".format(**os.environ))
 app.conf.update(
     broker_transport_options={
         "region": "us-east-1", "is_secure": False, "visibility_timeout": 60, "wait_time_seconds": 5,

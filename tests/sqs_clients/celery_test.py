@@ -11,7 +11,7 @@ import tempfile
 import time
 import unittest
 
-from server import serve
+from server import STRICT, serve
 
 TASKS = 20
 SECONDS_MAX = 60
@@ -77,6 +77,7 @@ class Worker(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    SERVER = serve()
+    # kombu signs for itself.
+    SERVER = serve(credentials=STRICT)
     sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
     unittest.main(argv=sys.argv[:1], warnings="ignore")

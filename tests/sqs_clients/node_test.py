@@ -1,4 +1,4 @@
-"""Runs a file of Node's tests against a server of its own.
+"""Runs a file of Node's tests against a server of its own, which lets in only what is signed.
 
 usage: node_test.py FILE.mjs MILLRACED MILLRACE
 """
@@ -11,9 +11,9 @@ SECONDS_MAX = 120
 
 script = sys.argv.pop(1)
 
-from server import serve  # pylint: disable=wrong-import-position
+from server import STRICT, serve  # pylint: disable=wrong-import-position
 
-server = serve(shards=1)
+server = serve(shards=1, credentials=STRICT)
 ended = subprocess.run(["node", "--test", script], env={**os.environ, "MILLRACE_ENDPOINT": server.endpoint},
                        timeout=SECONDS_MAX, check=False)
 sys.exit(ended.returncode)

@@ -17,7 +17,7 @@ ACCOUNT = "000000000000"
 REGION = "us-east-1"
 # Nobody's settings: neither the user's own profile nor the network's metadata service is asked.
 ENVIRONMENT = {
-    "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": REGION,
+    "AWS_ACCESS_KEY_ID": "AKIATESTER000001", "AWS_SECRET_ACCESS_KEY": "tester-secret-tester", "AWS_DEFAULT_REGION": REGION,
     "AWS_REGION": REGION, "AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
     "AWS_EC2_METADATA_DISABLED": "true", "AWS_PAGER": "", "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1",
 }
@@ -44,14 +44,38 @@ class Server(Broker):
             return next(int(line.split()[1]) for line in file if line.startswith("VmHWM"))
 
 
-def serve(*flags, shards=2):
+# The key of ENVIRONMENT may do everything; whatever is signed by no key, or wrongly, nothing.
+STRICT = """
+mode = "strict"
+
+[[user]]
+name = "tester"
+  [[user.rule]]
+  allow = ["sqs:*"]
+  queues = ["*"]
+
+[[key]]
+id = "{AWS_ACCESS_KEY_ID}"
+secret = "{AWS_SECRET_ACCESS_KEY}"
+user = "tester"
+"""
+
+
+def serve(*flags, shards=2, credentials=None):
     """The one server of a test file; it must end cleanly when the tests are done.
 
     What a client sends over different connections lands on different shards, and one receive need not bring all of it;
-    a test whose connections are not its own to choose, and that counts on one receive, asks for one shard."""
+    a test whose connections are not its own to choose, and that counts on one receive, asks for one shard.
+    `credentials` is the text of a credentials file; without it anybody may do anything."""
     programs.use_programs(sys.argv[1], sys.argv[2])
     os.environ.update(ENVIRONMENT)
-    server = Server(*flags, shards=shards)
+    with tempfile.TemporaryDirectory() as folder:
+        if credentials is not None:
+            file = os.path.join(folder, "credentials.toml")
+            with open(os.open(file, os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="utf-8") as written:
+                written.write(credentials.format(**ENVIRONMENT))
+            flags += ("--credentials", file)
+        server = Server(*flags, shards=shards)
 
     def stop():
         status = server.stop()
