@@ -49,7 +49,7 @@ void Receives::receive(const ReceiveRequest& request, ReplyTo to) {
                   *partition);
     }
     if (plan->wait_ms == 0 && parts_.other_shards() == 0 && !parts_.state.stopped_short()) {
-      partition->tally.empty_receives += !limited;
+      partition->tally.empty_receives += !limited && !plan->rest;
       return to.sink->on_receive(to.token, {leased.error(), {}});
     }
   }
@@ -359,7 +359,8 @@ void Receives::answer_due(QueueId queue, WaiterLine& line, Errc error) {
     }
     const bool waited = waiters_.find(id)->plan.wait_ms > 0;
     const Errc told = error == Errc::over_limit && waited ? Errc::ok : error;
-    if (told == Errc::ok) ++parts_.state.find(queue)->tally.empty_receives;
+    if (told == Errc::ok && !waiters_.find(id)->plan.rest)
+      ++parts_.state.find(queue)->tally.empty_receives;
     end(id, told);  // takes it out of line.due
   }
 }

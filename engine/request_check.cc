@@ -56,7 +56,8 @@ std::string fault_text(Bytes run, uint32_t bad_index, const QueueAttributes& que
 
 Result<ReceivePlan> plan_receive(const ReceiveRequest& request, const QueueAttributes& queue) {
   ReceivePlan plan{
-      request.messages_max, request.bytes_max, request.visibility_ms, request.wait_ms, {}};
+      request.messages_max, request.bytes_max, request.visibility_ms, request.wait_ms, {},
+      request.rest};
   if (plan.visibility_ms == kDelayQueueDefault) plan.visibility_ms = queue.visibility_timeout_ms;
   if (plan.wait_ms == kDelayQueueDefault) plan.wait_ms = queue.receive_wait_ms;
   if (plan.messages_max == 0 || plan.messages_max > kBatchMessagesMax ||

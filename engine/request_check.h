@@ -28,6 +28,7 @@ struct ReceivePlan {
   uint32_t visibility_ms = 0;
   uint32_t wait_ms = 0;
   AttemptKey attempt{};  // the caller's to fill in
+  bool rest = false;
 };
 // Error: invalid_argument.
 Result<ReceivePlan> plan_receive(const ReceiveRequest& request, const QueueAttributes& queue);

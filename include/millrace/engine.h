@@ -52,6 +52,8 @@ struct ReceiveRequest {
   // FIFO only, 1..128 characters as a group id's: asked again with the same one within five
   // minutes, a receive gets the same messages and receipts, as long as all are leased as they were.
   std::string_view attempt_id{};
+  // More of what was just received: it does not count as an empty receive if there is nothing.
+  bool rest = false;
 };
 inline constexpr uint32_t kReceiveWaitMsMax = 3'600'000;
 

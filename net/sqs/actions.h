@@ -64,6 +64,8 @@ class Answer {
   std::string& kept() { return scratch().kept; }
   // To be given to the shard at once.
   ReplyTo wait(bool receives = false);
+  // Of a receive: what its own shard can't fill, the others are asked for.
+  ReplyTo wait_for_messages(uint32_t messages_max, uint32_t visibility_ms);
 
  protected:
   friend class SqsFront;

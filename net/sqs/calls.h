@@ -8,12 +8,14 @@
 
 #include <cstdint>
 #include <deque>
+#include <memory>
 #include <string>
 
 #include <boost/unordered/unordered_flat_map.hpp>
 
 #include "millrace/types.h"
 #include "net/http/front.h"
+#include "net/sqs/first_part.h"
 
 namespace millrace::net::sqs {
 
@@ -27,6 +29,10 @@ struct Call {
   uint32_t next_free = 0;
   bool xml = false;
   bool receives = false;  // it may wait for messages, and can be given up
+  // Of a receive that may be asked for the rest.
+  uint32_t room = 0;           // messages that its answer may still hold
+  uint32_t visibility_ms = 0;  // as it was asked
+  std::unique_ptr<FirstPart> first{};
   std::string kept{};
 };
 
@@ -72,6 +78,8 @@ class CallTable {
     Call& call = places_[place];
     if (call.exchange != nullptr) forget_exchange(call);
     call.action = nullptr;
+    call.room = 0;
+    call.first.reset();
     if (call.kept.capacity() > kKeptBytes) call.kept = {};
     call.next_free = free_;
     free_ = place;

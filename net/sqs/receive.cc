@@ -274,13 +274,19 @@ void receive_message(Request& request, const ReceiveMessageInput& input) {
   const auto ms = [](int64_t seconds) {
     return seconds < 0 ? kDelayQueueDefault : static_cast<uint32_t>(seconds * 1'000);
   };
+  // An attempt is repeated as it was; and what is not hidden would come twice.
+  const uint32_t visibility_ms =
+      visibility_s < 0 ? request.queue->attributes.visibility_timeout_ms : ms(visibility_s);
+  const bool whole = (fifo && !attempt.empty()) || visibility_ms == 0;
+  const ReplyTo to =
+      request.wait_for_messages(whole ? 0 : static_cast<uint32_t>(messages), ms(visibility_s));
   request.port().receive({.queue = request.queue->id,
                           .messages_max = static_cast<uint32_t>(messages),
                           .bytes_max = kReceivedBytesMax,
                           .visibility_ms = ms(visibility_s),
                           .wait_ms = ms(wait_s),
                           .attempt_id = fifo ? attempt : std::string_view()},
-                         request.wait(true));
+                         to);
 }
 
 void messages_received(Reply& reply, const ReceiveReply& from_shard) {

@@ -17,6 +17,7 @@ struct SqsSettings {
   std::string region = "us-east-1";  // where a request's signature names none
   std::string advertise{};           // base of queue URLs; empty: as the request's Host says
   int64_t purge_wait_ms = 60'000;    // between two purges of a queue
+  uint16_t shards = 1;               // of the broker
   int64_t recreate_wait_ms = 0;      // from a queue's deletion to another of its name; SQS: 60 s
 };
 

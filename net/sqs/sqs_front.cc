@@ -170,6 +170,7 @@ void SqsFront::cancel(HttpExchange& exchange) {
   // What was not a receive is done all the same, and answered to nobody.
   if (!call->receives) return calls_.forget_exchange(*call);
   port_.cancel({this, token});
+  if (call->first != nullptr) give_back(call->first->deliveries());
   calls_.close(token);
 }
 
@@ -205,9 +206,35 @@ void SqsFront::on_send(uint64_t token, const SendReply& reply) {
 }
 
 void SqsFront::on_receive(uint64_t token, const ReceiveReply& reply) {
-  const Call* const call = calls_.find(token);
-  if (call == nullptr || call->exchange == nullptr) give_back(reply.deliveries);
-  answer(token, reply, &Action::received);
+  Call* const call = calls_.find(token);
+  if (call == nullptr || call->exchange == nullptr) {
+    give_back(reply.deliveries);
+    return answer(token, reply, &Action::received);
+  }
+  if (asks_for_rest(token, *call, reply)) return;
+  const std::unique_ptr<FirstPart> first = std::move(call->first);
+  if (first == nullptr) return answer(token, reply, &Action::received);
+  // Whatever became of the rest.
+  const std::vector<Delivery> all = first->with(reply.deliveries);
+  answer(token, ReceiveReply{Errc::ok, all}, &Action::received);
+}
+
+// Once; and not if there is little to gain.
+bool SqsFront::asks_for_rest(uint64_t token, Call& call, const ReceiveReply& reply) {
+  const size_t got = reply.deliveries.size();
+  if (got == 0 || got >= call.room || settings_.shards < 2) return false;
+  if (FirstPart::bytes_in(reply.deliveries) > FirstPart::kBytesMax) return false;
+  call.first = std::make_unique<FirstPart>(reply.deliveries);
+  const auto rest = static_cast<uint32_t>(call.room - got);
+  call.room = 0;
+  port_.receive({.queue = call.queue,
+                 .messages_max = rest,
+                 .bytes_max = kMessageBytesMax - FirstPart::kBytesMax,
+                 .visibility_ms = call.visibility_ms,
+                 .wait_ms = 0,
+                 .rest = true},
+                {this, token});
+  return true;
 }
 
 void SqsFront::give_back(std::span<const Delivery> deliveries) {
@@ -309,6 +336,14 @@ ReplyTo Answer::wait(bool receives) {
   call.receives = receives;
   call.kept.swap(scratch().kept);
   return {&front_, token};
+}
+
+ReplyTo Answer::wait_for_messages(uint32_t messages_max, uint32_t visibility_ms) {
+  const ReplyTo to = wait(true);
+  Call& call = *front_.calls_.find(to.token);
+  call.room = messages_max;
+  call.visibility_ms = visibility_ms;
+  return to;
 }
 
 std::string Request::url_base() {

@@ -71,6 +71,7 @@ class SqsFront final : public HttpFront, private ReplySink {
   AwsError authorize(const Request& work, Access access, const QueueInfo* queue);
   void respond(HttpExchange& exchange, bool xml, uint16_t status, const AwsError* error,
                const RequestId& id);
+  bool asks_for_rest(uint64_t token, Call& call, const ReceiveReply& reply);
   void give_back(std::span<const Delivery> deliveries);
 
   ShardPort& port_;

@@ -128,5 +128,5 @@ class Cli(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    SERVER = serve(shards=1)
+    SERVER = serve()
     unittest.main(argv=sys.argv[:1])

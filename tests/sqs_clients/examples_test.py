@@ -85,5 +85,5 @@ class Examples(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    SERVER = serve(shards=1)
+    SERVER = serve()
     unittest.main(argv=sys.argv[:1])

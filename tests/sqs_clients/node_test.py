@@ -13,7 +13,7 @@ script = sys.argv.pop(1)
 
 from server import STRICT, serve  # pylint: disable=wrong-import-position
 
-server = serve(shards=1, credentials=STRICT)
+server = serve(credentials=STRICT)
 ended = subprocess.run(["node", "--test", script], env={**os.environ, "MILLRACE_ENDPOINT": server.endpoint},
                        timeout=SECONDS_MAX, check=False)
 sys.exit(ended.returncode)

@@ -64,8 +64,7 @@ user = "tester"
 def serve(*flags, shards=2, credentials=None):
     """The one server of a test file; it must end cleanly when the tests are done.
 
-    What a client sends over different connections lands on different shards, and one receive need not bring all of it;
-    a test whose connections are not its own to choose, and that counts on one receive, asks for one shard.
+    What a client sends over different connections lands on different shards; a receive brings what it asked for from all.
     `credentials` is the text of a credentials file; without it anybody may do anything."""
     programs.use_programs(sys.argv[1], sys.argv[2])
     os.environ.update(ENVIRONMENT)

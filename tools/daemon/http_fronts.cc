@@ -24,10 +24,9 @@ constexpr const char* kLocalstackHealth =
 }  // namespace
 
 std::unique_ptr<net::Authorizer> HttpFronts::make_authorizer() const {
-  const net::sqs::SqsSettings& sqs = settings_.sqs;
-  if (credentials_ == nullptr) return std::make_unique<net::AllowAll>(sqs.account, sqs.region);
+  if (credentials_ == nullptr) return std::make_unique<net::AllowAll>(sqs_.account, sqs_.region);
   return std::make_unique<net::KeyAuthorizer>(
-      credentials_, sqs.account, sqs.region, +[] { return base::os_wall_ms() / 1000; });
+      credentials_, sqs_.account, sqs_.region, +[] { return base::os_wall_ms() / 1000; });
 }
 
 void HttpFronts::add(ShardPort& port, net::HttpRouter& router) {
@@ -48,8 +47,8 @@ void HttpFronts::add(ShardPort& port, net::HttpRouter& router) {
     router.add(path, nothing);
   std::random_device entropy;
   const auto seed = [&entropy] { return uint64_t{entropy()} << 32 | entropy(); };
-  net::HttpFront& sqs = router.own(std::make_unique<net::sqs::SqsFront>(
-      port, make_authorizer(), sqs_shared_, settings_.sqs, seed()));
+  net::HttpFront& sqs = router.own(
+      std::make_unique<net::sqs::SqsFront>(port, make_authorizer(), sqs_shared_, sqs_, seed()));
   router.add_for_others(
       router.own(std::make_unique<net::StsFront>(make_authorizer(), sqs, seed())));
 }

@@ -20,8 +20,11 @@ namespace millrace::tools {
 class HttpFronts {
  public:
   // Without credentials anything is accepted.
-  HttpFronts(const Settings& settings, std::shared_ptr<const net::CredentialStore> credentials)
-      : settings_(settings), credentials_(std::move(credentials)) {}
+  HttpFronts(const Settings& settings, std::shared_ptr<const net::CredentialStore> credentials,
+             uint16_t shards)
+      : settings_(settings), sqs_(settings.sqs), credentials_(std::move(credentials)) {
+    sqs_.shards = shards;
+  }
   // The fronts of one shard.
   void add(ShardPort& port, net::HttpRouter& router);
 
@@ -29,6 +32,7 @@ class HttpFronts {
   std::unique_ptr<net::Authorizer> make_authorizer() const;
 
   const Settings& settings_;
+  net::sqs::SqsSettings sqs_;
   const std::shared_ptr<const net::CredentialStore> credentials_;
   net::sqs::SqsShared sqs_shared_;
 };

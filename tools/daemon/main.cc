@@ -139,7 +139,7 @@ int serve(const Settings& settings, const std::vector<QueueDefinition>& definiti
     base::log_line(LogLevel::info, "definitions", "{}: {}", settings.definitions, message);
   }
 
-  HttpFronts fronts(settings, protection.credentials());
+  HttpFronts fronts(settings, protection.credentials(), (*broker)->shard_count());
   net::ServerOptions options = server_options(settings, protection);
   options.http_fronts = [&fronts](ShardPort& port, net::HttpRouter& router) {
     fronts.add(port, router);

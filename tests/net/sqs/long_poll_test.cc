@@ -170,6 +170,73 @@ TEST_P(LongPollTest, ShardsAreOne) {
   EXPECT_EQ(see(exchange).result["Messages"][0]["Body"], "from the other");
 }
 
+// Each shard has some of the queue's messages: one receive brings them all, the oldest first.
+TEST_P(LongPollTest, AReceiveIsFilledFromAllShards) {
+  front_.reset();
+  kill();
+  image_ = sim::SimDiskImage();
+  start(2);
+  url_ = make("jobs");
+  const QueueId queue = shard().find_queue("jobs")->id;
+  const auto send_to = [&](int to, const std::string& body) {
+    engine::Batch batch;
+    batch.add(body);
+    shard(static_cast<uint16_t>(to)).send(batch.to(queue), reply());
+    turns(5);
+  };
+  for (const int own : {0, 1}) {
+    send_to(1 - own, "first");
+    environment_.advance(10);
+    send_to(own, "second");
+    environment_.advance(10);
+    send_to(1 - own, "third");
+    const Json messages = receive(url_, {{"MaxNumberOfMessages", 10}});
+    ASSERT_EQ(messages.size(), 3u);
+    EXPECT_EQ(messages[0]["Body"], "first");
+    EXPECT_EQ(messages[1]["Body"], "second");
+    EXPECT_EQ(messages[2]["Body"], "third");
+    for (const Json& message : messages)
+      well("DeleteMessage", {{"QueueUrl", url_}, {"ReceiptHandle", message["ReceiptHandle"]}});
+    EXPECT_EQ(attribute(url_, "ApproximateNumberOfMessagesNotVisible"), "0");
+  }
+  // Not more than was asked for, and those it did not take are there.
+  send_to(0, "own");
+  send_to(1, "other");
+  send_to(1, "another");
+  EXPECT_EQ(receive(url_, {{"MaxNumberOfMessages", 2}}).size(), 2u);
+  EXPECT_EQ(attribute(url_, "ApproximateNumberOfMessages"), "1");
+  const ReplyTo stats = reply();
+  shard().queue_stats({&queue, 1}, stats);
+  turns(10);
+  ASSERT_EQ(sink_.queues[stats.token].size(), 1u);
+  EXPECT_EQ(sink_.queues[stats.token][0].counters.received, 8u);
+  EXPECT_EQ(sink_.queues[stats.token][0].counters.empty_receives, 0u);
+}
+
+// The client goes while the rest is asked for: what its own shard gave is there again.
+TEST_P(LongPollTest, WhatWasGivenIsGivenBackWhenTheClientGoes) {
+  front_.reset();
+  kill();
+  image_ = sim::SimDiskImage();
+  start(2);
+  url_ = make("jobs");
+  send(url_, "x");
+  bool met = false;
+  for (int after = 0; after < 12; ++after) {
+    FakeExchange exchange;
+    ask("ReceiveMessage",
+        {{"QueueUrl", url_}, {"MaxNumberOfMessages", 10}, {"VisibilityTimeout", 600}}, exchange);
+    for (int i = 0; i < after; ++i)
+      shard(static_cast<uint16_t>(i % 2)).tick();
+    if (exchange.answered) break;
+    met = true;
+    front_->cancel(exchange);
+    turns(10);
+    EXPECT_EQ(attribute(url_, "ApproximateNumberOfMessages"), "1") << after;
+  }
+  EXPECT_TRUE(met);
+}
+
 MR_BOTH_PROTOCOLS(LongPollTest);
 
 }  // namespace

@@ -71,7 +71,7 @@ class SqsBroker : public engine::SimEngineTest {
   }
   void start(uint16_t shards) {
     front_.reset();
-    options_.shards = shards;
+    options_.shards = settings_.shards = shards;
     options_.segment_bytes = 4u << 20;
     open();
     make_front();
