@@ -104,9 +104,11 @@ TEST_P(TlsServer, ClosesOnWhoSpeaksPlainly) {
 TEST_P(TlsServer, ClosesOnWhoDoesNotShakeHands) {
   options_.limits.login_ms = 50;
   start();
+  // It may be closed before it is connected for good, and then is reset.
   RawClient silent(server_->http_address());
   char answer;
-  EXPECT_EQ(::recv(silent.socket(), &answer, 1, 0), 0);
+  const ssize_t heard = ::recv(silent.socket(), &answer, 1, 0);
+  EXPECT_TRUE(heard == 0 || (heard < 0 && errno == ECONNRESET)) << heard << " " << errno;
 }
 
 TEST_P(TlsServer, IsNotForUnixSockets) {
