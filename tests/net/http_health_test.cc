@@ -4,21 +4,11 @@
 #include <gtest/gtest.h>
 
 #include "net/http/health_front.h"
+#include "tests/net/fake_exchange.h"
 #include "tests/net/fake_port.h"
 
 namespace millrace::net::test {
 namespace {
-
-struct Noted final : HttpExchange {
-  void answer(const HttpResponse& response) override {
-    ++answers;
-    status = response.status;
-    body = response.body;
-  }
-  int answers = 0;
-  int status = 0;
-  std::string body;
-};
 
 HttpRequest request(std::string_view method, std::string_view path) {
   HttpRequest made;
@@ -29,8 +19,8 @@ HttpRequest request(std::string_view method, std::string_view path) {
 
 class HttpHealth : public testing::Test {
  protected:
-  Noted ask(std::string_view path, std::string_view method = "GET") {
-    Noted noted;
+  FakeExchange ask(std::string_view path, std::string_view method = "GET") {
+    FakeExchange noted;
     front_.handle(request(method, path), noted);
     return noted;
   }
@@ -41,7 +31,7 @@ class HttpHealth : public testing::Test {
 
 TEST_F(HttpHealth, IsOk) {
   for (const char* path : {"/healthz", "/readyz", "/readyz?verbose"}) {
-    const Noted noted = ask(path);
+    const FakeExchange noted = ask(path);
     EXPECT_EQ(noted.status, 200) << path;
     EXPECT_EQ(noted.body, "ok\n") << path;
   }
@@ -52,7 +42,7 @@ TEST_F(HttpHealth, IsOk) {
 TEST_F(HttpHealth, AFencedShardFailsBoth) {
   port_.fenced = true;
   for (const char* path : {"/healthz", "/readyz"}) {
-    const Noted noted = ask(path);
+    const FakeExchange noted = ask(path);
     EXPECT_EQ(noted.status, 503);
     EXPECT_EQ(noted.body,
               "shard 3 is fenced: a write or a sync failed, nothing is acknowledged any more\n");
@@ -71,7 +61,7 @@ TEST_F(HttpHealth, AFullDiskAndAStopFailOnlyReadiness) {
 
 TEST_F(HttpHealth, AsksTheShardsOnceForAllWhoWait) {
   port_.held_stats = true;
-  Noted one, two, gone;
+  FakeExchange one, two, gone;
   front_.handle(request("GET", "/healthz"), one);
   front_.handle(request("GET", "/readyz"), gone);
   front_.handle(request("GET", "/readyz"), two);

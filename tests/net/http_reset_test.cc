@@ -4,25 +4,15 @@
 #include <gtest/gtest.h>
 
 #include "net/http/reset_front.h"
+#include "tests/net/fake_exchange.h"
 #include "tests/net/fake_port.h"
 
 namespace millrace::net::test {
 namespace {
 
-struct ResetAnswer final : HttpExchange {
-  void answer(const HttpResponse& response) override {
-    ++answers;
-    status = response.status;
-    body = response.body;
-  }
-  int answers = 0;
-  int status = 0;
-  std::string body;
-};
-
 class HttpReset : public testing::Test {
  protected:
-  void ask(ResetAnswer& answer, std::string_view peer = "127.0.0.1",
+  void ask(FakeExchange& answer, std::string_view peer = "127.0.0.1",
            std::string_view method = "POST") {
     HttpRequest request;
     request.method = method;
@@ -38,13 +28,13 @@ class HttpReset : public testing::Test {
 TEST_F(HttpReset, DeletesAllQueuesAndSaysHowMany) {
   for (const char* name : {"a", "b", "c"})
     port_.add_queue(name);
-  ResetAnswer answer;
+  FakeExchange answer;
   ask(answer);
   EXPECT_EQ(answer.status, 200);
   EXPECT_EQ(answer.body, "{\"queues\":3}\n");
   EXPECT_EQ(port_.find_queue("a"), nullptr);
   EXPECT_EQ(forgotten_, 1);
-  ResetAnswer again;
+  FakeExchange again;
   ask(again, "");
   EXPECT_EQ(again.body, "{\"queues\":0}\n");
 }
@@ -52,11 +42,11 @@ TEST_F(HttpReset, DeletesAllQueuesAndSaysHowMany) {
 TEST_F(HttpReset, IsForThisMachineOnly) {
   const QueueId kept = port_.add_queue("kept");
   for (const char* peer : {"10.0.0.1", "192.168.127.1", "1270.0.0.1", "::2", "fe80::1"}) {
-    ResetAnswer answer;
+    FakeExchange answer;
     ask(answer, peer);
     EXPECT_EQ(answer.status, 403) << peer;
   }
-  ResetAnswer answer;
+  FakeExchange answer;
   ask(answer, "::1", "GET");
   EXPECT_EQ(answer.status, 405);
   EXPECT_NE(port_.find_queue(kept), nullptr);
@@ -64,10 +54,10 @@ TEST_F(HttpReset, IsForThisMachineOnly) {
 
 TEST_F(HttpReset, WhoAsksMeanwhileGetsItsAnswerAndWhoLeavesNone) {
   port_.held_queues = true;
-  ResetAnswer first;
-  ResetAnswer second;
-  ResetAnswer gone;
-  for (ResetAnswer* answer : {&first, &second, &gone})
+  FakeExchange first;
+  FakeExchange second;
+  FakeExchange gone;
+  for (FakeExchange* answer : {&first, &second, &gone})
     ask(*answer);
   ASSERT_EQ(port_.answers.size(), 1u);
   front_.cancel(gone);

@@ -11,18 +11,13 @@
 #include "net/metrics/metric_table.h"
 #include "net/metrics/metrics_front.h"
 #include "net/metrics/queue_figures.h"
+#include "tests/net/fake_exchange.h"
 #include "tests/net/fake_port.h"
 
 namespace millrace::net::test {
 namespace {
 
-struct Scraped final : HttpExchange {
-  void answer(const HttpResponse& response) override {
-    ++answers;
-    status = response.status;
-    type = response.content_type;
-    body = response.body;
-  }
+struct Scraped final : FakeExchange {
   // What the line says that begins so; empty: there is none.
   std::string value(const std::string& series) const {
     const size_t at = ("\n" + body).find("\n" + series + " ");
@@ -30,10 +25,6 @@ struct Scraped final : HttpExchange {
     const size_t from = at + series.size() + 1;
     return body.substr(from, body.find('\n', from) - from);
   }
-  int answers = 0;
-  int status = 0;
-  std::string type;
-  std::string body;
 };
 
 HttpRequest get(std::string_view method = "GET") {
@@ -60,7 +51,7 @@ TEST_F(Metrics, ShowsShardsConnectionsAndTheProcess) {
   figures_.http.closed = 2;
   const Scraped noted = scrape();
   EXPECT_EQ(noted.status, 200);
-  EXPECT_EQ(noted.type, "text/plain; version=0.0.4; charset=utf-8");
+  EXPECT_EQ(noted.content_type, "text/plain; version=0.0.4; charset=utf-8");
   EXPECT_EQ(noted.value("millrace_shard_fenced{shard=\"3\"}"), "0");
   EXPECT_EQ(noted.value("millrace_shard_commit_seconds_count{shard=\"3\"}"), "0");
   EXPECT_EQ(noted.value("millrace_connections{protocol=\"http\"}"), "3");

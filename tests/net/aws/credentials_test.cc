@@ -10,6 +10,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/net/aws/signed_request.h"
+#include "tests/support/temporary_directory.h"
 
 namespace millrace::net {
 namespace {
@@ -174,21 +175,13 @@ TEST(Credentials, ShortSecretsAreForRelaxedServersOnly) {
 
 class CredentialsFile : public testing::Test {
  protected:
-  void SetUp() override {
-    char name[] = "/tmp/millrace-credentials-XXXXXX";
-    const int file = ::mkstemp(name);
-    ASSERT_GE(file, 0);
-    ::close(file);
-    path_ = name;
-    std::ofstream(path_) << kExample;
-  }
-  void TearDown() override { ::unlink(path_.c_str()); }
-
+  void SetUp() override { ASSERT_EQ(::chmod(path_.c_str(), 0600), 0); }
   std::string why_not() {
     std::string why;
     return Credentials::load(path_, "000000000000", &why) != nullptr ? "" : why;
   }
-  std::string path_;
+  TemporaryDirectory directory_;
+  const std::string path_ = directory_.write("keys.toml", kExample);
 };
 
 TEST_F(CredentialsFile, IsForItsOwnerOnly) {

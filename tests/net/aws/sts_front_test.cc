@@ -5,24 +5,13 @@
 
 #include "net/aws/key_authorizer.h"
 #include "tests/net/aws/signed_request.h"
+#include "tests/net/fake_exchange.h"
 
 namespace millrace::net {
 namespace {
 
 using test::Signing;
 using test::TestRequest;
-
-class HeardExchange final : public HttpExchange {
- public:
-  void answer(const HttpResponse& response) override {
-    status = response.status;
-    type = response.content_type;
-    body = response.body;
-  }
-  int status = 0;
-  std::string type;
-  std::string body;
-};
 
 class Others final : public HttpFront {
  public:
@@ -53,11 +42,12 @@ class StsFrontTest : public testing::Test {
     with.key_id = key;
     with.service = service;
     if (!key.empty()) test::sign(request, with);
+    exchange_ = {};
     front_->handle(request.view(), exchange_);
   }
 
   Others others_;
-  HeardExchange exchange_;
+  test::FakeExchange exchange_;
   std::unique_ptr<StsFront> front_;
 };
 
@@ -66,7 +56,7 @@ constexpr const char* kAsk = "Action=GetCallerIdentity&Version=2011-06-15";
 TEST_F(StsFrontTest, TellsAUserAndAnAccountWhoTheyAre) {
   ask("ROOT", "sts", kAsk);
   EXPECT_EQ(exchange_.status, 200);
-  EXPECT_EQ(exchange_.type, "text/xml");
+  EXPECT_EQ(exchange_.content_type, "text/xml");
   EXPECT_EQ(exchange_.body.substr(0, exchange_.body.find("<ResponseMetadata>")),
             "<?xml version=\"1.0\"?>\n<GetCallerIdentityResponse "
             "xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><GetCallerIdentityResult>"

@@ -15,33 +15,15 @@
 #include "net/aws/allow_all.h"
 #include "net/sqs/sqs_front.h"
 #include "tests/engine/sim_engine_harness.h"
+#include "tests/net/fake_exchange.h"
 #include "tests/net/sqs/query_form.h"
 
 namespace millrace::net::sqs {
 
+using test::FakeExchange;
 using Json = nlohmann::ordered_json;
 
 enum class Protocol { json, query };
-
-// A connection's request that is not answered, or was.
-class FakeExchange final : public HttpExchange {
- public:
-  bool answered = false;
-  uint16_t status = 0;
-  std::string content_type;
-  std::map<std::string, std::string> fields;
-  std::string body;
-
-  void answer(const HttpResponse& response) override {
-    EXPECT_FALSE(answered);
-    answered = true;
-    status = response.status;
-    content_type = response.content_type;
-    for (const HttpField& field : response.fields)
-      fields[std::string(field.name)] = field.value;
-    body = response.body;
-  }
-};
 
 // What a request looked like on its way, and may be changed before it is sent.
 struct RawRequest {
