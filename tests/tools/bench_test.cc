@@ -65,6 +65,25 @@ TEST_P(Bench, RunsOverTheNetworkAndLosesNothing) {
   EXPECT_EQ(broker.stop(), 0) << broker.process().err;
 }
 
+TEST_P(Bench, RunsOverHttpAndLosesNothing) {
+  const TemporaryDirectory directory;
+  BrokerProcess broker(directory.path() + "/data", {"--durability", "none", "--test-api"},
+                       "127.0.0.1:0", "127.0.0.1:0");
+  ASSERT_TRUE(broker.ready()) << broker.process().err;
+  for (const char* inflight : {"1", "4"}) {
+    const std::string json =
+        bench({"--http", "--server", broker.http_address(), "--workload", GetParam(), "--messages",
+               "2000", "--connections", "3", "--size", "100", "--inflight", inflight});
+    expect_whole(json, 2'000);
+    EXPECT_NE(json.find("\"transport\":\"http\""), std::string::npos) << json;
+    EXPECT_GE(number(json, "server_cpu_s"), 0);
+  }
+  Process list({MILLRACE_PATH, "--server", broker.address(), "--json", "queue", "list"});
+  EXPECT_EQ(list.finish(), 0);
+  EXPECT_EQ(list.out, "") << "the queue it made is still there";
+  EXPECT_EQ(broker.stop(), 0) << broker.process().err;
+}
+
 TEST_P(Bench, RunsEmbeddedAndLosesNothing) {
   if (std::string(GetParam()) == "echo") {
     bench({"--embedded", "--workload", "echo"}, 2);
@@ -108,11 +127,56 @@ TEST_P(FifoBench, KeepsTheOrderOfEachGroupOverTheNetwork) {
   EXPECT_EQ(broker.stop(), 0) << broker.process().err;
 }
 
+TEST_P(FifoBench, KeepsTheOrderOfEachGroupOverHttp) {
+  const TemporaryDirectory directory;
+  BrokerProcess broker(directory.path() + "/data", {"--durability", "none"}, "127.0.0.1:0",
+                       "127.0.0.1:0");
+  ASSERT_TRUE(broker.ready()) << broker.process().err;
+  const std::string json =
+      bench(fifo_words({"--http", "--server", broker.http_address()}, GetParam().words));
+  expect_whole(json, 3'000);
+  EXPECT_EQ(number(json, "out_of_order"), 0) << json;
+  EXPECT_EQ(broker.stop(), 0) << broker.process().err;
+}
+
 TEST_P(FifoBench, KeepsTheOrderOfEachGroupEmbedded) {
   const std::string json =
       bench(fifo_words({"--embedded", "--durability", "none", "--shards", "2"}, GetParam().words));
   expect_whole(json, 3'000);
   EXPECT_EQ(number(json, "out_of_order"), 0) << json;
+}
+
+TEST(SignedBench, EachRequestIsSignedWithAKeyOfTheEnvironment) {
+  const TemporaryDirectory directory;
+  const std::string keys = directory / "keys.toml";
+  std::ofstream(keys) << "[[key]]\nid = 'AKIDBENCH'\nsecret = 'a secret of the bench'\n";
+  std::filesystem::permissions(keys, std::filesystem::perms::owner_read);
+  BrokerProcess broker(directory.path() + "/data", {"--region", "eu-west-3", "--credentials", keys},
+                       "127.0.0.1:0", "127.0.0.1:0");
+  ASSERT_TRUE(broker.ready()) << broker.process().err;
+  const Words words{MILLRACE_BENCH_PATH,
+                    "--http",
+                    "--server",
+                    broker.http_address(),
+                    "--sign",
+                    "--messages",
+                    "100",
+                    "--json",
+                    "-"};
+  Process right(words, "",
+                {{"AWS_ACCESS_KEY_ID", "AKIDBENCH"},
+                 {"AWS_SECRET_ACCESS_KEY", "a secret of the bench"},
+                 {"AWS_REGION", "eu-west-3"}});
+  EXPECT_EQ(right.finish(), 0) << right.err;
+  expect_whole(right.out, 100);
+  EXPECT_EQ(right.out.find("a secret"), std::string::npos) << "it is told with the configuration";
+  Process wrong(words, "",
+                {{"AWS_ACCESS_KEY_ID", "AKIDBENCH"},
+                 {"AWS_SECRET_ACCESS_KEY", "another"},
+                 {"AWS_REGION", "eu-west-3"}});
+  EXPECT_EQ(wrong.finish(), 1);
+  EXPECT_NE(wrong.err.find("signature"), std::string::npos) << wrong.err;
+  EXPECT_EQ(broker.stop(), 0) << broker.process().err;
 }
 
 TEST(BenchOutput, IsForPeopleAndAPictureToo) {
@@ -154,7 +218,11 @@ TEST(BenchOutput, WrongUsageIsOneLineAndExitTwo) {
                         {"--dedup", "ids"},
                         {"--fifo", "--dedup", "never"},
                         {"--set", "DelaySeconds"},
-                        {"--http"}};
+                        {"--sign"},
+                        {"--http", "--embedded"},
+                        {"--http", "--batch", "11"},
+                        {"--http", "--size", "47"},
+                        {"--http", "--batch", "2", "--size", "600000"}};
   for (const Words& words : rows) {
     Words all{MILLRACE_BENCH_PATH};
     all.insert(all.end(), words.begin(), words.end());

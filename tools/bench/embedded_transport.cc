@@ -86,7 +86,7 @@ class EmbeddedTransport final : public Transport, public ReplySink {
     if (!found) return fail(found.error());
     return admin_counters_;
   }
-  Durability durability() const override { return durability_; }
+  std::optional<Durability> durability() const override { return durability_; }
   std::string_view name() const override { return "embedded"; }
   int64_t server_pid() const override { return ::getpid(); }
 

@@ -36,10 +36,13 @@ bool Load::sends() const {
          (phase_ == Phase::measure && options_.workload != Workload::consume);
 }
 bool Load::consumes() const {
-  return options_.workload != Workload::produce && phase_ != Phase::fill;
+  return !only_sends() && phase_ != Phase::fill;
+}
+bool Load::only_sends() const {
+  return options_.workload == Workload::produce || options_.workload == Workload::echo;
 }
 uint64_t Load::done() const {
-  return options_.workload == Workload::produce || phase_ == Phase::fill ? stored_ : acked_;
+  return only_sends() || phase_ == Phase::fill ? stored_ : acked_;
 }
 
 // --- events ---
@@ -51,8 +54,7 @@ void Load::on_sent(uint32_t lane_index, uint32_t token, Errc error) {
   if (error != Errc::ok) return;  // the transport keeps the reason, and turn() fails
   check_.acknowledged(lane_index, send.first, send.count);
   stored_ += send.count;
-  if (options_.workload == Workload::produce)
-    latency_.record(static_cast<uint64_t>(base::os_monotonic_ns() - send.since_ns));
+  if (only_sends()) latency_.record(static_cast<uint64_t>(base::os_monotonic_ns() - send.since_ns));
 }
 
 void Load::on_arrived(uint32_t lane_index, std::span<const Arrived> messages) {
@@ -96,8 +98,7 @@ Status Load::send_batch(uint32_t lane_index, uint32_t count, int64_t intended_ns
 
 bool Load::may_send_more() const {
   if (!sends() || sent_ >= target_) return false;
-  if (phase_ == Phase::fill || options_.workload == Workload::produce || options_.rate > 0)
-    return true;
+  if (phase_ == Phase::fill || only_sends() || options_.rate > 0) return true;
   return sent_ - acked_ < uint64_t{options_.batch} * options_.inflight * options_.connections;
 }
 
@@ -266,6 +267,11 @@ Result<bool> Load::run(LoadResult& result) {
   result.seconds = std::max(1e-9, static_cast<double>(ended_ns - begin_ns_) / 1e9);
   result.latency_ns = std::move(latency_);
   result.rates = std::move(rates_);
+  if (options_.workload == Workload::echo) {
+    // Every answer came, in order, or the run would have failed.
+    result.lost = result.duplicates = result.out_of_order = 0;
+    return true;
+  }
   if (options_.workload == Workload::produce) {
     if (own_queue_) check_counters(result);
     return true;

@@ -66,6 +66,7 @@ class Load final : public LoadEvents {
   Status measure();
   Status drain();
   bool sends() const;
+  bool only_sends() const;
   bool consumes() const;
   bool may_send_more() const;
   uint64_t done() const;

@@ -62,19 +62,22 @@ int run(const BenchOptions& options) {
   if (!options.pin.empty() && !pin_to_cores(options.pin)) return refuse("cannot pin to the cores");
   std::string message;
   const auto transport = options.embedded ? make_embedded_transport(options, &message)
+                         : options.http   ? make_http_transport(options, &message)
                                           : make_network_transport(options, &message);
   if (!transport) return refuse(message);
   LoadResult result;
   const auto before = process_use(transport->server_pid());
-  if (options.workload == Workload::echo) {
+  const bool echo = options.workload == Workload::echo;
+  if (echo && !options.http) {
     if (!run_echo(options, result, &message)) return refuse(message);
   } else {
-    const bool own_queue = options.queue.empty();
+    const bool own_queue = options.queue.empty() && !echo;
     const std::string name =
         own_queue ? fmt::format("bench-{:016x}{}", base::os_random(), options.fifo ? ".fifo" : "")
                   : options.queue;
-    const Result<QueueId> queue =
-        own_queue ? transport->make_queue(name, settings_of(options)) : transport->find_queue(name);
+    const Result<QueueId> queue = echo        ? Result<QueueId>(QueueId{})
+                                  : own_queue ? transport->make_queue(name, settings_of(options))
+                                              : transport->find_queue(name);
     if (!queue) return refuse(fmt::format("queue '{}': {}", name, transport->failure()));
     Load load(*transport, options, *queue, own_queue);
     const Result<bool> done = load.run(result);

@@ -72,7 +72,7 @@ class NetworkTransport final : public Transport {
     if (found->empty()) return fail(Errc::queue_not_found);
     return found->front().counters;
   }
-  Durability durability() const override {
+  std::optional<Durability> durability() const override {
     return static_cast<Durability>(control_->async().welcome().durability);
   }
   std::string_view name() const override { return name_; }

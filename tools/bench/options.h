@@ -33,6 +33,10 @@ struct BenchOptions {
   std::string json;
   std::string plot;
   int64_t server_pid = 0;
+  bool http = false;
+  bool sign = false;  // http: with a key of the environment
+  std::string sign_id, sign_secret, sign_token;
+  std::string region = "us-east-1";
   bool embedded = false;
   std::string data;                            // embedded: empty: a temporary directory
   uint16_t shards = 1;                         // embedded

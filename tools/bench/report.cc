@@ -30,12 +30,18 @@ Json or_null(const std::optional<T>& value) {
   return value ? Json(*value) : Json(nullptr);
 }
 
+std::string durability_text(const Report& report) {
+  return report.durability ? std::string(durability_name(*report.durability)) : "not told";
+}
+
 // Everything that was asked for, so that a run can be repeated.
 Json config_of(const Report& report) {
   const BenchOptions& o = report.options;
   Json config{{"workload", workload_name(o.workload)},
               {"server", o.embedded ? Json(nullptr) : Json(o.server)},
               {"embedded", o.embedded},
+              {"http", o.http},
+              {"sign", o.sign},
               {"queue", o.queue.empty() ? Json(nullptr) : Json(o.queue)},
               {"messages", o.messages == 0 ? Json(nullptr) : Json(o.messages)},
               {"seconds",
@@ -74,7 +80,7 @@ std::string report_json(const Report& report) {
   const auto round3 = [](double value) { return std::round(value * 1000) / 1000; };
   Json json{{"workload", workload_name(report.options.workload)},
             {"transport", report.transport},
-            {"durability", durability_name(report.durability)},
+            {"durability", durability_text(report)},
             {"messages", result.messages},
             {"seconds", round3(result.seconds)},
             {"msgs_per_s", std::round(rate_of(report))},
@@ -103,15 +109,16 @@ std::string report_text(const Report& report) {
     limit += fmt::format("{}--seconds {}", limit.empty() ? "" : " ", format_seconds(o.duration_ms));
   std::string groups = o.fifo ? " --fifo" : "";
   if (o.groups > 0) groups += fmt::format(" --groups {}", o.groups);
+  if (o.sign) groups += " --sign";
   if (o.by_content) groups += " --dedup content";
   for (const std::string& attribute : o.attributes)
     groups += " --set " + attribute;
   std::string text = fmt::format(
       "{} over {}, durability {}\n"
       "  --size {} --batch {} --connections {} --inflight {} {}{}{}{}\n\n",
-      workload_name(o.workload), report.transport, durability_name(report.durability), o.size,
-      o.batch, o.connections, o.inflight, limit,
-      o.rate > 0 ? fmt::format(" --rate {:.0f}", o.rate) : "", o.spin ? " --spin" : "", groups);
+      workload_name(o.workload), report.transport, durability_text(report), o.size, o.batch,
+      o.connections, o.inflight, limit, o.rate > 0 ? fmt::format(" --rate {:.0f}", o.rate) : "",
+      o.spin ? " --spin" : "", groups);
   text += fmt::format("  {:<14}{} in {:.3f} s\n", "messages", format_count(result.messages),
                       result.seconds);
   text += fmt::format("  {:<14}{} msg/s, {:.1f} MB/s\n", "rate",
@@ -181,7 +188,7 @@ std::string report_svg(const Report& report) {
       "font-size='12'>\n<rect width='100%' height='100%' fill='white'/>\n"
       "<text x='{}' y='24' font-size='14'>{} over {}, durability {}: {} msg/s</text>\n",
       kWidth, kLeft, workload_name(report.options.workload), report.transport,
-      durability_name(report.durability), format_count(static_cast<uint64_t>(rate_of(report))));
+      durability_text(report), format_count(static_cast<uint64_t>(rate_of(report))));
 
   std::vector<std::pair<double, double>> points;
   double highest = 1;

@@ -14,7 +14,7 @@ struct Report {
   const BenchOptions& options;
   const LoadResult& result;
   std::string transport;
-  Durability durability{};
+  std::optional<Durability> durability{};
   std::optional<ProcessUse> server;  // CPU used during the run, memory at its end
 };
 

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -41,9 +42,9 @@ class Transport {
   virtual Result<QueueId> find_queue(const std::string& name) = 0;
   virtual void delete_queue(QueueId queue) = 0;
   virtual Result<QueueCounters> counters(QueueId queue) = 0;
-  virtual Durability durability() const = 0;
-  virtual std::string_view name() const = 0;  // "tcp", "unix", "embedded"
-  virtual int64_t server_pid() const = 0;     // 0: not known
+  virtual std::optional<Durability> durability() const = 0;  // nothing: the broker does not tell
+  virtual std::string_view name() const = 0;                 // "tcp", "unix", "http", "embedded"
+  virtual int64_t server_pid() const = 0;                    // 0: not known
 
   // The load. A request that cannot be queued is a failure of the run.
   virtual void set_events(LoadEvents* events) = 0;
@@ -60,6 +61,7 @@ class Transport {
 
 std::unique_ptr<Transport> make_network_transport(const BenchOptions& options,
                                                   std::string* message);
+std::unique_ptr<Transport> make_http_transport(const BenchOptions& options, std::string* message);
 std::unique_ptr<Transport> make_embedded_transport(const BenchOptions& options,
                                                    std::string* message);
 
