@@ -46,7 +46,7 @@ enum class MailKind : uint8_t {
   move_stop,        // move: enough
   move_progress,    // back to the keeper: move, error
   move_over,        // a part's messages live on the receiver: queue, origin, shard_slots, bytes
-  move_arrived,     // its answer: results, of shard_slots
+  move_arrived,     // its answer: results, of shard_slots; or error, if it is fenced
   move_closed,      // they are gone here: forget shard_slots of origin, or all others
 };
 

@@ -312,6 +312,8 @@ void MoveWork::on_over(const Mail& mail) {
 void MoveWork::on_arrived(const Mail& mail) {
   Task* task = find(mail.move.task);
   if (task == nullptr || parts_.state.log().fenced()) return;
+  // Its shard could not store them for sure and takes nothing more: the next life asks again.
+  if (mail.error != Errc::ok) return;
   Partition* source = parts_.state.find(task->source);
   if (source == nullptr) return;
   std::vector<uint64_t> there;

@@ -209,6 +209,53 @@ TEST_P(MovesAcrossShardsUnderCrashes, EachMessageIsInExactlyOneQueueAndTheTaskGo
 INSTANTIATE_TEST_SUITE_P(EachCall, MovesAcrossShardsUnderCrashes,
                          testing::Range(0, kMoveCallsMax + 1));
 
+// A shard whose sync fails acknowledges nothing more, also not to the shard the messages come from:
+// that one keeps what it has sent over, for the next life.
+TEST_F(MovesAcrossShardsUnderCrashes, WhatADestinationCouldNotSyncStaysAtItsSource) {
+  options_.shards = 2;
+  options_.durability = Durability::commit;
+  uint64_t fenced = 0;
+  for (const sim::SyncFailure how : {sim::SyncFailure::keeps_content, sim::SyncFailure::reverts}) {
+    for (uint64_t nth = 1; nth <= 4; ++nth) {
+      SCOPED_TRACE(fmt::format("failure {} of sync {}", static_cast<int>(how), nth));
+      const std::string suffix = fmt::format("{}-{}.fifo", static_cast<int>(how), nth);
+      open();
+      const QueueId queue = create_fifo("q" + suffix);
+      const QueueId dead = create_fifo("dead" + suffix);
+      const QueueId there = create_fifo("there" + suffix);
+      const uint16_t home = raw(shard().find_queue(there)->first_shard);
+      ASSERT_NE(home, raw(shard().find_queue(dead)->first_shard));
+      redrive(queue, "dead" + suffix);
+      Batch batch;
+      std::set<std::string> all;
+      for (int i = 0; i < 6; ++i) {
+        all.insert(std::to_string(i));
+        batch.add_fifo(fmt::format("g{}", i % 2), fmt::format("id{}", i), std::to_string(i));
+      }
+      send(dead, batch);
+      turns(2'000);  // all is durable
+      environment_.disks().at(1u + home)->inject(
+          {.call = sim::DiskCall::sync, .nth = nth, .sync_failure = how});
+      shard().start_move({.source = dead, .destination = there}, reply());
+      turns(100);
+      fenced += state(home).log().fenced();
+      image_.crash(prng_);
+      environment_.forget_disks();
+      broker_.reset();
+      open();
+      std::set<std::string> somewhere = all_of(dead);
+      somewhere.merge(all_of(there));
+      EXPECT_EQ(somewhere, all);
+      turns(3'000);
+      EXPECT_EQ(tasks_of(dead).size(), 1u);
+      EXPECT_TRUE(all_of(dead).empty());
+      EXPECT_EQ(all_of(there), all);
+      kill();
+    }
+  }
+  EXPECT_GT(fenced, 0u);
+}
+
 // What cleaning carries can't be read before it is written: a task must not meet it in that turn.
 TEST_F(MoveTasksUnderCrashes, ATaskAndCleaningWorkOnTheSameMessages) {
   open();
