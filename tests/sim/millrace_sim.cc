@@ -31,7 +31,7 @@ void print_crossing(const millrace::sim::Crossing& crossing) {
 int main(int argc, char** argv) {
   using namespace millrace::sim;
   uint64_t from = 1, count = 100, seed = 0, seconds_max = 3600;
-  bool no_power = false, moves = false, coverage = false, expect_violation = false;
+  bool no_power = false, coverage = false, expect_violation = false;
   SimulationOptions options;
   std::string shape;
   millrace::tools::Parser parser("millrace-sim", "A whole node in one thread from one seed.",
@@ -43,14 +43,12 @@ int main(int argc, char** argv) {
       .option("--steps", "N", options.steps, "requests a seed")
       .option("--seconds", "N", seconds_max, "stop after so many")
       .option("--shape", "NAME", shape, "standard, fifo or dead-letters; otherwise the seed says")
-      .flag("--moves", moves, "move tasks in half of the runs with dead letters")
       .flag("--no-power", no_power, "process kills only")
       .flag("--verbose", options.verbose, "tell crashes and restarts")
       .flag("--coverage", coverage, "print how often each operation was answered how")
       .flag("--expect-violation", expect_violation, "exit 0 only if a violation is found");
   if (const auto exit_code = parser.parse(argc, argv)) return *exit_code;
   options.power = !no_power;
-  options.moves = moves;
   options.shape = shape_by_name(shape);
   if (!shape.empty() && !options.shape) {
     fmt::print("no shape is called {}\n", shape);
@@ -81,9 +79,9 @@ int main(int argc, char** argv) {
       for (size_t i = 0; i < kConditions; ++i)
         crossed[what][i] += times[i];
     if (!outcome.violation.empty()) {
-      fmt::print("seed {}: {}\nreplay: millrace-sim --seed {} --steps {}{}{}{} --verbose\n", s,
+      fmt::print("seed {}: {}\nreplay: millrace-sim --seed {} --steps {}{}{} --verbose\n", s,
                  outcome.violation, s, options.steps, no_power ? " --no-power" : "",
-                 shape.empty() ? "" : " --shape " + shape, moves ? " --moves" : "");
+                 shape.empty() ? "" : " --shape " + shape);
       return expect_violation ? 0 : 1;
     }
   }

@@ -43,8 +43,7 @@ ShapeKind shape_of(uint64_t seed) {
   return static_cast<ShapeKind>(base::Prng(seed ^ kStream).below(kNames.size()));
 }
 
-SimShape make_shape(ShapeKind kind, uint64_t seed, uint64_t queues, const QueueAttributes& base,
-                    bool moves) {
+SimShape make_shape(ShapeKind kind, uint64_t seed, uint64_t queues, const QueueAttributes& base) {
   base::Prng prng((seed ^ kStream) * 31 + 1);
   SimShape shape;
   shape.kind = kind;
@@ -83,8 +82,7 @@ SimShape make_shape(ShapeKind kind, uint64_t seed, uint64_t queues, const QueueA
       if (prng.chance(1, 3))
         queue.attributes.retention_ms = static_cast<uint32_t>(prng.between(60, 180) * 1000);
   }
-  shape.moves =
-      moves && kind == ShapeKind::dead_letters && base::Prng(seed ^ kMovesStream).chance(1, 2);
+  shape.moves = kind == ShapeKind::dead_letters && base::Prng(seed ^ kMovesStream).chance(1, 2);
   for (SimQueueShape& queue : shape.queues) {
     if (queue.attributes.fifo) queue.name += ".fifo";
     if (!shape.moves) continue;

@@ -42,9 +42,7 @@ struct SimShape {
 };
 
 // `queues`: how many there are that messages are sent to, dead-letter queues aside.
-// `moves`: half of the runs with dead letters have move tasks.
-SimShape make_shape(ShapeKind kind, uint64_t seed, uint64_t queues, const QueueAttributes& base,
-                    bool moves);
+SimShape make_shape(ShapeKind kind, uint64_t seed, uint64_t queues, const QueueAttributes& base);
 
 // What the reference must know of a queue; `id` and dead_letters are the caller's.
 ReferenceRules rules_of(const SimQueueShape& queue, uint16_t shards);

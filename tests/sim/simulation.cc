@@ -137,7 +137,7 @@ void Run::shape() {
   QueueAttributes attributes;
   attributes.visibility_timeout_ms = static_cast<uint32_t>(prng_.between(20, 800));
   const ShapeKind kind = options_.shape.value_or(shape_of(options_.seed));
-  shape_ = make_shape(kind, options_.seed, prng_.between(1, 3), attributes, options_.moves);
+  shape_ = make_shape(kind, options_.seed, prng_.between(1, 3), attributes);
   for (const SimQueueShape& queue : shape_.queues)
     world_.queues.push_back({.shape = queue, .state = SimQueue::State::coming});
   world_.reference = &reference_;

@@ -24,7 +24,6 @@ struct SimulationOptions {
   bool power = true;                 // power failures, else only process kills
   bool verbose = false;              // a line per crash and restart on standard error
   std::optional<ShapeKind> shape{};  // otherwise the seed says
-  bool moves = false;                // move tasks in half of the runs with dead letters
 };
 
 struct SimulationOutcome {

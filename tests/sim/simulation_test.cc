@@ -77,7 +77,7 @@ TEST(Simulation, EveryOperationIsAnsweredInMoreThanOneWay) {
   Crossing crossed;
   uint32_t kills = 0, power_failures = 0, clean_stops = 0;
   for (uint64_t seed = 1; seed <= 60; ++seed) {
-    const SimulationOutcome outcome = run_simulation({.seed = seed, .steps = 2000, .moves = true});
+    const SimulationOutcome outcome = run_simulation({.seed = seed, .steps = 2000});
     ASSERT_EQ(outcome.violation, "") << "seed " << seed;
     for (const auto& [what, times] : outcome.coverage)
       all[what] += times;
