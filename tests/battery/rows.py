@@ -1,0 +1,94 @@
+"""What the battery consists of: a row is a program, how often it runs in each size, and how to read it."""
+import math
+import pathlib
+import re
+
+SIZES = ("commit", "nightly", "release")
+SKIPPED = 77  # a program's word for "not possible on this machine"
+
+MODEL_CONFIGURATIONS = """standard standard-4 standard-delayed fair fair-4 fair-dead-letters fair-retention fifo
+    fifo-4 fifo-content fifo-delayed fifo-group fifo-group-4 dead-letters dead-letters-4 fifo-dead-letters
+    fifo-dead-letters-4 retention retention-4 fifo-retention dead-letters-retention
+    fifo-dead-letters-retention""".split()
+PLANTED_BUGS = """ack_before_sync no_chaining directory_not_synced sync_retried sequence_reused lease_lost_on_restart
+    dedup_lost_when_cleaned group_overtaken dead_letter_left_behind dead_letter_too_late purge_forgotten
+    retention_too_early redriven_left_behind""".split()
+FUZZERS = "frame_fuzz http_fuzz signature_fuzz policy_fuzz sqs_fuzz".split()
+
+
+class Row:
+    """`total` things in pieces of `each`; the piece's command may use {build}, {first}, {count}, {index}."""
+
+    def __init__(self, name, unit, total, each, command, seconds_max=3600, environment=None, program=None):
+        self.name, self.unit, self.total, self.each = name, unit, total, each
+        self.words = command.split() if isinstance(command, str) else command
+        self.seconds_max, self.environment = seconds_max, environment or {}
+        self.pieces = math.ceil(total / each)
+        self.program = pathlib.Path(program or self.words[0].replace("{build}/", ""))
+
+    def count_of(self, index):
+        return min(self.each, self.total - index * self.each)
+
+    def command(self, index, build):
+        values = {"build": build, "first": 1 + index * self.each, "count": self.count_of(index), "index": index,
+                  "pieces": self.pieces}
+        return [word.format(**values) for word in self.words], self.environment
+
+    @staticmethod
+    def numbers(output):
+        """`3 kills, 1 double crashes` of the last line that has such, as {"kills": 3, ...}."""
+        for line in reversed(output.splitlines()):
+            found = re.findall(r"(\d+) ([a-z][a-z -]*[a-z])", line)
+            if len(found) > 1:
+                return {what: int(number) for number, what in found if what not in ("violations", "seeds")}
+        return {}
+
+
+def rows(size, fuzz_build=None):
+    """The rows of `size`, one of SIZES."""
+    at = SIZES.index(size)
+    crash = "{build}/tests/blackbox/millrace-crash --server {build}/tools/millraced " \
+            "--check {build}/tests/checker/millrace-check"
+    all_rows = [
+        Row("simulator", "seeds", (2_000, 200_000, 2_000_000)[at], 250,
+            "{build}/tests/sim/millrace-sim-planted --from {first} --count {count}"),
+        Row("small world", "parts of 1 in 40", 40, 1,
+            "{build}/tests/sim/millrace-small-world --length %d --part {index} --parts 40" % (3, 4, 4)[at],
+            seconds_max=14_400),
+        Row("kill -9, io_uring, commit", "kills", (15, 1_000, 5_000)[at], 15,
+            crash + " --cycles {count} --doubles 4 --seed {first} --reactor uring"),
+        Row("kill -9, epoll, commit", "kills", (15, 600, 3_000)[at], 15,
+            crash + " --cycles {count} --doubles 4 --seed {first} --reactor epoll"),
+        Row("kill -9, none", "kills", (8, 400, 2_000)[at], 8,
+            crash + " --cycles {count} --doubles 2 --seed {first} --durability none"),
+        Row("kill -9, interval", "kills", (8, 200, 1_000)[at], 8,
+            crash + " --cycles {count} --doubles 2 --seed {first} --durability interval=20"),
+        Row("power loss, one shard", "images", (1_040, 100_000, 500_000)[at], 1_040,
+            crash + " --cycles 13 --doubles 0 --images 80 --seed {first} --shards 1"),
+        Row("power loss, two shards", "images", (960, 100_000, 500_000)[at], 960,
+            crash + " --cycles 12 --doubles 0 --images 80 --seed {first}"),
+    ]
+    operations, each = ((60_000, 60_000), (1_000_000, 250_000), (10_000_000, 250_000))[at]
+    for configuration in MODEL_CONFIGURATIONS:
+        all_rows.append(Row(f"model, {configuration}", "operations", operations, each,
+                            f"{{build}}/tests/model/millrace-model --configuration {configuration} "
+                            f"--operations {each} --seeds 1 --seed {{first}}"))
+    for bug in PLANTED_BUGS:
+        all_rows.append(Row(f"planted bug, {bug}", "found", 1, 1,
+                            "{build}/tests/sim/millrace-sim-planted --from 1 --count 2000 --expect-violation",
+                            environment={"MILLRACE_PLANTED": bug}))
+    tests = pathlib.Path(__file__).resolve().parents[1]
+    for name, times in (("full_disk", (1, 40, 40)), ("damage", (1, 1, 1)), ("data_directory", (1, 1, 1)),
+                        ("slow_connections", (1, 5, 20))):
+        all_rows.append(Row(f"outside, {name.replace('_', ' ')}", "runs", times[at], 1,
+                            f"python3 -B {tests}/blackbox/{name}_test.py {{build}}/tools/millraced "
+                            "{build}/tools/millrace", program="tools/millraced"))
+    if fuzz_build:
+        seconds = (60, 1_800, 86_400)[at]
+        for fuzzer in FUZZERS:
+            corpus = tests / "fuzz" / fuzzer.replace("_fuzz", "_corpus")
+            all_rows.append(Row(f"fuzz, {fuzzer}", "seconds", seconds, seconds,
+                                ["sh", "-c", f"cd $(mktemp -d) && mkdir new && {fuzz_build}/tests/fuzz/{fuzzer} "
+                                             f"-max_total_time={seconds} new {corpus} 2>&1"],
+                                seconds_max=2 * seconds + 600, program=fuzz_build / "tests/fuzz" / fuzzer))
+    return all_rows
