@@ -18,8 +18,15 @@ constexpr uint64_t kGroups = 8;
 uint64_t SimClient::open(Open request) {
   request.asked_at = world_.now;
   request.asked_event = ++world_.event;
+  if (request.defaults) ++world_.queues[request.index].defaults_open;
   open_.emplace(next_token_, std::move(request));
   return next_token_++;
+}
+
+std::map<uint64_t, SimClient::Open>::iterator SimClient::close(
+    std::map<uint64_t, Open>::iterator request) {
+  if (request->second.defaults) --world_.queues[request->second.index].defaults_open;
+  return open_.erase(request);
 }
 
 void SimClient::count(bool fifo, const char* op, const char* state, const char* outcome) {
@@ -57,6 +64,7 @@ void SimClient::step(ShardPort& port) {
       if (world_.queues[i].state == SimQueue::State::gone) return create_queue(port, i);
     if (prng_.chance(1, 250)) return remove_queue(port);
   }
+  if (world_.kind != ShapeKind::standard && settings_prng_.chance(1, 40)) return set_queue(port);
   if (world_.moves && moves_prng_.chance(1, 25)) return ask_about_moves(port);
   const uint64_t dice = prng_.below(100);
   if (dice < 34) return send(port);
@@ -119,7 +127,8 @@ void SimClient::send(ShardPort& port) {
     const SimMessage message = make_message(queue, world_.next_key++);
     append_message(run, message);
     const uint32_t delay =
-        message.delay_ms == kDelayQueueDefault ? queue.shape.attributes.delay_ms : message.delay_ms;
+        message.delay_ms == kDelayQueueDefault ? queue.delay_ms.lowest() : message.delay_ms;
+    request.defaults = request.defaults || message.delay_ms == kDelayQueueDefault;
     const DedupId id{queue.number, by_group ? message.group : 0, message.root, !message.with_id};
     world_.reference->send_asked({.key = message.key,
                                   .queue = queue.number,
@@ -139,12 +148,13 @@ void SimClient::send(ShardPort& port) {
 void SimClient::receive(ShardPort& port) {
   if (held_.size() > kHeldMax) return ack_some(port);
   Open request = about_some_queue(Kind::receive);
-  const QueueId queue = world_.queues[request.index].id;
+  const SimQueue& queue = world_.queues[request.index];
   const bool own = prng_.chance(1, 4);
+  request.defaults = own;
   request.visibility_ms =
-      own ? world_.default_visibility_ms : static_cast<uint32_t>(prng_.between(0, 600));
+      own ? queue.visibility_ms.lowest() : static_cast<uint32_t>(prng_.between(0, 600));
   const ReceiveRequest asked{
-      .queue = queue,
+      .queue = queue.id,
       .messages_max = static_cast<uint32_t>(prng_.between(1, prng_.chance(1, 10) ? 100 : 8)),
       .visibility_ms = own ? kDelayQueueDefault : request.visibility_ms,
       .wait_ms = prng_.chance(1, 3) ? static_cast<uint32_t>(prng_.between(1, 300)) : 0};
@@ -200,7 +210,7 @@ void SimClient::cancel_one(ShardPort& port) {
     port.cancel({this, it->first});
     count(is_fifo(it->second.queue), "receive", "", "canceled");
     forget_receive(it->second);
-    open_.erase(it);
+    close(it);
     return;
   }
 }
@@ -307,7 +317,8 @@ void SimClient::drain_step(ShardPort& port, size_t index) {
 }
 
 void SimClient::broker_gone() {
-  open_.clear();  // the reference hears of the crash
+  for (auto it = open_.begin(); it != open_.end();)
+    it = close(it);  // the reference hears of the crash
   drained_.clear();
 }
 
@@ -338,7 +349,7 @@ void SimClient::on_send(uint64_t token, const SendReply& reply) {
       count(fifo, "send", "", repeats ? "repeated" : "ok");
     }
   }
-  open_.erase(it);
+  close(it);
 }
 
 void SimClient::on_receive(uint64_t token, const ReceiveReply& reply) {
@@ -394,7 +405,7 @@ void SimClient::on_receive(uint64_t token, const ReceiveReply& reply) {
     forget_receive(request);
   else
     world_.reference->receive_answered(request.queue);
-  open_.erase(it);
+  close(it);
 }
 
 void SimClient::on_results(uint64_t token, const ResultsReply& reply) {
@@ -478,6 +489,8 @@ void SimClient::on_queues(uint64_t token, const QueueReply& reply) {
         queue.state = SimQueue::State::gone;
       }
       return count(false, "create", "", answer);
+    case Kind::set:
+      return queue_set(request, reply.error);
     default:
       return count(false, "stats", "", answer);
   }
@@ -497,6 +510,9 @@ void World::born(SimQueue& queue, QueueId id) {
   queue.number = reference->add_queue(rules);
   queue.state = SimQueue::State::there;
   queue.recent.clear();
+  queue.visibility_ms = UncertainSetting(queue.shape.attributes.visibility_timeout_ms);
+  queue.delay_ms = UncertainSetting(queue.shape.attributes.delay_ms);
+  queue.being_set = false;
 }
 
 }  // namespace millrace::sim

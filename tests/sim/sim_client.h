@@ -15,6 +15,7 @@
 #include "tests/sim/reference_queue.h"
 #include "tests/sim/sim_message.h"
 #include "tests/sim/sim_shape.h"
+#include "tests/sim/uncertain_setting.h"
 
 namespace millrace::sim {
 
@@ -36,6 +37,11 @@ struct SimQueue {
     bool with_id = false;
   };
   std::vector<Repeatable> recent{};
+  // What requests take from the queue unless they say it themselves.
+  UncertainSetting visibility_ms{};
+  UncertainSetting delay_ms{};
+  bool being_set = false;
+  uint32_t defaults_open = 0;  // requests under way that do
 
   bool fifo() const { return shape.attributes.fifo; }
 };
@@ -65,7 +71,6 @@ struct World {
   uint64_t event = 0;  // counts requests and answers: an order finer than milliseconds
   TimeMs now{};
   bool fenced = false;  // an answer said that a shard is fenced
-  uint32_t default_visibility_ms = 0;
 
   // The broker has it under this id, empty.
   void born(SimQueue& queue, QueueId id);
@@ -76,7 +81,8 @@ struct World {
 
 class SimClient final : public ReplySink {
  public:
-  SimClient(World& world, uint64_t seed) : world_(world), prng_(seed), moves_prng_(seed ^ 0x3B5E) {}
+  SimClient(World& world, uint64_t seed)
+      : world_(world), prng_(seed), moves_prng_(seed ^ 0x3B5E), settings_prng_(seed ^ 0x5E77) {}
 
   // Makes one random request on `port`.
   void step(ShardPort& port);
@@ -108,6 +114,7 @@ class SimClient final : public ReplySink {
     stats,
     remove,
     create,
+    set,
     start_move,
     cancel_move,
     list_moves
@@ -127,7 +134,8 @@ class SimClient final : public ReplySink {
     uint32_t visibility_ms = 0;
     std::vector<Held> entries = {};  // send: keys; ack, extend: what was asked about
     bool drain = false;
-    uint64_t purge = 0;  // the reference's number
+    uint64_t purge = 0;     // the reference's number
+    bool defaults = false;  // it takes a setting from the queue
   };
 
   uint64_t open(Open request);
@@ -148,7 +156,11 @@ class SimClient final : public ReplySink {
   // sim_client_moves.cc
   void ask_about_moves(ShardPort& port);
   void start_move(ShardPort& port, size_t source);
+  // sim_client_settings.cc
+  void set_queue(ShardPort& port);
+  void queue_set(const Open& request, Errc error);
   void forget_receive(const Open& request);
+  std::map<uint64_t, Open>::iterator close(std::map<uint64_t, Open>::iterator request);
   const char* state_of(const Held& held) const;
   // A queue that goes may be gone for what is asked of it meanwhile.
   bool may_be_missing(uint32_t queue) const;
@@ -158,6 +170,7 @@ class SimClient final : public ReplySink {
   World& world_;
   base::Prng prng_;
   base::Prng moves_prng_;  // of its own, so that runs without move tasks are what they were
+  base::Prng settings_prng_;
   std::map<uint64_t, Open> open_;
   std::vector<Held> held_;
   std::vector<Held> drained_;  // delivered to the drain, to be acknowledged in the next step

@@ -144,7 +144,6 @@ void Run::shape() {
   world_.kind = kind;
   world_.moves = shape_.moves;
   world_.shards = shards_;
-  world_.default_visibility_ms = attributes.visibility_timeout_ms;
   for (uint64_t n = prng_.between(1, 5); n > 0; --n)
     clients_.push_back(std::make_unique<SimClient>(world_, prng_.next()));
 }
@@ -197,6 +196,12 @@ void Run::settle_queues() {
     }
     if (same) {
       queue.state = State::there;
+      queue.being_set = false;
+      const bool visibility_known = queue.visibility_ms.is(info->attributes.visibility_timeout_ms);
+      const bool delay_known = queue.delay_ms.is(info->attributes.delay_ms);
+      if (!(visibility_known && delay_known) && !lied_ever_)
+        world_.violation(
+            fmt::format("C10: {} has other settings after a restart", queue.shape.name));
       continue;
     }
     if (queue.state == State::going) reference_.deleted(queue.number, world_.event, world_.now);

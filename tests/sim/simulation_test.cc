@@ -109,6 +109,8 @@ TEST(Simulation, EveryOperationIsAnsweredInMoreThanOneWay) {
                            "redrive ok",
                            "start move ok",
                            "list moves ok",
+                           "set ok",
+                           "fifo set ok",
                            "fifo redrive ok",
                            "fifo start move ok",
                            "fifo send ok",
