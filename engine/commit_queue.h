@@ -43,6 +43,7 @@ struct Parked {
   ShardId mail_to{};
   ReplyTo to{};
   bool pushed = false;  // receive: of a subscription, whose end is told by its waiter
+  bool kept = false;    // receive: of an attempt; leased still when nobody waits for it any more
   SendReply send{};
   std::unique_ptr<std::vector<Errc>> results{};
   std::unique_ptr<std::vector<uint64_t>> shard_slots{};  // send
@@ -132,10 +133,10 @@ void CommitQueue::answer(Position written, Position durable, Mailbox& mailbox,
                            ? std::span<const Delivery>(next.mail->deliveries)
                        : deliveries.empty() ? deliveries
                                             : deliveries.subspan(next.first, next.count);
-      if (gone(level, next))
-        give_back(own);
-      else
+      if (!gone(level, next))
         deliver(next, Errc::ok, own, mailbox);
+      else if (!next.kept)
+        give_back(own);
     }
   }
   if (!canceled_.empty() && empty()) [[unlikely]]

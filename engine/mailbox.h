@@ -76,7 +76,7 @@ struct Mail {
   uint32_t messages_max = 0;
   uint32_t bytes_max = 0;
   uint32_t visibility_ms = 0;
-  AttemptKey attempt{};  // receive, repeat
+  AttemptKey attempt{};  // receive and its answer, repeat
   uint8_t states = 0;
   bool more = false;  // receive_answer: there may be something next turn
   AdminKind admin{};

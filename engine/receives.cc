@@ -31,11 +31,14 @@ void Receives::receive(const ReceiveRequest& request, ReplyTo to) {
   if (parts_.state.log().fenced()) return to.sink->on_receive(to.token, {Errc::shard_fenced, {}});
 
   WaiterLine* line = waiters_.find_line(request.queue);
-  if (line == nullptr || waiters_.first(*line) == kNoWaiter) {
-    // Nobody was here before: no need to stand in line.
+  const bool alone = line == nullptr || waiters_.first(*line) == kNoWaiter;
+  if (alone || plan->attempt != AttemptKey{}) {
+    // Nobody was here before: no need to stand in line. Nor for what an attempt was given already.
     auto& deliveries = parts_.commits.deliveries();
     const auto first = static_cast<uint32_t>(deliveries.size());
-    const auto leased = lease(*partition, *plan, plan->messages_max);
+    const auto leased = alone ? lease(*partition, *plan, plan->messages_max)
+                              : parts_.state.repeat(*partition, plan->attempt, plan->visibility_ms,
+                                                    parts_.now, &deliveries);
     // Of the queue's limit another shard may have some left.
     const bool limited = !leased && leased.error() == Errc::over_limit;
     if (!leased && !limited) return to.sink->on_receive(to.token, {leased.error(), {}});
@@ -45,10 +48,12 @@ void Receives::receive(const ReceiveRequest& request, ReplyTo to) {
                    .kind = Parked::Kind::receive,
                    .first = first,
                    .count = count,
-                   .to = to},
+                   .to = to,
+                   .kept = plan->attempt != AttemptKey{}},
                   *partition);
     }
-    if (plan->wait_ms == 0 && parts_.other_shards() == 0 && !parts_.state.stopped_short()) {
+    if (alone && plan->wait_ms == 0 && parts_.other_shards() == 0 &&
+        !parts_.state.stopped_short()) {
       partition->tally.empty_receives += !limited && !plan->rest;
       return to.sink->on_receive(to.token, {leased.error(), {}});
     }
@@ -282,7 +287,8 @@ bool Receives::serve_line(QueueId queue) {
               .first = first,
               .count = count,
               .to = waiter.to,
-              .pushed = waiter.standing},
+              .pushed = waiter.standing,
+              .kept = waiter.plan.attempt != AttemptKey{}},
              *partition);
         if (waiter.standing) {
           waiter.credit -= count;
@@ -372,6 +378,7 @@ void Receives::on_receive(Mail& mail) {
   answer->kind = MailKind::receive_answer;
   answer->job = mail.job;
   answer->queue = mail.queue;
+  answer->attempt = mail.attempt;
   Partition* partition = parts_.state.find(mail.queue);
   if (partition == nullptr) {
     answer->error = Errc::queue_not_found;
@@ -409,7 +416,11 @@ void Receives::on_answer(Mail& mail) {
   }
   const WaiterId id{mail.job};
   Waiter* waiter = waiters_.find(id);
-  if (waiter == nullptr) return return_leases(mail.from, mail.deliveries);
+  if (waiter == nullptr) {
+    // Who asks again with an attempt's id is given what it was; perhaps that is under way already.
+    if (mail.attempt == AttemptKey{}) return_leases(mail.from, mail.deliveries);
+    return;
+  }
   const auto count = static_cast<uint32_t>(mail.deliveries.size());
   if (waiter->standing) waiter->credit += waiter->asked - count;
   waiter->asked = 0;

@@ -164,6 +164,41 @@ TEST_F(Attempts, AReceiveThatWaitedIsRepeatedToo) {
   }
 }
 
+// Also if others wait in line for what is not there.
+TEST_F(Attempts, OneThatIsRepeatedNeedNotStandInLine) {
+  open();
+  const QueueId queue = create("q.fifo", fifo_queue());
+  send(queue, Batch().add_fifo("g", "1", "m"));
+  const auto first = attempt(queue, "id");
+  ASSERT_EQ(first.size(), 1u);
+  const ReplyTo waits = reply();
+  shard().receive({.queue = queue, .wait_ms = 10'000}, waits);
+  EXPECT_TRUE(same(attempt(queue, "id"), first));
+  EXPECT_FALSE(sink_.receives.contains(waits.token));
+  shard().cancel(waits);
+}
+
+// What it was given is for who asks again; given back, it would end a lease that was given anew.
+TEST_F(Attempts, OneThatIsCanceledKeepsItsLeases) {
+  options_.shards = 2;
+  options_.durability = Durability::commit;
+  open();
+  for (const char* name : {"a.fifo", "b.fifo"}) {
+    const QueueId queue = create(name, fifo_queue());
+    send(queue, Batch().add_fifo("g", "1", "m"));
+    const ReplyTo to = reply();
+    shard().receive({.queue = queue, .visibility_ms = 60'000, .attempt_id = "id"}, to);
+    for (int n = 0; n < 1'000 && counters(queue).leased == 0; ++n)
+      tick();
+    shard().cancel(to);
+    const auto again = attempt(queue, "id", 10, 60'000);
+    settle();
+    ASSERT_EQ(again.size(), 1u);
+    EXPECT_EQ(counters(queue).leased, 1u);
+    EXPECT_TRUE(same(attempt(queue, "id", 10, 60'000), again));
+  }
+}
+
 TEST_F(Attempts, OneThatIsCanceledIsNotAnswered) {
   options_.shards = 2;
   open();
