@@ -73,6 +73,15 @@ class ReferenceQueue {
   };
   std::string delivered(const Delivered& d, TimeMs now);
 
+  // A receive with an attempt id that was used before (reference_attempts.cc). It may give the
+  // lease `receive_count` of `key` anew.
+  void repeat_asked(Key key, uint32_t receive_count, uint32_t visibility_ms, TimeMs now);
+  // It did. `in_doubt`: another with this id may be carried out later.
+  std::string repeated(const Delivered& d, bool in_doubt);
+  // Nothing happened to the lease that was shown, or prolonged, at `lease_event`; then it lasts at
+  // least until its message's hidden_until.
+  bool lease_untouched(Key key, uint32_t queue, uint64_t lease_event, TimeMs now) const;
+
   // `queue` and `place`: where the receipt is from.
   void ack_asked(Key key, uint32_t queue, uint64_t place);
   struct Acked {

@@ -153,18 +153,22 @@ void SimClient::receive(ShardPort& port) {
   request.defaults = own;
   request.visibility_ms =
       own ? queue.visibility_ms.lowest() : static_cast<uint32_t>(prng_.between(0, 600));
-  const ReceiveRequest asked{
+  ReceiveRequest asked{
       .queue = queue.id,
       .messages_max = static_cast<uint32_t>(prng_.between(1, prng_.chance(1, 10) ? 100 : 8)),
       .visibility_ms = own ? kDelayQueueDefault : request.visibility_ms,
       .wait_ms = prng_.chance(1, 3) ? static_cast<uint32_t>(prng_.between(1, 300)) : 0};
   world_.reference->receive_asked(request.queue);
+  use_attempt(request);
+  const std::string attempt = request.attempt;
+  asked.attempt_id = attempt;
   const uint64_t token = open(std::move(request));
   port.receive(asked, {this, token});
 }
 
 void SimClient::forget_receive(const Open& request) {
   if (request.kind == Kind::receive) world_.reference->receive_lost(request.queue);
+  if (!request.attempt.empty()) attempt_lost(request);
   if (request.kind == Kind::subscribe) world_.reference->pushes(request.queue, false);
 }
 
@@ -369,10 +373,17 @@ void SimClient::on_receive(uint64_t token, const ReceiveReply& reply) {
       !(reply.error == Errc::over_limit && limited && !fifo) &&
       !(reply.error == Errc::queue_not_found && may_be_missing(request.queue)))
     world_.violation(fmt::format("a receive was refused: {}", errc_name(reply.error)));
+  if (!request.attempt.empty()) attempt_answered(request, reply);
   std::vector<Key> before;
+  std::vector<SimAttempt::Given> given;
   for (const Delivery& d : reply.deliveries) {
     const auto content = read_message(d.message);
     if (!content) return world_.violation("C2: a body too short for any key");
+    given.push_back({content->key, d.receive_count, world_.event});
+    if (take_repeated(request, d, content->key, content->hash)) {
+      held_.push_back({content->key, request.queue, d.receipt});
+      continue;
+    }
     // A push's lease may have been given long before it got here (on another shard), so for it both
     // bounds are loose: not before the subscription was made.
     const uint64_t moves = world_.reference->moves_seen();
@@ -382,7 +393,7 @@ void SimClient::on_receive(uint64_t token, const ReceiveReply& reply) {
                                      .queue = request.queue,
                                      .body_hash = content->hash,
                                      .receive_count = d.receive_count,
-                                     .visibility_ms = request.visibility_ms,
+                                     .visibility_ms = shortest_visibility(request),
                                      .asked_at = request.asked_at,
                                      .asked_event = subscription ? 0 : request.asked_event,
                                      .place = d.receipt.shard_slot,
@@ -405,6 +416,11 @@ void SimClient::on_receive(uint64_t token, const ReceiveReply& reply) {
     forget_receive(request);
   else
     world_.reference->receive_answered(request.queue);
+  SimAttempt* attempt = world_.queues[request.index].attempts.find(request.attempt);
+  if (attempt != nullptr && reply.error == Errc::ok) {
+    attempt->open = false;
+    attempt->given = std::move(given);
+  }
   close(it);
 }
 
@@ -513,6 +529,7 @@ void World::born(SimQueue& queue, QueueId id) {
   queue.visibility_ms = UncertainSetting(queue.shape.attributes.visibility_timeout_ms);
   queue.delay_ms = UncertainSetting(queue.shape.attributes.delay_ms);
   queue.being_set = false;
+  queue.attempts.restarted();
 }
 
 }  // namespace millrace::sim

@@ -13,6 +13,7 @@
 #include "base/prng.h"
 #include "millrace/engine.h"
 #include "tests/sim/reference_queue.h"
+#include "tests/sim/sim_attempts.h"
 #include "tests/sim/sim_message.h"
 #include "tests/sim/sim_shape.h"
 #include "tests/sim/uncertain_setting.h"
@@ -42,6 +43,7 @@ struct SimQueue {
   UncertainSetting delay_ms{};
   bool being_set = false;
   uint32_t defaults_open = 0;  // requests under way that do
+  SimAttempts attempts{};      // of a FIFO queue
 
   bool fifo() const { return shape.attributes.fifo; }
 };
@@ -82,7 +84,11 @@ struct World {
 class SimClient final : public ReplySink {
  public:
   SimClient(World& world, uint64_t seed)
-      : world_(world), prng_(seed), moves_prng_(seed ^ 0x3B5E), settings_prng_(seed ^ 0x5E77) {}
+      : world_(world),
+        prng_(seed),
+        moves_prng_(seed ^ 0x3B5E),
+        settings_prng_(seed ^ 0x5E77),
+        attempts_prng_(seed ^ 0xA77E) {}
 
   // Makes one random request on `port`.
   void step(ShardPort& port);
@@ -134,8 +140,10 @@ class SimClient final : public ReplySink {
     uint32_t visibility_ms = 0;
     std::vector<Held> entries = {};  // send: keys; ack, extend: what was asked about
     bool drain = false;
-    uint64_t purge = 0;     // the reference's number
-    bool defaults = false;  // it takes a setting from the queue
+    uint64_t purge = 0;          // the reference's number
+    bool defaults = false;       // it takes a setting from the queue
+    std::string attempt = {};    // its id; none: empty
+    TimeMs must_repeat_until{};  // answered before then, it repeats what the attempt was given
   };
 
   uint64_t open(Open request);
@@ -156,6 +164,12 @@ class SimClient final : public ReplySink {
   // sim_client_moves.cc
   void ask_about_moves(ShardPort& port);
   void start_move(ShardPort& port, size_t source);
+  // sim_client_attempts.cc
+  void use_attempt(Open& request);
+  bool take_repeated(const Open& request, const Delivery& d, Key key, uint64_t body_hash);
+  void attempt_answered(const Open& request, const ReceiveReply& reply);
+  void attempt_lost(const Open& request);
+  uint32_t shortest_visibility(const Open& request);
   // sim_client_settings.cc
   void set_queue(ShardPort& port);
   void queue_set(const Open& request, Errc error);
@@ -171,6 +185,7 @@ class SimClient final : public ReplySink {
   base::Prng prng_;
   base::Prng moves_prng_;  // of its own, so that runs without move tasks are what they were
   base::Prng settings_prng_;
+  base::Prng attempts_prng_;
   std::map<uint64_t, Open> open_;
   std::vector<Held> held_;
   std::vector<Held> drained_;  // delivered to the drain, to be acknowledged in the next step

@@ -51,9 +51,11 @@ void SimConnection::send(const SendRequest& request, ReplyTo reply) {
 }
 
 void SimConnection::receive(const ReceiveRequest& request, ReplyTo reply) {
-  const wire::ReceiveBody body{raw(request.queue),    request.messages_max, request.bytes_max,
-                               request.visibility_ms, request.wait_ms,      0};
-  await(ask(Opcode::receive, bytes_of(body), {}), Opcode::receive, reply);
+  const wire::ReceiveBody body{
+      raw(request.queue), request.messages_max,
+      request.bytes_max,  request.visibility_ms,
+      request.wait_ms,    static_cast<uint32_t>(request.attempt_id.size())};
+  await(ask(Opcode::receive, bytes_of(body), as_bytes(request.attempt_id)), Opcode::receive, reply);
 }
 
 void SimConnection::ack(const AckRequest& request, ReplyTo reply) {

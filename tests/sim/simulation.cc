@@ -197,6 +197,7 @@ void Run::settle_queues() {
     if (same) {
       queue.state = State::there;
       queue.being_set = false;
+      queue.attempts.restarted();
       const bool visibility_known = queue.visibility_ms.is(info->attributes.visibility_timeout_ms);
       const bool delay_known = queue.delay_ms.is(info->attributes.delay_ms);
       if (!(visibility_known && delay_known) && !lied_ever_)

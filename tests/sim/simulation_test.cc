@@ -111,6 +111,7 @@ TEST(Simulation, EveryOperationIsAnsweredInMoreThanOneWay) {
                            "list moves ok",
                            "set ok",
                            "fifo set ok",
+                           "fifo receive repeated",
                            "fifo redrive ok",
                            "fifo start move ok",
                            "fifo send ok",
