@@ -77,6 +77,7 @@ class CommitQueue {
   }
   // How many answers were ever parked for a sync.
   uint64_t parked_durable() const { return durable_.pushed(); }
+  size_t waiting_durable() const { return durable_.size(); }
   bool empty() const { return written_.empty() && durable_.empty(); }
   size_t size() const { return written_.size() + durable_.size(); }
 

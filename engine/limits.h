@@ -31,6 +31,10 @@ inline constexpr int64_t kDedupStepMs = 1'000;
 // Ids that cleaning tells again together: 3 KiB.
 inline constexpr size_t kDedupMarksPerRecordMax = 100;
 inline constexpr uint32_t kServePassesPerTickMax = 4;
+// What a sync may wait for while requests are at hand.
+inline constexpr uint32_t kTicksHeldMax = 8;
+inline constexpr size_t kHeldAnswersMax = 32;
+inline constexpr uint64_t kHeldBytesMax = 64u << 10;
 inline constexpr uint32_t kServedPerLineMax =
     1'024;  // leases given to one queue's waiters in a pass
 // Messages leased for waiters in a tick: their answers are all encoded before any can be sent.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "base/assert.h"
 #include "engine/limits.h"
@@ -197,8 +198,8 @@ bool Shard::tick() {
   mailbox_.flush();
   ++ticks_;
   busy_ticks_ += log_->written() != end_before;
-  return more || receives_.has_work() || mailbox_.has_own_mail() || mailbox_.has_waiting() ||
-         (!fenced_ && log_->end() != log_->written());
+  return more || ticks_held_ > 0 || receives_.has_work() || mailbox_.has_own_mail() ||
+         mailbox_.has_waiting() || (!fenced_ && log_->end() != log_->written());
 }
 
 void Shard::reap_disk() {
@@ -326,7 +327,18 @@ void Shard::start_jobs() {
       log_->sync_through(log_->written());
     }
   }
-  log_->start_jobs(now_);
+  ticks_held_ = hold_sync() ? ticks_held_ + 1 : 0;
+  log_->start_jobs(now_, ticks_held_ > 0);
+}
+
+// A sync costs the shard's core as much as some ten requests do (the calls, the device's interrupt,
+// two changes of thread), however many answers wait for it: with requests at hand it waits for
+// their records. What waits is bounded, and so is for how long.
+bool Shard::hold_sync() {
+  const bool expected = std::exchange(more_expected_, false);
+  return expected && !log_->sync_in_flight() && ticks_held_ < kTicksHeldMax &&
+         commits_.waiting_durable() < kHeldAnswersMax &&
+         log_->written().value - log_->durable().value < kHeldBytesMax;
 }
 
 void Shard::fence_if_failed() {

@@ -66,6 +66,7 @@ class Shard final : public ShardPort {
   const QueueInfo* find_queue(std::string_view name) const override { return catalog_.find(name); }
   const QueueInfo* find_queue(QueueId id) const override { return catalog_.find(id); }
   bool tick() override;
+  void expect_more() override { more_expected_ = true; }
   void refresh_clock() override;
   TimeMs now() const override { return now_; }
   TimeMs next_deadline() const override;
@@ -84,6 +85,7 @@ class Shard final : public ShardPort {
   void write_and_reveal();
   void answer();
   void start_jobs();
+  bool hold_sync();
 
   void handle(MailPtr mail);
   template <class F>
@@ -131,6 +133,8 @@ class Shard final : public ShardPort {
   uint64_t next_admin_ = 1;
   std::vector<Errc> results_;  // reused
   bool fenced_ = false;
+  bool more_expected_ = false;
+  uint32_t ticks_held_ = 0;  // one after the other, without the sync they would have started
   Position slots_safe_at_{};  // sends wait for a sync until this is durable (skip_lost_slots)
   // A server of durability none with queues that ask for interval: when the next sync is due.
   bool interval_queues_ = false;

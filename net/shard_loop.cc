@@ -111,6 +111,7 @@ void ShardLoop::act(const Event& event) {
       peer_ended(id, event.error);
       return;
     case EventKind::data:
+      port_.expect_more();  // where there was a request there often is another
       receive(*connections_[id], event.data);
       return;
     case EventKind::sent: {

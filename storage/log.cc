@@ -236,7 +236,7 @@ void Log::set_durable(uint64_t position, TimeMs now) {
   pool_->on_durable(durable_, next_token(JobType::remove));
 }
 
-void Log::start_jobs(TimeMs now) {
+void Log::start_jobs(TimeMs now, bool hold_sync) {
   now_ = std::max(now_, now);
   if (fenced_ || closed_) return;
   if (disk_full()) note_free_space();
@@ -247,7 +247,7 @@ void Log::start_jobs(TimeMs now) {
   if (batch_.size() == 0 && watermark_due() <= now_ && !write_gathered(now_, kMarkWatermarkOnly))
     return;
   if (better_segment_waits() && !rotate()) return;
-  if (sync_wanted(now_)) submit_sync();
+  if (!hold_sync && sync_wanted(now_)) submit_sync();
   pool_->set_reserve(reserve_files());
   if (spare_wanted() && pool_->may_prepare(now_)) {
     prepare_token_ = next_token(JobType::prepare);

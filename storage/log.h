@@ -135,7 +135,8 @@ class Log {
   // Submits a sync if the durability asks for one (commit: bytes wait and none is in flight;
   // interval: due; none: each second and at rotation) and a preparation if a spare is missing. Also
   // the watermark-only record after 10 ms idle (promises 2b-7).
-  void start_jobs(TimeMs now);
+  // With `hold_sync` no sync is submitted: more to write is at hand.
+  void start_jobs(TimeMs now, bool hold_sync = false);
   // Whatever the durability asks for: start_jobs() goes on syncing until `position` (at most
   // written()) is durable. For a record whose owner promises more than the log does.
   void sync_through(Position position);

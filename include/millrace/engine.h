@@ -291,6 +291,10 @@ class ShardPort {
   // round of requests and when next_deadline() comes or the waker fired. Returns true if there is
   // more to do at once.
   virtual bool tick() = 0;
+  // Said before a tick by a loop that has more requests at hand, or may have: that tick, and a few
+  // after it at most, may leave its sync to the next, so that one sync serves more answers. A tick
+  // that did so returns true.
+  virtual void expect_more() {}
   // Reads the clock. The driving loop calls it after it slept and before it makes requests: leases
   // and delays count from now(), and a stale now() would end them early.
   virtual void refresh_clock() = 0;

@@ -1,4 +1,5 @@
 // Sending, receiving, acknowledging and extending on one shard, and what of it survives.
+#include "engine/limits.h"
 #include "tests/engine/engine_harness.h"
 
 namespace millrace::engine {
@@ -254,6 +255,43 @@ TEST_F(Messages, ASyncedSendIsNotDeliveredBeforeItIsDurable) {
   until([&] { return sink_.sends.contains(to.token); });
   EXPECT_GE(shard().state().log().durable(), sink_.sends[to.token].position);
   EXPECT_EQ(bodies(receive(queue)), Bodies{"a"});
+}
+
+TEST_F(Messages, ASyncWaitsForRequestsAtHandButNotForLongAndNotForMany) {
+  const QueueId queue = create("orders");
+  const auto sync_goes = [&] { return shard().state().log().sync_in_flight(); };
+  settle();
+  shard().send(Batch().add("a").to(queue), reply());
+  for (uint32_t i = 0; i < kTicksHeldMax; ++i) {
+    shard().expect_more();
+    EXPECT_TRUE(shard().tick()) << "the loop would sleep, and the sync never go";
+    EXPECT_FALSE(sync_goes()) << i;
+  }
+  shard().expect_more();
+  shard().tick();
+  EXPECT_TRUE(sync_goes());
+
+  settle();
+  shard().send(Batch().add("b").to(queue), reply());
+  shard().expect_more();
+  shard().tick();
+  EXPECT_FALSE(sync_goes());
+  shard().tick();
+  EXPECT_TRUE(sync_goes()) << "nothing more came";
+
+  settle();
+  for (size_t i = 0; i < kHeldAnswersMax; ++i)
+    shard().send(Batch().add("c").to(queue), reply());
+  shard().expect_more();
+  shard().tick();
+  EXPECT_TRUE(sync_goes()) << "enough answers wait";
+
+  settle();
+  const std::string large(kHeldBytesMax, 'd');
+  shard().send(Batch().add(large).to(queue), reply());
+  shard().expect_more();
+  shard().tick();
+  EXPECT_TRUE(sync_goes()) << "enough bytes wait";
 }
 
 TEST_F(Messages, ServerTimeDoesNotFollowTheWallBack) {
