@@ -8,7 +8,7 @@
 namespace millrace::net {
 
 struct Limits {
-  uint32_t connections_max = 10'000;        // of the process
+  uint32_t connections_max = 16'384;        // of the process
   uint32_t prelogin_per_address_max = 256;  // not for unix sockets
   uint32_t login_ms = 5'000;                // from accept to HELLO
   uint32_t stalled_output_ms = 60'000;      // output waits and the peer reads nothing: closed

@@ -17,7 +17,8 @@ struct ServerCommand {
   std::string socket_path;
   std::vector<std::string> arguments;  // more flags
   std::vector<std::pair<std::string, std::string>> environment;
-  std::string log_path;  // its standard error is appended here
+  std::string http = "off";  // where it listens for HTTP
+  std::string log_path;      // its standard error is appended here
 };
 
 class ServerProcess {
