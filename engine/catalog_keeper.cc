@@ -220,6 +220,9 @@ void CatalogKeeper::create(const Mail& mail, TimeMs now, Mailbox& mailbox) {
 }
 
 void CatalogKeeper::set(const Mail& mail, const QueueInfo& known, TimeMs now, Mailbox& mailbox) {
+  // Told behind the change that it came too late for.
+  if (mail.settings.policy_before && *mail.settings.policy_before != known.attributes.policy)
+    return accept(mail, known.id, &known, Errc::throttled);
   QueueInfo wanted = known;
   std::string detail;
   Status valid = apply_settings(mail.settings, false, &wanted.attributes, &detail);
@@ -246,8 +249,9 @@ void CatalogKeeper::refuse(const Mail& mail, Errc error, std::string detail, Mai
   mailbox.post(mail.from, std::move(answer));
 }
 
-void CatalogKeeper::accept(const Mail& mail, QueueId queue, const QueueInfo* now_is) {
+void CatalogKeeper::accept(const Mail& mail, QueueId queue, const QueueInfo* now_is, Errc told) {
   Change change{.end = last_end_, .asker = mail.from, .asker_job = mail.job, .queue = queue};
+  change.error = told;
   if (now_is != nullptr) change.now_is.push_back(*now_is);
   waiting_.push(std::move(change));
 }
@@ -277,6 +281,7 @@ void CatalogKeeper::on_applied(const Mail& mail, Mailbox& mailbox) {
   answer->kind = MailKind::admin_answer;
   answer->job = found->second.asker_job;
   answer->queues = std::move(found->second.now_is);
+  answer->error = found->second.error;
   mailbox.post(found->second.asker, std::move(answer));
   telling_.erase(found);
 }

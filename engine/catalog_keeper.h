@@ -59,6 +59,7 @@ class CatalogKeeper final : public storage::ReplaySink {
     uint64_t asker_job = 0;
     QueueId queue{};
     std::vector<QueueInfo> now_is{};  // one: put; none: removed
+    Errc error = Errc::ok;            // what the asker is told
     uint32_t acks_left = 0;
   };
   struct Placed {
@@ -76,7 +77,7 @@ class CatalogKeeper final : public storage::ReplaySink {
   Status check_dead_letter_queue(const QueueInfo& queue, std::string* detail) const;
   Status append_meta();
   void refuse(const Mail& mail, Errc error, std::string detail, Mailbox& mailbox);
-  void accept(const Mail& mail, QueueId queue, const QueueInfo* now_is);
+  void accept(const Mail& mail, QueueId queue, const QueueInfo* now_is, Errc told = Errc::ok);
   void tell_durable(Mailbox& mailbox);
   void clean();
 

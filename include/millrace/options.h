@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -86,6 +87,10 @@ struct QueueSettings {
   std::vector<NamedText> attributes{};
   std::vector<NamedText> tags{};        // put, in place of one with the same name
   std::vector<std::string> untagged{};  // taken away before `tags` are put
+  // Of a queue that there is: nothing is set unless its Policy is this text now. Refused is it with
+  // `throttled`, when this shard knows the text there is: who read, changed and set it does so
+  // again.
+  std::optional<std::string> policy_before{};
 };
 
 }  // namespace millrace

@@ -133,11 +133,11 @@ constexpr Action kTable[] = {
     Row<add_permission>("AddPermission", kAddPermissionShape)
         .is_void()
         .owner_only()
-        .then(queue_changed),
+        .then(permission_changed),
     Row<remove_permission>("RemovePermission", kRemovePermissionShape)
         .is_void()
         .owner_only()
-        .then(queue_changed),
+        .then(permission_changed),
 
     Row<start_move>("StartMessageMoveTask", kStartMoveShape).owner_only().then(move_started),
     Row<cancel_move>("CancelMessageMoveTask", kCancelMoveShape).owner_only().then(move_cancelled),

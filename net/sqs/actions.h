@@ -173,6 +173,7 @@ void list_queue_tags(Request& request, const QueueInput& input);
 // permissions.cc
 void add_permission(Request& request, const AddPermissionInput& input);
 void remove_permission(Request& request, const RemovePermissionInput& input);
+void permission_changed(Reply& reply, const QueueReply& from_shard);
 
 // moves.cc
 void start_move(Request& request, const StartMoveInput& input);

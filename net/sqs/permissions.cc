@@ -1,5 +1,5 @@
 // AddPermission and RemovePermission: statements of the queue's policy by their label. The policy
-// is read, changed and set again; two at once on different shards may lose one of the two.
+// is read, changed and set again, unless it is another by then: then all of it is done again.
 #include <algorithm>
 #include <array>
 #include <iterator>
@@ -66,15 +66,36 @@ AwsError check_permission(const AddPermissionInput& input) {
   return {};
 }
 
+// What is kept while the shard works, to do it again.
+struct PolicyChange {
+  bool adds = false;
+  std::string label{};
+  std::string region{};
+  std::string statement{};  // to add: all but its resource
+};
+
+void keep_change(std::string& kept, const PolicyChange& change) {
+  keep(kept, change.adds);
+  keep_text(kept, change.label);
+  keep_text(kept, change.region);
+  keep_text(kept, change.statement);
+}
+PolicyChange take_change(KeptReader& reader) {
+  PolicyChange change;
+  change.adds = reader.take<bool>();
+  change.label = reader.text();
+  change.region = reader.text();
+  change.statement = reader.text();
+  return change;
+}
+
 // The queue's policy, its statements a list; a new one if it has none.
-PolicyJson policy_of(Request& request) {
-  const QueueInfo& queue = *request.queue;
+PolicyJson policy_of(Answer& answer, const QueueInfo& queue, std::string_view region) {
   PolicyJson policy = PolicyJson::parse(queue.attributes.policy, nullptr, false);
   if (!policy.is_object()) {
     policy = PolicyJson::object();
     policy["Version"] = "2008-10-17";
-    policy["Id"] =
-        fmt::format("{}/SQSDefaultPolicy", request.queue_arn(request.caller.region, queue.name));
+    policy["Id"] = fmt::format("{}/SQSDefaultPolicy", answer.queue_arn(region, queue.name));
   }
   PolicyJson& statements = policy["Statement"];
   if (statements.is_null()) statements = PolicyJson::array();
@@ -92,27 +113,48 @@ PolicyJson one_or_list(const std::vector<std::string>& texts) {
   return texts.size() == 1 ? PolicyJson(texts.front()) : PolicyJson(texts);
 }
 
-void set_policy(Request& request, const PolicyJson& policy) {
+AwsError add_statement(PolicyJson& statements, const PolicyChange& change, std::string arn) {
+  if (std::any_of(statements.begin(), statements.end(),
+                  [&](const PolicyJson& one) { return has_label(one, change.label); }))
+    return invalid_value("Label", change.label, "Already exists.");
+  if (statements.size() >= kStatementsOfPolicyMax)
+    return {errors::kOverLimit, fmt::format("{} Statements were found, maximum allowed is {}.",
+                                            statements.size() + 1, kStatementsOfPolicyMax)};
+  PolicyJson statement = PolicyJson::parse(change.statement, nullptr, false);
+  statement["Resource"] = std::move(arn);
+  statements.push_back(std::move(statement));
+  return {};
+}
+
+AwsError remove_statement(PolicyJson& statements, const PolicyChange& change) {
+  PolicyJson left = PolicyJson::array();
+  for (const PolicyJson& one : statements)
+    if (!has_label(one, change.label)) left.push_back(one);
+  if (left.size() == statements.size())
+    return invalid_value("Label", change.label, "can't find label.");
+  statements = std::move(left);
+  return {};
+}
+
+void change_policy(Answer& answer, const QueueInfo& queue, const PolicyChange& change) {
+  PolicyJson policy = policy_of(answer, queue, change.region);
+  PolicyJson& statements = policy["Statement"];
+  const AwsError error =
+      change.adds ? add_statement(statements, change, answer.queue_arn(change.region, queue.name))
+                  : remove_statement(statements, change);
+  if (error) return answer.refuse(error);
   QueueSettings settings;
-  settings.attributes.push_back(
-      {"Policy", policy["Statement"].empty() ? std::string() : policy.dump()});
-  request.port().set_queue(request.queue->id, settings, request.wait());
+  settings.attributes.push_back({"Policy", statements.empty() ? std::string() : policy.dump()});
+  settings.policy_before = queue.attributes.policy;
+  answer.kept().clear();
+  keep_change(answer.kept(), change);
+  answer.port().set_queue(queue.id, settings, answer.wait());
 }
 
 }  // namespace
 
 void add_permission(Request& request, const AddPermissionInput& input) {
   if (const auto error = check_permission(input)) return request.refuse(error);
-  const std::string label(input.label.value);
-  PolicyJson policy = policy_of(request);
-  PolicyJson& statements = policy["Statement"];
-  if (std::any_of(statements.begin(), statements.end(),
-                  [&](const PolicyJson& one) { return has_label(one, label); }))
-    return request.refuse(invalid_value("Label", label, "Already exists."));
-  if (statements.size() >= kStatementsOfPolicyMax)
-    return request.refuse(
-        {errors::kOverLimit, fmt::format("{} Statements were found, maximum allowed is {}.",
-                                         statements.size() + 1, kStatementsOfPolicyMax)});
   std::vector<std::string> principals;
   for (const std::string_view account : input.account_ids)
     principals.push_back(fmt::format("arn:aws:iam::{}:root", account));
@@ -120,26 +162,31 @@ void add_permission(Request& request, const AddPermissionInput& input) {
   for (const std::string_view action : input.actions)
     actions.push_back(fmt::format("SQS:{}", action));
   PolicyJson statement = PolicyJson::object();
-  statement["Sid"] = label;
+  statement["Sid"] = std::string(input.label.value);
   statement["Effect"] = "Allow";
   statement["Principal"]["AWS"] = one_or_list(principals);
   statement["Action"] = one_or_list(actions);
-  statement["Resource"] = request.queue_arn(request.caller.region, request.queue->name);
-  statements.push_back(std::move(statement));
-  set_policy(request, policy);
+  change_policy(request, *request.queue,
+                {.adds = true,
+                 .label = std::string(input.label.value),
+                 .region = std::string(request.caller.region),
+                 .statement = statement.dump()});
 }
 
 void remove_permission(Request& request, const RemovePermissionInput& input) {
   if (const auto error = check_label(input.label)) return request.refuse(error);
-  PolicyJson policy = policy_of(request);
-  PolicyJson& statements = policy["Statement"];
-  PolicyJson left = PolicyJson::array();
-  for (const PolicyJson& one : statements)
-    if (!has_label(one, input.label.value)) left.push_back(one);
-  if (left.size() == statements.size())
-    return request.refuse(invalid_value("Label", input.label.value, "can't find label."));
-  statements = std::move(left);
-  set_policy(request, policy);
+  change_policy(
+      request, *request.queue,
+      {.label = std::string(input.label.value), .region = std::string(request.caller.region)});
+}
+
+void permission_changed(Reply& reply, const QueueReply& from_shard) {
+  const QueueInfo* queue = reply.queue();
+  if (from_shard.error != Errc::throttled || queue == nullptr)
+    return queue_changed(reply, from_shard);
+  // Somebody else's change went before, and this shard knows it by now. Each time one gets through,
+  // so this ends.
+  change_policy(reply, *queue, take_change(reply.request));
 }
 
 }  // namespace millrace::net::sqs

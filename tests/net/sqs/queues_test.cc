@@ -273,6 +273,50 @@ TEST_P(QueuesTest, FiftyTagsAreTheMost) {
 
 // --- permissions ---
 
+class PermissionsAtOnce : public SqsTest {
+ protected:
+  void SetUp() override { start(2); }
+};
+MR_BOTH_PROTOCOLS(PermissionsAtOnce);
+
+// Each reads the policy before any is set: none may undo another's.
+TEST_P(PermissionsAtOnce, AreAllThere) {
+  constexpr int kCount = 20;
+  const std::string url = make("jobs");
+  SqsFront other(shard(1), std::make_unique<AllowAll>(settings_.account, settings_.region), shared_,
+                 settings_, 8);
+  std::vector<FakeExchange> exchanges(kCount);
+  for (int i = 0; i < kCount; ++i) {
+    SqsFront& front = i % 2 == 1 ? other : *front_;
+    ask_of(front, "AddPermission",
+           {{"QueueUrl", url},
+            {"Label", "label-" + std::to_string(i)},
+            {"AWSAccountIds", {"111122223333"}},
+            {"Actions", {"SendMessage"}}},
+           exchanges[static_cast<size_t>(i)]);
+  }
+  for (const FakeExchange& exchange : exchanges) {
+    wait_for(exchange);
+    EXPECT_EQ(exchange.status, 200) << exchange.body;
+  }
+  EXPECT_EQ(Json::parse(attribute(url, "Policy"))["Statement"].size(), size_t{kCount});
+
+  FakeExchange removed, emptied, added;
+  ask("RemovePermission", {{"QueueUrl", url}, {"Label", "label-7"}}, removed);
+  ask("RemovePermission", {{"QueueUrl", url}, {"Label", "label-7"}}, emptied);
+  ask_of(other, "AddPermission",
+         {{"QueueUrl", url},
+          {"Label", "one-more"},
+          {"AWSAccountIds", {"111122223333"}},
+          {"Actions", {"SendMessage"}}},
+         added);
+  for (const FakeExchange* exchange : {&removed, &emptied, &added})
+    wait_for(*exchange);
+  EXPECT_EQ(removed.status, 200);
+  EXPECT_EQ(emptied.status, 400) << "it was gone by then";
+  EXPECT_NE(attribute(url, "Policy").find("label-6"), std::string::npos);
+}
+
 TEST_P(QueuesTest, PermissionsAreStatementsOfThePolicy) {
   const std::string url = make("jobs");
   EXPECT_TRUE(well("AddPermission", {{"QueueUrl", url},

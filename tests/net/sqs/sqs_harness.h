@@ -77,18 +77,19 @@ class SqsBroker : public engine::SimEngineTest {
     return raw;
   }
   // Gives it to the front; the body has its padding, and lies in memory of its own.
-  void give(const RawRequest& raw, FakeExchange& exchange) {
+  void give(const RawRequest& raw, FakeExchange& exchange) { give_to(*front_, raw, exchange); }
+  static void give_to(SqsFront& front, const RawRequest& raw, FakeExchange& exchange) {
     std::vector<HttpField> fields;
     for (const auto& [name, value] : raw.fields)
       fields.push_back({name, value});
     const auto body = std::make_unique<std::byte[]>(raw.body.size() + kHttpBodyPadding);
     std::copy_n(as_bytes(raw.body).begin(), raw.body.size(), body.get());
-    front_->handle({.method = raw.method,
-                    .target = raw.target,
-                    .fields = fields,
-                    .body = {body.get(), raw.body.size()},
-                    .peer = "127.0.0.1"},
-                   exchange);
+    front.handle({.method = raw.method,
+                  .target = raw.target,
+                  .fields = fields,
+                  .body = {body.get(), raw.body.size()},
+                  .peer = "127.0.0.1"},
+                 exchange);
   }
   void ask(Protocol protocol, std::string_view action, const Json& input, FakeExchange& exchange) {
     give(spell(protocol, action, input), exchange);
@@ -153,6 +154,10 @@ class SqsTest : public SqsBroker, public testing::WithParamInterface<Protocol> {
   }
   void ask(std::string_view action, const Json& input, FakeExchange& exchange) {
     SqsBroker::ask(GetParam(), action, input, exchange);
+  }
+  // Of a front of another shard.
+  void ask_of(SqsFront& front, std::string_view action, const Json& input, FakeExchange& exchange) {
+    give_to(front, spell(GetParam(), action, input), exchange);
   }
   // What it says when it goes well.
   Json well(std::string_view action, const Json& input) {
