@@ -1,9 +1,10 @@
 // SimDisk: a Disk on a SimDiskImage; one per log, any number on one image.
 //
-// Jobs go on only when the simulator says so: step_jobs() makes one call of one job (all kinds in
-// random order, one kind in the order submitted), so that a crash can come between any two calls of
-// a preparation and at any time while a sync is in flight. A sync job makes durable what was
-// written before it was submitted, and nothing later.
+// Jobs go on only when the simulator says so, and when somebody looks at the free bytes:
+// step_jobs() makes one call of one job (all kinds in random order, one kind in the order
+// submitted), so that a crash can come between any two calls of a preparation and at any time while
+// a sync is in flight. A sync job makes durable what was written before it was submitted, and
+// nothing later.
 //
 // Faults: inject() makes calls of one kind fail: the Nth from now, or by chance; once, or for ever.
 // A failed `write` wrote nothing, a failed `short_write` a random part. A failed sync leaves the
