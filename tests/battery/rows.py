@@ -86,6 +86,13 @@ def rows(size, fuzz_build=None):
         all_rows.append(Row(f"outside, {name.replace('_', ' ')}", "runs", times[at], 1,
                             f"python3 -B {tests}/blackbox/{name}_test.py {{build}}/tools/millraced "
                             "{build}/tools/millrace", program="tools/millraced"))
+    all_rows.append(Row("1 MiB messages over HTTP", "messages", (200, 1_000, 10_000)[at], (200, 1_000, 1_000)[at],
+                        ["env", f"PYTHONPATH={tests}/blackbox", "MILLRACE_BIG_MESSAGES={count}", "/usr/bin/python3", "-B",
+                         f"{tests}/sqs_clients/big_messages_test.py", "{build}/tools/millraced",
+                         "{build}/tools/millrace"], program="tools/millraced"))
+    all_rows.append(Row("idle long polls", "polls", (1_000, 10_000, 10_000)[at], (1_000, 10_000, 10_000)[at],
+                        "{build}/tests/blackbox/millrace-idle-polls --server {build}/tools/millraced --polls {count}"
+                        + ("", " --strict", " --strict")[at]))
     if fuzz_build:
         seconds = (60, 1_800, 86_400)[at]
         for fuzzer in FUZZERS:
