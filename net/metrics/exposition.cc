@@ -55,6 +55,13 @@ void Exposition::sample(size_t family, const Label& label, double value) {
   add(block, value);
 }
 
+void Exposition::sample(size_t family, const Label& label, const Label& second, uint64_t value) {
+  std::string& block = begin(family, {}, label);
+  block.append("\",").append(second.name).append("=\"").append(second.value);
+  end_label(block, second);
+  add(block, value);
+}
+
 void Exposition::histogram(size_t family, const Label& label,
                            std::span<const std::string_view> bounds,
                            std::span<const uint64_t> up_to, uint64_t count, double sum) {

@@ -41,6 +41,7 @@ class Exposition {
 
   void sample(size_t family, const Label& label, uint64_t value);
   void sample(size_t family, const Label& label, double value);
+  void sample(size_t family, const Label& label, const Label& second, uint64_t value);
   // One of a histogram: how many of all were not more than the bounds[i], how many there were, and
   // what they add up to. `bounds` as they are written.
   void histogram(size_t family, const Label& label, std::span<const std::string_view> bounds,

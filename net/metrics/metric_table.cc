@@ -54,6 +54,7 @@ constexpr MetricFamily kTable[] = {
     {"millrace_connections_accepted_total", kCounter, "Connections accepted."},
     {"millrace_connections_refused_total", kCounter,
      "Connections closed at once, since there were too many."},
+    {"millrace_sqs_requests_total", kCounter, "Requests of SQS that were answered."},
     {"millrace_build_info", kGauge, "Always 1; the version is in the label."},
     {"process_start_time_seconds", kGauge, "When the server started, in seconds since 1970."},
     {"process_cpu_seconds_total", kCounter, "Processor time of the process."},

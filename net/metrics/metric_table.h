@@ -50,6 +50,8 @@ enum Metric : size_t {
   kConnections,
   kConnectionsAccepted,
   kConnectionsRefused,
+  // Of SQS's actions.
+  kSqsRequests,
   // Of the process.
   kBuildInfo,
   kProcessStart,

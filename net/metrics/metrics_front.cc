@@ -104,6 +104,10 @@ void MetricsFront::write_process() {
     text.sample(kConnectionsAccepted, label, counts->accepted.load(std::memory_order_relaxed));
     text.sample(kConnectionsRefused, label, counts->refused.load(std::memory_order_relaxed));
   }
+  if (settings_.requests != nullptr)
+    settings_.requests->visit([&](std::string_view action, uint16_t status, uint64_t count) {
+      text.sample(kSqsRequests, {"action", action}, {"status", std::to_string(status)}, count);
+    });
   text.sample(kBuildInfo, {"version", settings_.version}, uint64_t{1});
   text.sample(kProcessStart, {}, static_cast<double>(figures_.started_ms()) / 1e3);
   rusage usage{};

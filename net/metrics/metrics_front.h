@@ -18,6 +18,7 @@
 
 #include "millrace/engine.h"
 #include "net/http/front.h"
+#include "net/http/request_figures.h"
 #include "net/metrics/exposition.h"
 #include "net/server_figures.h"
 
@@ -25,7 +26,8 @@ namespace millrace::net {
 
 struct MetricsSettings {
   std::string version = "unknown";
-  uint32_t queues_max = 1'000;  // with series of their own
+  uint32_t queues_max = 1'000;               // with series of their own
+  const RequestFigures* requests = nullptr;  // lasts as long as the server; null: there are none
 };
 
 class MetricsFront final : public HttpFront, private ReplySink {

@@ -146,6 +146,14 @@ constexpr Action kTable[] = {
 
 }  // namespace
 
+std::vector<std::string_view> action_names() {
+  std::vector<std::string_view> names;
+  for (const Action& action : kTable)
+    names.push_back(action.name);
+  names.push_back("unknown");
+  return names;
+}
+
 std::span<const Action> action_table() {
   return kTable;
 }

@@ -7,10 +7,15 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <vector>
 
 #include "millrace/types.h"
+#include "net/http/request_figures.h"
 
 namespace millrace::net::sqs {
+
+// All of SQS's actions, and "unknown".
+std::vector<std::string_view> action_names();
 
 struct SqsSettings {
   std::string account = "000000000000";
@@ -33,8 +38,11 @@ class SqsShared {
   void note_deleted(std::string_view name, TimeMs now, int64_t wait_ms);
   bool deleted_lately(std::string_view name, TimeMs now, int64_t wait_ms);
   void forget();
+  // By the table of actions, and behind it what names none of them.
+  RequestFigures& requests() { return requests_; }
 
  private:
+  RequestFigures requests_{action_names()};
   std::mutex mutex_;
   std::unordered_map<uint32_t, TimeMs> purged_;
   std::unordered_map<std::string, TimeMs> deleted_;

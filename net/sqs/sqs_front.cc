@@ -37,6 +37,7 @@ SqsFront::SqsFront(ShardPort& port, std::unique_ptr<Authorizer> authorizer, SqsS
     : port_(port),
       authorizer_(std::move(authorizer)),
       shared_(shared),
+      figures_(shared.requests().add()),
       settings_(settings),
       ids_(seed),
       xml_writer_(scratch_.out, kNamespace) {}
@@ -85,7 +86,8 @@ void SqsFront::handle_query(Request& work) {
   const std::string_view name = query_reader_.find("Action");
   if (name.empty() && work.http.method == "GET") {
     scratch_.out = "<UnknownOperationException/>";
-    return respond(*std::exchange(work.exchange_, nullptr), true, 404, nullptr, ids_.next());
+    return respond(*std::exchange(work.exchange_, nullptr), nullptr, true, 404, nullptr,
+                   ids_.next());
   }
   const Action* action = find_action(name);
   if (action == nullptr) return work.refuse(unknown_action(shown(name, 128)));
@@ -263,8 +265,10 @@ void SqsFront::on_stats(uint64_t /*token*/, const BrokerStatsReply& /*reply*/) {
 
 // --- answers ---
 
-void SqsFront::respond(HttpExchange& exchange, bool xml, uint16_t status, const AwsError* error,
-                       const RequestId& id) {
+void SqsFront::respond(HttpExchange& exchange, const Action* action, bool xml, uint16_t status,
+                       const AwsError* error, const RequestId& id) {
+  const std::span<const Action> all = action_table();
+  figures_.count(action == nullptr ? all.size() : static_cast<size_t>(action - all.data()), status);
   std::array<HttpField, 2> fields{HttpField{"x-amzn-RequestId", id.text()}, HttpField{}};
   size_t count = 1;
   std::string fault;
@@ -303,7 +307,7 @@ void Answer::finish() {
   AnswerWriter& writer = xml_ ? static_cast<AnswerWriter&>(front_.xml_writer_)
                               : static_cast<AnswerWriter&>(front_.json_writer_);
   writer.end(front_.id_.text());
-  front_.respond(*std::exchange(exchange_, nullptr), xml_, 200, nullptr, front_.id_);
+  front_.respond(*std::exchange(exchange_, nullptr), action_, xml_, 200, nullptr, front_.id_);
 }
 
 void Answer::finish_void() {
@@ -320,7 +324,7 @@ void Answer::refuse(const AwsError& error) {
     front_.xml_writer_.error(told, id.text());
   else
     front_.json_writer_.error(told, id.text());
-  front_.respond(*std::exchange(exchange_, nullptr), xml_, told.kind->status, &told, id);
+  front_.respond(*std::exchange(exchange_, nullptr), action_, xml_, told.kind->status, &told, id);
 }
 
 std::string Answer::queue_arn(std::string_view region, std::string_view name) {

@@ -69,14 +69,16 @@ class SqsFront final : public HttpFront, private ReplySink {
   bool find_queue(Request& work, const Text& url);
   bool authorize(Request& work, const void* input);
   AwsError authorize(const Request& work, Access access, const QueueInfo* queue);
-  void respond(HttpExchange& exchange, bool xml, uint16_t status, const AwsError* error,
-               const RequestId& id);
+  // `action` null: none that there is was asked for.
+  void respond(HttpExchange& exchange, const Action* action, bool xml, uint16_t status,
+               const AwsError* error, const RequestId& id);
   bool asks_for_rest(uint64_t token, Call& call, const ReceiveReply& reply);
   void give_back(std::span<const Delivery> deliveries);
 
   ShardPort& port_;
   std::unique_ptr<Authorizer> authorizer_;
   SqsShared& shared_;
+  RequestFigures::Table& figures_;
   SqsSettings settings_;
   RequestIds ids_;
   RequestId id_{};  // of the answer being written

@@ -101,6 +101,7 @@ class Metrics(unittest.TestCase):
         self.assertEqual(of("lease_seconds_count"), of("deleted_messages_total"))
         self.assertEqual(shown["millrace_queues"], 2)
         self.assertEqual(shown["millrace_scrape_complete"], 1)
+        self.assertEqual(shown['millrace_sqs_requests_total{action="SendMessage",status="200"}'], 0)
         commits = sum(shown[f'millrace_shard_commit_seconds_count{{shard="{shard}"}}'] for shard in (0, 1))
         self.assertGreaterEqual(commits, 3)  # two sends, one ack
         self.assertEqual(shown['millrace_connections{protocol="http"}'], 1)

@@ -43,7 +43,9 @@ class Metrics : public testing::Test {
   }
   FakePort port_;
   ServerFigures figures_{4};
-  MetricsFront front_{port_, figures_, {.version = "1.2.3", .queues_max = 40}};
+  RequestFigures requests_{{"SendMessage", "unknown"}};
+  MetricsFront front_{
+      port_, figures_, {.version = "1.2.3", .queues_max = 40, .requests = &requests_}};
 };
 
 TEST_F(Metrics, ShowsShardsConnectionsAndTheProcess) {
@@ -62,6 +64,24 @@ TEST_F(Metrics, ShowsShardsConnectionsAndTheProcess) {
   EXPECT_EQ(noted.value("millrace_queues"), "0");
   EXPECT_EQ(noted.value("millrace_scrape_complete"), "1");
   EXPECT_EQ(noted.body.find("millrace_queue_ready_messages"), std::string::npos);
+}
+
+TEST_F(Metrics, RequestsOfAllFrontsAreAddedUpByActionAndStatus) {
+  RequestFigures::Table& one = requests_.add();
+  RequestFigures::Table& other = requests_.add();
+  one.count(0, 200);
+  other.count(0, 200);
+  other.count(0, 403);
+  other.count(1, 418);
+  const Scraped noted = scrape();
+  const auto count = [&](const char* labels) {
+    return noted.value(std::string("millrace_sqs_requests_total{action=") + labels + "}");
+  };
+  EXPECT_EQ(count("\"SendMessage\",status=\"200\""), "2");
+  EXPECT_EQ(count("\"SendMessage\",status=\"403\""), "1");
+  EXPECT_EQ(count("\"SendMessage\",status=\"500\""), "");
+  EXPECT_EQ(count("\"unknown\",status=\"200\""), "0");
+  EXPECT_EQ(count("\"unknown\",status=\"400\""), "1");
 }
 
 TEST_F(Metrics, OfEachQueueUpToABoundAndOfTheRestTogether) {

@@ -27,6 +27,7 @@ class HttpFronts {
   }
   // The fronts of one shard.
   void add(ShardPort& port, net::HttpRouter& router);
+  const net::RequestFigures& requests() { return sqs_shared_.requests(); }
 
  private:
   std::unique_ptr<net::Authorizer> make_authorizer() const;

@@ -141,6 +141,7 @@ int serve(const Settings& settings, const std::vector<QueueDefinition>& definiti
 
   HttpFronts fronts(settings, protection.credentials(), (*broker)->shard_count());
   net::ServerOptions options = server_options(settings, protection);
+  options.metrics.requests = &fronts.requests();
   options.http_fronts = [&fronts](ShardPort& port, net::HttpRouter& router) {
     fronts.add(port, router);
   };
