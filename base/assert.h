@@ -15,6 +15,9 @@ namespace millrace::base {
 
 #ifdef MILLRACE_DEEP_CHECKS
 #define MR_CHECK_DEEP(condition) MR_ASSERT(condition)
+#elif defined(MILLRACE_SHARED_WITH_TWIN)
+#define MR_CHECK_DEEP(condition) \
+  static_assert(false, "list this source as PLANTED in its CMakeLists.txt")
 #else
 #define MR_CHECK_DEEP(condition) \
   do {                           \

@@ -6,6 +6,10 @@
 // MILLRACE_PLANTED=<name> for whole programs.
 #pragma once
 
+#ifdef MILLRACE_SHARED_WITH_TWIN
+#error "list this source as PLANTED in its CMakeLists.txt"
+#endif
+
 #include <cstdint>
 #include <string_view>
 

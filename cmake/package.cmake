@@ -8,8 +8,10 @@ endif()
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
-set(layers $<TARGET_OBJECTS:millrace_base> $<TARGET_OBJECTS:millrace_storage>
-           $<TARGET_OBJECTS:millrace_engine>)
+set(layers)
+foreach(layer IN ITEMS base storage engine)
+  list(APPEND layers $<TARGET_OBJECTS:millrace_${layer}> $<TARGET_OBJECTS:millrace_${layer}_common>)
+endforeach()
 add_library(millrace_archive STATIC ${layers})
 add_library(millrace_shared SHARED ${layers})
 set_target_properties(millrace_archive PROPERTIES EXPORT_NAME engine)

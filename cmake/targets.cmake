@@ -1,6 +1,7 @@
 # How a folder's CMakeLists.txt declares what it builds. A source is listed by name, never globbed.
 #
-#   millrace_library(NAME millrace_storage SOURCES log.cc ... LINKS millrace_base [PRIVATE_LINKS ...])
+#   millrace_library(NAME millrace_storage SOURCES log_open.cc ... [PLANTED log.cc ...]
+#                    LINKS millrace_base [PRIVATE_LINKS ...])
 #   millrace_program(NAME millraced SOURCES main.cc ... LINKS millrace_net CLI11::CLI11)
 #   millrace_test(NAME log_test SOURCES log_test.cc ... LINKS millrace_storage
 #                 [LABELS fast|slow] [TIMEOUT seconds] [WHOLE] [ARGUMENTS ...])
@@ -29,36 +30,44 @@ function(millrace_unity target)
   endif()
 endfunction()
 
-# Beside each library NAME stands NAME_planted: the same sources with the planted bugs compiled in
+# Beside each library NAME stands NAME_planted: the same library with the planted bugs compiled in
 # (base/planted.h, none of them on) and the deep checks (base/assert.h), linked to the planted twins of
-# what it links. It is what the simulator links, and is built only if something does: so one build
-# tests both the code and the tests. With MILLRACE_PLANTED_BUGS the two are the same.
+# what it links. It is what the simulator links: so one build tests both the code and the tests. The
+# sources that have such a place are listed as PLANTED and compiled once more for the twin; all others
+# are compiled once and are in both. With MILLRACE_PLANTED_BUGS the two are the same.
 function(millrace_library)
-  cmake_parse_arguments(PARSE_ARGV 0 arg "" "NAME" "SOURCES;LINKS;PRIVATE_LINKS")
-  millrace_one_library(${arg_NAME} "${arg_SOURCES}" "${arg_LINKS}" "${arg_PRIVATE_LINKS}")
-  millrace_unity(${arg_NAME})
+  cmake_parse_arguments(PARSE_ARGV 0 arg "" "NAME" "SOURCES;PLANTED;LINKS;PRIVATE_LINKS")
+  millrace_library_part(${arg_NAME}_common OBJECT "${arg_SOURCES}" "${arg_LINKS}"
+                        "${arg_PRIVATE_LINKS}")
+  set(common $<TARGET_OBJECTS:${arg_NAME}_common>)
+  millrace_library_part(${arg_NAME} STATIC "${arg_PLANTED};${common}" "${arg_LINKS}"
+                        "${arg_PRIVATE_LINKS}")
   if(MILLRACE_PLANTED_BUGS)
     target_compile_definitions(${arg_NAME} INTERFACE MILLRACE_PLANTED_BUGS=1)
     add_library(${arg_NAME}_planted ALIAS ${arg_NAME})
     return()
   endif()
+  # Makes an error of a place that is not compiled twice.
+  target_compile_definitions(${arg_NAME}_common PRIVATE MILLRACE_SHARED_WITH_TWIN=1)
   set(twins ${arg_LINKS})
   set(private_twins ${arg_PRIVATE_LINKS})
   list(TRANSFORM twins APPEND _planted REGEX "^millrace_")
   list(TRANSFORM private_twins APPEND _planted REGEX "^millrace_")
-  millrace_one_library(${arg_NAME}_planted "${arg_SOURCES}" "${twins}" "${private_twins}")
+  millrace_library_part(${arg_NAME}_planted STATIC "${arg_PLANTED};${common}" "${twins}"
+                        "${private_twins}")
   target_compile_definitions(${arg_NAME}_planted PUBLIC MILLRACE_PLANTED_BUGS=1
                                                         MILLRACE_DEEP_CHECKS=1)
   set_target_properties(${arg_NAME}_planted PROPERTIES EXCLUDE_FROM_ALL TRUE)
-  millrace_unity(${arg_NAME}_planted)
 endfunction()
 
-function(millrace_one_library name sources links private_links)
-  add_library(${name} STATIC ${sources})
+function(millrace_library_part name kind sources links private_links)
+  add_library(${name} ${kind} ${sources})
+  set_target_properties(${name} PROPERTIES LINKER_LANGUAGE CXX)
   millrace_compile(${name})
   target_compile_options(${name} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:-fno-exceptions>
                                          $<$<COMPILE_LANGUAGE:CXX>:-fno-rtti>)
   millrace_precompiled(${name} library)
+  millrace_unity(${name})
   target_link_libraries(
     ${name}
     PUBLIC ${links}
