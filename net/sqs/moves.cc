@@ -78,7 +78,7 @@ std::optional<TaskName> read_handle(std::string_view handle) {
   std::string text(handle);
   const auto bytes = decode_base64(text.data(), text.size());
   if (!bytes) return std::nullopt;
-  const auto json = nlohmann::json::parse(*bytes, nullptr, false);
+  const auto json = nlohmann::ordered_json::parse(*bytes, nullptr, false);
   if (!json.is_object() || !json.contains("taskId") || !json.contains("sourceArn") ||
       !json["taskId"].is_string() || !json["sourceArn"].is_string())
     return std::nullopt;

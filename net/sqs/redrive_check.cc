@@ -14,7 +14,7 @@
 namespace millrace::net::sqs {
 namespace {
 
-using Json = nlohmann::json;
+using Json = nlohmann::ordered_json;  // as in permissions.cc
 
 constexpr const char* kTarget = "deadLetterTargetArn";
 constexpr const char* kReceives = "maxReceiveCount";
