@@ -41,6 +41,10 @@ if(PROJECT_IS_TOP_LEVEL AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
   endif()
 endif()
 
+# What tests have besides, see cmake/targets.cmake.
+set(millrace_test_options $<$<CONFIG:Release>:-O0> $<$<CONFIG:Release>:-g0>
+                          $<$<CONFIG:Release>:-U_FORTIFY_SOURCE>)
+
 add_library(millrace_flags INTERFACE)
 add_library(millrace_program_flags INTERFACE)
 

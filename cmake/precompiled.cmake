@@ -4,7 +4,7 @@
 # Nothing of ours is in them, so that a change of ours never compiles them anew and no source gets
 # away with an #include of ours that it lacks. An #include of others that is missing shows in the
 # presets that build without them: debug, asan, tsan, fuzz. The kinds are what cmake/targets.cmake
-# gives out of exceptions and RTTI; definitions and -O1 or -O2 may differ within a kind.
+# gives out of exceptions and RTTI; definitions and -O1 or -O2 may differ within a kind, -O0 not.
 if(NOT MILLRACE_PRECOMPILED)
   function(millrace_precompiled)
 
@@ -76,7 +76,7 @@ millrace_precompile(
 if(MILLRACE_TESTS)
   millrace_precompile(
     test
-    OPTIONS -fPIE -fno-rtti $<$<CONFIG:Release>:-g0>
+    OPTIONS -fPIE -fno-rtti ${millrace_test_options}
     LINKS fmt::fmt GTest::gtest
     HEADERS ${headers} <gtest/gtest.h>)
 endif()

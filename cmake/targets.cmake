@@ -90,6 +90,14 @@ function(millrace_program)
   endif()
 endfunction()
 
+# Not optimised: what takes time when a test runs is in the libraries; what takes time to build is not.
+# FORTIFY needs the optimiser.
+function(millrace_compile_test target)
+  millrace_compile(${target})
+  target_compile_options(${target} PRIVATE -fno-rtti ${millrace_test_options})
+  millrace_precompiled(${target} test)
+endfunction()
+
 # One ctest entry per test case, asked from the executable when ctest starts: the summary counts
 # behaviours, and a failing case is named. WHOLE makes one entry of the executable, for those that
 # share a costly set-up or are no GoogleTest program.
@@ -102,9 +110,7 @@ function(millrace_test)
     set(arg_TIMEOUT 60)
   endif()
   add_executable(${arg_NAME} ${arg_SOURCES})
-  millrace_compile(${arg_NAME})
-  # -O1: what takes time when a test runs is in the libraries; what takes time to build is not.
-  target_compile_options(${arg_NAME} PRIVATE -fno-rtti $<$<CONFIG:Release>:-O1> $<$<CONFIG:Release>:-g0>)
+  millrace_compile_test(${arg_NAME})
   # g++ 12 sees overlaps and overruns in a std::string that is put together from literals, depending on
   # how long they are; and the tests' literals hold the folder that they are built in.
   target_compile_options(
@@ -115,7 +121,6 @@ function(millrace_test)
   if(MILLRACE_SANITIZE)
     target_compile_options(${arg_NAME} PRIVATE $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)
   endif()
-  millrace_precompiled(${arg_NAME} test)
   millrace_unity(${arg_NAME})
   target_link_libraries(${arg_NAME} PRIVATE ${arg_LINKS} GTest::gtest GTest::gtest_main
                                             Threads::Threads)
@@ -141,9 +146,9 @@ function(millrace_fuzzer)
     set(corpus ${CMAKE_CURRENT_SOURCE_DIR}/${arg_CORPUS})
   endif()
   add_executable(${arg_NAME} ${arg_SOURCES})
-  millrace_compile(${arg_NAME})
-  target_compile_options(${arg_NAME} PRIVATE -fno-rtti)
-  target_link_libraries(${arg_NAME} PRIVATE ${arg_LINKS} Threads::Threads)
+  millrace_compile_test(${arg_NAME})
+  # GoogleTest for its definitions, which a test's precompiled headers were read with.
+  target_link_libraries(${arg_NAME} PRIVATE ${arg_LINKS} GTest::gtest Threads::Threads)
   if(MILLRACE_FUZZ)
     target_link_options(${arg_NAME} PRIVATE -fsanitize=fuzzer)
     # New findings go to the build tree; the corpus in the source tree is only read.
@@ -153,7 +158,15 @@ function(millrace_fuzzer)
                      ${CMAKE_CURRENT_BINARY_DIR}/${arg_NAME}_findings ${corpus})
     set_tests_properties(${arg_NAME} PROPERTIES LABELS fuzz TIMEOUT 120)
   else()
-    target_sources(${arg_NAME} PRIVATE ${PROJECT_SOURCE_DIR}/cmake/fuzz_replay.cc)
+    if(NOT TARGET millrace_fuzz_replay)
+      add_library(millrace_fuzz_replay OBJECT ${PROJECT_SOURCE_DIR}/cmake/fuzz_replay.cc)
+      millrace_compile_test(millrace_fuzz_replay)
+      # As what is linked to a program is compiled.
+      target_compile_options(millrace_fuzz_replay PRIVATE -fPIE)
+      set_target_properties(millrace_fuzz_replay PROPERTIES POSITION_INDEPENDENT_CODE OFF)
+      target_link_libraries(millrace_fuzz_replay PRIVATE GTest::gtest)
+    endif()
+    target_link_libraries(${arg_NAME} PRIVATE millrace_fuzz_replay)
     add_test(NAME ${arg_NAME} COMMAND ${arg_NAME} ${corpus})
     set_tests_properties(${arg_NAME} PROPERTIES LABELS fast TIMEOUT 60)
   endif()
