@@ -56,6 +56,11 @@ endif()
 target_compile_options(millrace_flags INTERFACE -fno-semantic-interposition
                                                 -fno-omit-frame-pointer)
 
+# g++ looks for what it can throw away each time its heap has grown by so many KiB: rarely takes a
+# tenth less time, and a tenth more memory (0.7 GB at most).
+target_compile_options(millrace_flags
+                       INTERFACE $<$<CXX_COMPILER_ID:GNU>:--param=ggc-min-heapsize=524288>)
+
 if(MILLRACE_NATIVE)
   target_compile_options(millrace_flags INTERFACE -march=native)
 elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
