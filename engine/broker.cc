@@ -92,6 +92,15 @@ Result<std::unique_ptr<BrokerOnDisk>> BrokerOnDisk::open_directory(const BrokerO
       *message = fmt::format("{} is missing from the data directory", shard_directory(shard));
       return fail(Errc::damaged);
     }
+  if (const QueueInfo* tied = catalog.catalog().tied_to(catalog.shard_count());
+      tied != nullptr && count > catalog.shard_count()) {
+    *message = fmt::format(
+        "the queue '{}' is spread over the {} shards there are in a way that more would break; "
+        "open "
+        "the directory with {}, or first empty, delete and create the queue again",
+        tied->name, catalog.shard_count(), catalog.shard_count());
+    return fail(Errc::invalid_argument);
+  }
   broker->room_ = std::make_unique<Mailroom>(count);
   wakers->store(broker->room_.get(), std::memory_order_release);
 

@@ -28,6 +28,13 @@ void Catalog::list(std::string_view prefix, std::string_view after, uint32_t max
   }
 }
 
+const QueueInfo* Catalog::tied_to(uint16_t shards) const {
+  for (const auto& [name, queue] : by_name_)
+    if (queue->attributes.fifo && raw(queue->first_shard) + queue->attributes.partitions > shards)
+      return queue.get();
+  return nullptr;
+}
+
 void Catalog::put(const QueueInfo& queue) {
   if (const auto known = by_id_.find(queue.id); known != by_id_.end()) {
     *known->second = queue;

@@ -27,6 +27,9 @@ class Catalog {
   void list(std::string_view prefix, std::string_view after, uint32_t max,
             std::vector<QueueInfo>* queues) const;
   size_t size() const { return by_id_.size(); }
+  // A FIFO queue whose groups would be at home elsewhere if there were more than `shards`: one that
+  // is spread past the last of them and goes on with the first, as earlier versions made them.
+  const QueueInfo* tied_to(uint16_t shards) const;
 
   void put(const QueueInfo& queue);  // new, or new attributes for an id that is known
   void remove(QueueId id);

@@ -133,7 +133,9 @@ Status CatalogKeeper::choose_home(QueueInfo& queue, std::string* detail) const {
     return fail(Errc::invalid_argument);
   }
   if (attributes.partitions == 0) attributes.partitions = most;
-  queue.first_shard = ShardId{static_cast<uint16_t>(raw(queue.id) % shard_count_)};
+  // Never past the last shard: with more of them later a group must still be at home where it was.
+  const uint32_t firsts = shard_count_ - attributes.partitions + 1u;
+  queue.first_shard = ShardId{static_cast<uint16_t>(raw(queue.id) % firsts)};
   return {};
 }
 

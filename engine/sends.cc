@@ -10,6 +10,7 @@
 
 namespace millrace::engine {
 
+// The remainder is for queues of earlier versions (Catalog::tied_to).
 ShardId home_of(const QueueInfo& queue, const base::KeyedHash& names, Bytes properties,
                 uint16_t shards) {
   uint64_t part = 0;

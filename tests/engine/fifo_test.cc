@@ -316,6 +316,58 @@ TEST_F(Fifo, SpreadByGroupKeepsTheOrderOfEachGroup) {
   }
 }
 
+// Where a group is at home is for good: its order and its ids are there.
+TEST_F(Fifo, SpreadByGroupKeepsOrderAndIdsWhenThereAreMoreShards) {
+  options_.shards = 2;
+  open();
+  create("other.fifo", spread());
+  QueueAttributes narrow = spread();
+  narrow.partitions = 1;
+  const QueueId queue = create("q.fifo", spread());
+  const QueueId one = create("one.fifo", narrow);
+  const auto batch_of = [](std::string_view what) {
+    Batch batch;
+    for (int g = 0; g < 10; ++g)
+      batch.add_fifo(fmt::format("g{}", g), fmt::format("{}-{}", what, g), what);
+    return batch;
+  };
+  for (const QueueId id : {queue, one}) {
+    send(id, batch_of("first"));
+    send(id, batch_of("second"));
+  }
+  options_.shards = 5;
+  stop_and_open();
+  ASSERT_EQ(broker_->shard_count(), 5u);
+  for (const QueueId id : {queue, one}) {
+    send(id, batch_of("first"), 4);  // each is a duplicate
+    send(id, batch_of("third"), 3);
+    EXPECT_EQ(counters(id).ready, 30u);
+    std::map<std::string, int> seen;
+    for (int n = 0; n < 100 && counters(id).ready > 0; ++n)
+      for (const Got& got : receive(id, 1, kDelayQueueDefault, 2)) {
+        ++seen[got.body];
+        EXPECT_LE(seen["second"], seen["first"]);
+        EXPECT_LE(seen["third"], seen["second"]);
+        ack(got.receipt);
+      }
+    EXPECT_EQ(seen["third"], 10);
+  }
+}
+
+TEST(Catalog, KnowsTheQueueThatMoreShardsWouldBreak) {
+  Catalog catalog;
+  QueueInfo queue;
+  queue.id = QueueId{1};
+  queue.name = "q.fifo";
+  queue.first_shard = ShardId{1};
+  queue.attributes.fifo = true;
+  queue.attributes.partitions = 2;
+  catalog.put(queue);
+  EXPECT_EQ(catalog.tied_to(3), nullptr);
+  ASSERT_NE(catalog.tied_to(2), nullptr);
+  EXPECT_EQ(catalog.tied_to(2)->name, "q.fifo");
+}
+
 // One run goes to several shards, the next to this one alone: it may not pass the first one's part.
 TEST_F(Fifo, ARunThatStaysDoesNotOvertakeOneThatIsSplit) {
   options_.shards = 3;
