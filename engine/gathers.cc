@@ -55,7 +55,7 @@ void Gathers::ask_all(uint64_t job, MailKind kind, const std::function<void(Mail
 // Sends each entry that is well so far to the shard its receipt names, in one mail a shard.
 template <class Entry>
 void Gathers::scatter(MailKind kind, std::span<const Entry> entries, std::vector<Entry> Mail::*part,
-                      std::vector<Errc> results, ReplyTo to) {
+                      std::vector<Errc> results, ReplyTo to, uint32_t holder) {
   if (full()) return to.sink->on_results(to.token, {Errc::over_limit, {}});
   const uint16_t shards = parts_.mailbox.shards();
   std::vector<MailPtr> mails(shards);
@@ -77,6 +77,7 @@ void Gathers::scatter(MailKind kind, std::span<const Entry> entries, std::vector
     if (mails[shard] == nullptr) continue;
     mails[shard]->kind = kind;
     mails[shard]->job = job;
+    mails[shard]->holder = holder;
     parts_.mailbox.post(ShardId{shard}, std::move(mails[shard]));
   }
 }
@@ -85,8 +86,9 @@ void Gathers::ack(std::span<const Receipt> receipts, std::vector<Errc> results, 
   scatter(MailKind::ack, receipts, &Mail::receipts, std::move(results), to);
 }
 
-void Gathers::extend(std::span<const ExtendEntry> entries, std::vector<Errc> results, ReplyTo to) {
-  scatter(MailKind::extend, entries, &Mail::entries, std::move(results), to);
+void Gathers::extend(const ExtendRequest& request, std::vector<Errc> results, ReplyTo to) {
+  scatter(MailKind::extend, request.entries, &Mail::entries, std::move(results), to,
+          request.holder);
 }
 
 void Gathers::peek(const PeekRequest& request, ReplyTo to) {
@@ -122,6 +124,7 @@ void Gathers::repeat(const ReceiveRequest& request, ReplyTo to) {
     mail.queue = request.queue;
     mail.attempt = attempt;
     mail.visibility_ms = plan->visibility_ms;
+    mail.holder = plan->holder;
   });
 }
 
@@ -195,7 +198,7 @@ void Gathers::on_extend(Mail& mail) {
   if (parts_.state.log().fenced())
     return answer_when(Errc::shard_fenced, {}, mail, std::move(answer));
   answer->results.resize(mail.entries.size());
-  const auto wait = parts_.state.extend(mail.entries, answer->results, parts_.now,
+  const auto wait = parts_.state.extend({mail.entries, mail.holder}, answer->results, parts_.now,
                                         [&](QueueId queue) { return parts_.waits_durable(queue); });
   receives_.extended(mail.entries);
   answer_when(wait.error(), wait.value_or({}), mail, std::move(answer));
@@ -218,6 +221,7 @@ void peek_partition(ShardState& state, Partition& partition, uint32_t messages_m
                          .sent_at = stored->sent_at(),
                          .due = status.due,
                          .receive_count = index.receive_count(slot),
+                         .holder = index.holder(slot),
                          .state = status.state,
                          .message = message};
     if (peeked.receive_count > 0) {
@@ -273,8 +277,8 @@ void Gathers::on_repeat(const Mail& mail) {
   }
   auto& deliveries = parts_.commits.deliveries();
   const auto first = deliveries.size();
-  const auto repeated =
-      parts_.state.repeat(*partition, mail.attempt, mail.visibility_ms, parts_.now, &deliveries);
+  const auto repeated = parts_.state.repeat(*partition, mail.attempt, mail.visibility_ms,
+                                            parts_.now, &deliveries, mail.holder);
   copy_deliveries(std::span<const Delivery>(deliveries).subspan(first), *answer);
   deliveries.resize(first);
   const Position end = repeated && *repeated ? **repeated : Position{};

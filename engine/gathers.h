@@ -24,7 +24,7 @@ class Gathers {
   Gathers(const ShardParts& parts, Receives& receives) : parts_(parts), receives_(receives) {}
 
   void ack(std::span<const Receipt> receipts, std::vector<Errc> results, ReplyTo to);
-  void extend(std::span<const ExtendEntry> entries, std::vector<Errc> results, ReplyTo to);
+  void extend(const ExtendRequest& request, std::vector<Errc> results, ReplyTo to);
   void peek(const PeekRequest& request, ReplyTo to);
   void purge(QueueId queue, ReplyTo to);
   // A receive with an attempt id of a queue that lies on several shards: whichever knows the
@@ -69,7 +69,7 @@ class Gathers {
 
   template <class Entry>
   void scatter(MailKind kind, std::span<const Entry> entries, std::vector<Entry> Mail::*part,
-               std::vector<Errc> results, ReplyTo to);
+               std::vector<Errc> results, ReplyTo to, uint32_t holder = 0);
   uint64_t start(Gather gather);
   bool full() const;
   // Mails a part to every shard; `fill` completes each.

@@ -77,6 +77,7 @@ struct Mail {
   uint32_t bytes_max = 0;
   uint32_t visibility_ms = 0;
   AttemptKey attempt{};  // receive and its answer, repeat
+  uint32_t holder = 0;   // receive, repeat, extend
   uint8_t states = 0;
   bool more = false;  // receive_answer: there may be something next turn
   AdminKind admin{};

@@ -32,7 +32,7 @@ Errc ShardState::hide(Partition& source, std::span<const uint64_t> slots, TimeMs
   const auto position =
       append(RecordKind::lease, bytes_of(head), bytes_of(std::span<const SlotRun>(expired_runs_)));
   if (!position) return position.error();
-  source.apply_lease(context(), head, expired_runs_);
+  source.apply_lease(context(), head, expired_runs_, kMoveTaskHolder);
   moved_through_ = last_end_;
   return Errc::ok;
 }

@@ -198,15 +198,15 @@ void Partition::stop_timer(const PartitionContext& context, Slot slot) {
   index_->set_timer(slot, kNoTimer);
 }
 
-void Partition::start_timer(const PartitionContext& context, Slot slot, TimerKind kind,
-                            TimeMs due) {
+void Partition::start_timer(const PartitionContext& context, Slot slot, TimerKind kind, TimeMs due,
+                            uint32_t holder) {
   stop_timer(context, slot);
   index_->set_ready(slot, false);
   if (fair_ != nullptr) {
     fair_->hide(slot);
     if (kind == TimerKind::lease) fair_->lease_began(slot);
   }
-  index_->set_timer(slot, context.timers.start(due, {raw(queue_), kind, slot}));
+  index_->set_timer(slot, context.timers.start(due, {raw(queue_), kind, slot}), holder);
   ++(kind == TimerKind::lease ? leased_ : delayed_);
 }
 
@@ -257,7 +257,7 @@ void Partition::apply_enqueue(const PartitionContext& context, const EnqueueHead
 }
 
 void Partition::apply_lease(const PartitionContext& context, const LeaseHead& head,
-                            std::span<const SlotRun> runs) {
+                            std::span<const SlotRun> runs, uint32_t holder) {
   const TimeMs due = TimeMs{head.leased_at_ms} + head.visibility_ms;
   for (const SlotRun& run : runs)
     for (uint32_t i = 0; i < run.count; ++i) {
@@ -270,12 +270,12 @@ void Partition::apply_lease(const PartitionContext& context, const LeaseHead& he
         index_->set_received(slot,
                              {before == 0 ? now_ms : index_->received(slot).first_ms, now_ms});
       }
-      start_timer(context, slot, TimerKind::lease, due);
+      start_timer(context, slot, TimerKind::lease, due, holder);
     }
 }
 
 void Partition::apply_extend(const PartitionContext& context, const ExtendHead& head,
-                             std::span<const ExtendMark> marks) {
+                             std::span<const ExtendMark> marks, uint32_t holder) {
   for (const ExtendMark& mark : marks) {
     const Slot slot{mark.slot};
     if (!index_->live(slot)) continue;
@@ -286,10 +286,12 @@ void Partition::apply_extend(const PartitionContext& context, const ExtendHead& 
     }
     const TimeMs due = TimeMs{head.at_ms} + mark.visibility_ms;
     const TimerId timer = index_->timer(slot);
-    if (timer != kNoTimer && context.timers.target(timer).kind == TimerKind::lease)
+    if (timer != kNoTimer && context.timers.target(timer).kind == TimerKind::lease) {
       context.timers.restart(timer, due);
-    else
-      start_timer(context, slot, TimerKind::lease, due);
+      if (holder != 0) index_->set_timer(slot, timer, holder);
+    } else {
+      start_timer(context, slot, TimerKind::lease, due, holder);
+    }
   }
 }
 
@@ -321,8 +323,10 @@ void Partition::apply_carry(const PartitionContext& context, const CarryHead& he
 void Partition::apply_carry(const PartitionContext& context, const CarryHead& head, Slot slot,
                             const MessageHeader& header, const std::byte* message,
                             Position position) {
+  uint32_t holder = 0;
   if (index_->live(slot)) {
     Removal(context.log, bytes_).add(index_->position(slot));
+    holder = index_->holder(slot);
     stop_timer(context, slot);
   }
   place(slot, position);
@@ -341,7 +345,8 @@ void Partition::apply_carry(const PartitionContext& context, const CarryHead& he
     make_ready(slot);
   } else {
     const bool leased = head.state == static_cast<uint8_t>(MessageState::leased);
-    start_timer(context, slot, leased ? TimerKind::lease : TimerKind::delay, TimeMs{head.due_ms});
+    start_timer(context, slot, leased ? TimerKind::lease : TimerKind::delay, TimeMs{head.due_ms},
+                holder);
   }
 }
 
@@ -438,7 +443,7 @@ void Partition::forget_slot_end(const PartitionContext& context) {
       index_->set_ready(slot, true);
     } else {
       // Same entry of the wheel, held by the new index.
-      index_->set_timer(slot, timer);
+      index_->set_timer(slot, timer, old->holder(slot));
       MR_ASSERT(context.timers.target(timer).slot == slot);
     }
   });

@@ -169,10 +169,11 @@ class Partition {
   // FIFO: `names` are those of the run's messages, where they were read already.
   void apply_enqueue(const PartitionContext& context, const EnqueueHead& head, Bytes run,
                      Position run_position, std::span<const MessageNames> names = {});
+  // `holder`: whose it is, for peek; not in the log.
   void apply_lease(const PartitionContext& context, const LeaseHead& head,
-                   std::span<const SlotRun> runs);
+                   std::span<const SlotRun> runs, uint32_t holder = 0);
   void apply_extend(const PartitionContext& context, const ExtendHead& head,
-                    std::span<const ExtendMark> marks);
+                    std::span<const ExtendMark> marks, uint32_t holder = 0);
   // `acked_at`: live, for a receiver, and counted as such.
   void apply_ack(const PartitionContext& context, std::span<const SlotRun> runs,
                  std::optional<TimeMs> acked_at = {});
@@ -263,7 +264,8 @@ class Partition {
                       const std::byte* message, Position told_at);
   void account_dedup(storage::Log& log, uint64_t segment, int entries);
   void stop_timer(const PartitionContext& context, Slot slot);
-  void start_timer(const PartitionContext& context, Slot slot, TimerKind kind, TimeMs due);
+  void start_timer(const PartitionContext& context, Slot slot, TimerKind kind, TimeMs due,
+                   uint32_t holder = 0);
   void forget_live_before(const PartitionContext& context, Slot end);
 
   QueueId queue_;

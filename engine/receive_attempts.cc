@@ -54,7 +54,8 @@ void ShardState::remember_attempt(const AttemptKey& key, std::span<const Deliver
 
 Result<std::optional<Position>> ShardState::repeat(Partition& partition, const AttemptKey& key,
                                                    uint32_t visibility_ms, TimeMs now,
-                                                   std::vector<Delivery>* deliveries) {
+                                                   std::vector<Delivery>* deliveries,
+                                                   uint32_t holder) {
   ReceiveAttempts::Attempt* attempt = attempts_.find(key, now);
   if (attempt == nullptr) return std::optional<Position>{};
   marks_.clear();
@@ -67,7 +68,7 @@ Result<std::optional<Position>> ShardState::repeat(Partition& partition, const A
     marks_.push_back({raw(slot), generation, visibility_ms});
     push_run(&runs_, 0, slot, 1);
   }
-  const auto end = append_extend(partition, now);
+  const auto end = append_extend(partition, now, holder);
   if (!end) return fail(end.error());
   attempt->until = now + visibility_ms;
   if (visibility_ms == 0) attempts_.forget(key);

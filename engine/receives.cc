@@ -38,7 +38,7 @@ void Receives::receive(const ReceiveRequest& request, ReplyTo to) {
     const auto first = static_cast<uint32_t>(deliveries.size());
     const auto leased = alone ? lease(*partition, *plan, plan->messages_max)
                               : parts_.state.repeat(*partition, plan->attempt, plan->visibility_ms,
-                                                    parts_.now, &deliveries);
+                                                    parts_.now, &deliveries, plan->holder);
     // Of the queue's limit another shard may have some left.
     const bool limited = !leased && leased.error() == Errc::over_limit;
     if (!leased && !limited) return to.sink->on_receive(to.token, {leased.error(), {}});
@@ -75,13 +75,13 @@ Result<std::optional<Position>> Receives::lease(Partition& partition, const Rece
   auto& deliveries = parts_.commits.deliveries();
   const bool is_attempt = plan.attempt != AttemptKey{};
   if (is_attempt) {
-    auto repeated =
-        state.repeat(partition, plan.attempt, plan.visibility_ms, parts_.now, &deliveries);
+    auto repeated = state.repeat(partition, plan.attempt, plan.visibility_ms, parts_.now,
+                                 &deliveries, plan.holder);
     if (!repeated || *repeated) return repeated;
   }
   const size_t first = deliveries.size();
   const auto leased = state.lease(partition, messages_max, plan.bytes_max, plan.visibility_ms,
-                                  parts_.now, &deliveries);
+                                  parts_.now, &deliveries, plan.holder);
   if (is_attempt && leased && *leased)
     state.remember_attempt(plan.attempt, std::span<const Delivery>(deliveries).subspan(first),
                            plan.visibility_ms, parts_.now);
@@ -332,6 +332,7 @@ bool Receives::ask_another(WaiterLine& line, Waiter& waiter) {
     mail->bytes_max = waiter.plan.bytes_max;
     mail->visibility_ms = waiter.plan.visibility_ms;
     mail->attempt = waiter.plan.attempt;
+    mail->holder = waiter.plan.holder;
     waiter.asked = mail->messages_max;
     if (waiter.standing) waiter.credit -= waiter.asked;
     parts_.mailbox.post(ShardId{next_shard_}, std::move(mail));
@@ -386,9 +387,13 @@ void Receives::on_receive(Mail& mail) {
   }
   auto& deliveries = parts_.commits.deliveries();
   const auto first = static_cast<uint32_t>(deliveries.size());
-  const auto leased =
-      lease(*partition, {mail.messages_max, mail.bytes_max, mail.visibility_ms, 0, mail.attempt},
-            mail.messages_max);
+  const auto leased = lease(*partition,
+                            {.messages_max = mail.messages_max,
+                             .bytes_max = mail.bytes_max,
+                             .visibility_ms = mail.visibility_ms,
+                             .attempt = mail.attempt,
+                             .holder = mail.holder},
+                            mail.messages_max);
   if (leased && *leased) {
     const auto count = static_cast<uint32_t>(deliveries.size()) - first;
     return park({.end = **leased,
@@ -448,7 +453,7 @@ void Receives::return_leases(ShardId shard, std::span<const Delivery> deliveries
 void Receives::on_give_back(const Mail& mail) {
   std::vector<Errc> results(mail.entries.size());
   // Nobody waits for the outcome: what fails comes back when its lease ends.
-  (void)parts_.state.extend(mail.entries, results, parts_.now, [](QueueId) { return false; });
+  (void)parts_.state.extend({mail.entries}, results, parts_.now, [](QueueId) { return false; });
   extended(mail.entries);
 }
 

@@ -55,9 +55,12 @@ std::string fault_text(Bytes run, uint32_t bad_index, const QueueAttributes& que
 }
 
 Result<ReceivePlan> plan_receive(const ReceiveRequest& request, const QueueAttributes& queue) {
-  ReceivePlan plan{
-      request.messages_max, request.bytes_max, request.visibility_ms, request.wait_ms, {},
-      request.rest};
+  ReceivePlan plan{.messages_max = request.messages_max,
+                   .bytes_max = request.bytes_max,
+                   .visibility_ms = request.visibility_ms,
+                   .wait_ms = request.wait_ms,
+                   .rest = request.rest,
+                   .holder = request.holder};
   if (plan.visibility_ms == kDelayQueueDefault) plan.visibility_ms = queue.visibility_timeout_ms;
   if (plan.wait_ms == kDelayQueueDefault) plan.wait_ms = queue.receive_wait_ms;
   if (plan.messages_max == 0 || plan.messages_max > kBatchMessagesMax ||

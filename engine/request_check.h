@@ -29,6 +29,7 @@ struct ReceivePlan {
   uint32_t wait_ms = 0;
   AttemptKey attempt{};  // the caller's to fill in
   bool rest = false;
+  uint32_t holder = 0;
 };
 // Error: invalid_argument.
 Result<ReceivePlan> plan_receive(const ReceiveRequest& request, const QueueAttributes& queue);

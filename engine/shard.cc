@@ -113,9 +113,9 @@ void Shard::extend(const ExtendRequest& request, ReplyTo reply) {
     results_[i] = Errc::invalid_argument;
     simple = false;
   }
-  if (!simple) return gathers_.extend(request.entries, results_, reply);
+  if (!simple) return gathers_.extend(request, results_, reply);
   if (fenced_) return refuse(Errc::shard_fenced);
-  const auto wait = state_.extend(request.entries, results_, now_,
+  const auto wait = state_.extend(request, results_, now_,
                                   [&](QueueId queue) { return parts().waits_durable(queue); });
   if (!wait) return refuse(wait.error());
   receives_.extended(request.entries);

@@ -297,7 +297,8 @@ Result<ShardState::Enqueued> ShardState::enqueue_fifo(Partition& partition, Byte
 
 Result<std::optional<Position>> ShardState::lease(Partition& partition, uint32_t messages_max,
                                                   uint32_t bytes_max, uint32_t visibility_ms,
-                                                  TimeMs now, std::vector<Delivery>* deliveries) {
+                                                  TimeMs now, std::vector<Delivery>* deliveries,
+                                                  uint32_t holder) {
   stopped_short_ = false;
   if (timers_.size() >= kTimersPerShardMax) return fail(Errc::over_limit);
   if (partition.at_in_flight_limit()) {
@@ -314,7 +315,7 @@ Result<std::optional<Position>> ShardState::lease(Partition& partition, uint32_t
   const Bytes items = bytes_of(std::span<const SlotRun>(runs_));
   const auto position = append(RecordKind::lease, bytes_of(head), items);
   if (!position) return fail(position.error());
-  partition.apply_lease(context(), head, runs_);
+  partition.apply_lease(context(), head, runs_, holder);
   const size_t first = deliveries->size();
   if (const Status status = deliver(partition, deliveries); !status) return fail(status.error());
   for (const Delivery& delivery : std::span(*deliveries).subspan(first))
@@ -393,12 +394,12 @@ Status ShardState::append_gone(RecordKind kind, Partition& partition,
   return {};
 }
 
-Result<Position> ShardState::append_extend(Partition& partition, TimeMs now) {
+Result<Position> ShardState::append_extend(Partition& partition, TimeMs now, uint32_t holder) {
   const ExtendHead head{raw(partition.queue()), static_cast<uint32_t>(marks_.size()), now.value};
   const Bytes items = bytes_of(std::span<const ExtendMark>(marks_));
   const auto position = append(RecordKind::extend, bytes_of(head), items);
   if (!position) return fail(position.error());
-  partition.apply_extend(context(), head, marks_);
+  partition.apply_extend(context(), head, marks_, holder);
   return last_end_;
 }
 

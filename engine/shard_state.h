@@ -85,14 +85,14 @@ class ShardState final : public storage::ReplaySink {
   // again next turn. Errors: over_limit, shard_fenced, disk_full.
   Result<std::optional<Position>> lease(Partition& partition, uint32_t messages_max,
                                         uint32_t bytes_max, uint32_t visibility_ms, TimeMs now,
-                                        std::vector<Delivery>* deliveries);
+                                        std::vector<Delivery>* deliveries, uint32_t holder = 0);
   bool stopped_short() const { return stopped_short_; }
   // As lease(), of what was leased for this attempt before, if it is all leased still: the same
   // receipts, hidden for `visibility_ms` from now on, no receive counted. Nothing: as if it were
   // not known.
   Result<std::optional<Position>> repeat(Partition& partition, const AttemptKey& key,
                                          uint32_t visibility_ms, TimeMs now,
-                                         std::vector<Delivery>* deliveries);
+                                         std::vector<Delivery>* deliveries, uint32_t holder);
   void remember_attempt(const AttemptKey& key, std::span<const Delivery> deliveries,
                         uint32_t visibility_ms, TimeMs now);
   AttemptKey attempt_key(QueueId queue, std::string_view id) const;
@@ -114,7 +114,7 @@ class ShardState final : public storage::ReplaySink {
   Result<Wait> ack(std::span<const Receipt> receipts, std::span<Errc> results, TimeMs now,
                    Durable&& durable);
   template <class Durable>
-  Result<Wait> extend(std::span<const ExtendEntry> entries, std::span<Errc> results, TimeMs now,
+  Result<Wait> extend(const ExtendRequest& request, std::span<Errc> results, TimeMs now,
                       Durable&& durable);
   Result<Position> purge(Partition& partition);
   // For a move task: takes ready messages of `source` from the front, and appends each, as a new
@@ -238,7 +238,7 @@ class ShardState final : public storage::ReplaySink {
   // Appends that these messages are gone, and applies it: a record of kind ack or expire.
   Status append_gone(RecordKind kind, Partition& partition, std::span<const uint64_t> slots);
   Result<Position> append_ack(Partition& partition, TimeMs now);
-  Result<Position> append_extend(Partition& partition, TimeMs now);
+  Result<Position> append_extend(Partition& partition, TimeMs now, uint32_t holder = 0);
   // dead_letters.cc
   uint32_t choose(Partition& partition, uint32_t messages_max, uint32_t bytes_max, TimeMs now);
   uint32_t choose_before(uint64_t slot);
@@ -353,9 +353,9 @@ Result<ShardState::Wait> ShardState::ack(std::span<const Receipt> receipts, std:
 }
 
 template <class Durable>
-Result<ShardState::Wait> ShardState::extend(std::span<const ExtendEntry> entries,
-                                            std::span<Errc> results, TimeMs now,
-                                            Durable&& durable) {
+Result<ShardState::Wait> ShardState::extend(const ExtendRequest& request, std::span<Errc> results,
+                                            TimeMs now, Durable&& durable) {
+  const std::span<const ExtendEntry> entries = request.entries;
   Wait wait;
   for (size_t i = 0; i < entries.size();) {
     const QueueId queue{entries[i].receipt.queue_id};
@@ -399,7 +399,7 @@ Result<ShardState::Wait> ShardState::extend(std::span<const ExtendEntry> entries
       }
     }
     if (marks_.empty()) continue;
-    const auto end = append_extend(*partition, now);
+    const auto end = append_extend(*partition, now, request.holder);
     if (!end) return fail(end.error());
     wait.end = *end;
     wait.durable = wait.durable || durable(queue);

@@ -116,12 +116,12 @@ void SlotIndex::set_received(Slot slot, ReceivedTimes times) {
   if (page.first_received) page.first_received[i] = times.first_ms;
 }
 
-void SlotIndex::set_timer(Slot slot, TimerId timer) {
+void SlotIndex::set_timer(Slot slot, TimerId timer, uint32_t holder) {
   Page& page = page_of_live(slot);
   const uint32_t i = index(slot);
   if (timer == kNoTimer) {
-    if (page.timers == nullptr || page.timers[i] == kNoTimer) return;
-    page.timers[i] = kNoTimer;
+    if (page.timers == nullptr || page.timers[i].timer == kNoTimer) return;
+    page.timers[i] = {};
     if (--page.timer_count == 0) release_timers(page);
     return;
   }
@@ -130,13 +130,12 @@ void SlotIndex::set_timer(Slot slot, TimerId timer) {
     if (spare_timers_ != nullptr) {
       page.timers = std::move(spare_timers_);
     } else {
-      page.timers = std::make_unique_for_overwrite<TimerId[]>(kPageSlots);
-      std::fill_n(page.timers.get(), kPageSlots, kNoTimer);
+      page.timers = std::make_unique<Timed[]>(kPageSlots);
       ++timer_arrays_;
     }
   }
-  if (page.timers[i] == kNoTimer) ++page.timer_count;
-  page.timers[i] = timer;
+  if (page.timers[i].timer == kNoTimer) ++page.timer_count;
+  page.timers[i] = {timer, holder};
 }
 
 void SlotIndex::set_ready(Slot slot, bool ready) {
@@ -147,7 +146,7 @@ void SlotIndex::set_ready(Slot slot, bool ready) {
   word ^= bit(i);
   const uint64_t number = raw(slot) / kPageSlots;
   if (ready) {
-    MR_ASSERT(page.timers == nullptr || page.timers[i] == kNoTimer);
+    MR_ASSERT(page.timers == nullptr || page.timers[i].timer == kNoTimer);
     ++ready_count_;
     if (page.ready_words == 0) page_became_ready(number);
     page.ready_words = static_cast<uint16_t>(page.ready_words | 1u << (i / 64));
@@ -179,7 +178,7 @@ uint32_t SlotIndex::set_ready_run(Slot first, uint32_t count) {
           page->live[w] & ~page->ready[w] & bits_between(static_cast<uint32_t>(s % 64), end);
       if (page->timer_count > 0) {
         for (uint64_t rest = fresh; rest != 0; rest &= rest - 1) {
-          if (page->timers[w * 64 + first_bit(rest)] != kNoTimer) fresh ^= rest & (~rest + 1);
+          if (page->timers[w * 64 + first_bit(rest)].timer != kNoTimer) fresh ^= rest & (~rest + 1);
         }
       }
       if (fresh != 0) {
@@ -198,7 +197,7 @@ uint32_t SlotIndex::set_ready_run(Slot first, uint32_t count) {
 void SlotIndex::erase(Slot slot) {
   Page& page = page_of_live(slot);
   const uint32_t i = index(slot);
-  MR_ASSERT(page.timers == nullptr || page.timers[i] == kNoTimer);
+  MR_ASSERT(page.timers == nullptr || page.timers[i].timer == kNoTimer);
   if (test(page.ready, i)) set_ready(slot, false);
   if (page.counts && page.counts[i] == kManyReceives) many_receives_.erase(raw(slot));
   page.live[i / 64] &= ~bit(i);
@@ -221,8 +220,8 @@ uint32_t SlotIndex::erase_below(uint64_t page_number, Slot below) {
         if (page.counts && page.counts[i] == kManyReceives) {
           many_receives_.erase(page_number * kPageSlots + i);
         }
-        if (page.timers && page.timers[i] != kNoTimer) {
-          page.timers[i] = kNoTimer;
+        if (page.timers && page.timers[i].timer != kNoTimer) {
+          page.timers[i] = {};
           --page.timer_count;
         }
       }
@@ -322,7 +321,7 @@ uint64_t SlotIndex::memory_bytes() const {
   return pages_ * (sizeof(Page) + kPageSlots * sizeof(uint32_t)) +
          wide_pages_ * kPageSlots * (sizeof(uint64_t) - sizeof(uint32_t)) +
          count_arrays_ * kPageSlots + received_arrays_ * kPageSlots * sizeof(int32_t) +
-         timer_arrays_ * kPageSlots * sizeof(TimerId) + groups_.capacity() * sizeof(Group) +
+         timer_arrays_ * kPageSlots * sizeof(Timed) + groups_.capacity() * sizeof(Group) +
          groups_.size() * kGroupPages * sizeof(std::unique_ptr<Page>) +
          many_receives_.size() * kMapNode + many_receives_.bucket_count() * sizeof(void*);
 }

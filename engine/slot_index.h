@@ -6,15 +6,15 @@
 // whose messages were carried out of that range, 32 GiB, switches to 64 bits), a bitmap of live
 // slots, a bitmap of ready slots, and four arrays that exist only while needed: receive counts and
 // when the last receive was (from the first lease in the page on; counts of 8 bits, larger ones in
-// a side table), when the first was (from the first second lease in the page on) and timers (while
-// a slot in the page is leased or delayed). Dead pages and groups are freed, wherever they are: one
-// straggler holds its own page and nothing else.
+// a side table), when the first was (from the first second lease in the page on) and timers, each
+// with who holds the lease (while a slot in the page is leased or delayed). Dead pages and groups
+// are freed, wherever they are: one straggler holds its own page and nothing else.
 //
 // Ready means: alive, not delayed, not leased. The next ready slot is a find-first-set from a hint
 // that only moves back when a slot becomes ready again; a bitmap per group says which pages have
 // one. Leased against delayed: both have a timer; the wheel's entry says which.
 //
-// Threads: shard-local.  Memory: 4.31 bytes a ready message never leased, 13.31 a leased one
+// Threads: shard-local.  Memory: 4.31 bytes a ready message never leased, 17.31 a leased one
 // without its timer entry (timer_wheel.h: 24). Invariants: ready is a subset of live; a slot with a
 // timer is alive and not ready; slots are never reused; each page but the last has a live slot.
 #pragma once
@@ -113,10 +113,15 @@ class SlotIndex {
   void set_received(Slot slot, ReceivedTimes times);  // requires live
   TimerId timer(Slot slot) const {                    // kNoTimer: none
     const Page* page = find(slot);
-    return page != nullptr && page->timers ? page->timers[index(slot)] : kNoTimer;
+    return page != nullptr && page->timers ? page->timers[index(slot)].timer : kNoTimer;
   }
-  void set_timer(Slot slot, TimerId timer);  // kNoTimer clears; requires live, and not ready to set
-  void set_ready(Slot slot, bool ready);     // requires live, and no timer to set
+  uint32_t holder(Slot slot) const {  // 0: no timer, or as it was set
+    const Page* page = find(slot);
+    return page != nullptr && page->timers ? page->timers[index(slot)].holder : 0;
+  }
+  // kNoTimer clears; requires live, and not ready to set.
+  void set_timer(Slot slot, TimerId timer, uint32_t holder = 0);
+  void set_ready(Slot slot, bool ready);  // requires live, and no timer to set
   // Of the slots [first, first + count) those that are alive and have no timer become ready;
   // returns how many were not ready before. For a run that became durable, of which some may be
   // delayed or purged.
@@ -168,6 +173,10 @@ class SlotIndex {
   static constexpr uint32_t kManyReceives = 255;  // the count is in many_receives_
   using Bitmap = std::array<uint64_t, kWords>;
 
+  struct Timed {
+    TimerId timer = kNoTimer;
+    uint32_t holder = 0;
+  };
   struct Page {
     uint64_t base = 0;                          // 8-byte units
     std::unique_ptr<uint32_t[]> narrow;         // units from base
@@ -175,7 +184,7 @@ class SlotIndex {
     std::unique_ptr<uint8_t[]> counts;          // null: all 0
     std::unique_ptr<int32_t[]> last_received;   // null: all 0
     std::unique_ptr<int32_t[]> first_received;  // null: all as the last
-    std::unique_ptr<TimerId[]> timers;          // null: all kNoTimer
+    std::unique_ptr<Timed[]> timers;            // null: no timer
     uint16_t live_count = 0;
     uint16_t timer_count = 0;
     uint16_t ready_words = 0;  // which words of `ready` are not 0
@@ -262,7 +271,7 @@ class SlotIndex {
   mutable uint64_t recent_number_ = kNoPage;
   std::vector<Group> groups_;  // by number
   std::unordered_map<uint64_t, uint32_t> many_receives_;
-  std::unique_ptr<TimerId[]> spare_timers_;  // all kNoTimer: one lease at a time allocates nothing
+  std::unique_ptr<Timed[]> spare_timers_;  // no timer: one lease at a time allocates nothing
   uint64_t pages_ = 0;
   uint64_t wide_pages_ = 0;
   uint64_t count_arrays_ = 0;
@@ -283,7 +292,7 @@ uint64_t SlotIndex::clear_to(Slot below, F&& gone) {
           const uint32_t i = w * 64 + static_cast<uint32_t>(std::countr_zero(bits));
           const Slot slot{number * kPageSlots + i};
           if (slot >= below) break;
-          const TimerId timer = page->timers ? page->timers[i] : kNoTimer;
+          const TimerId timer = page->timers ? page->timers[i].timer : kNoTimer;
           if constexpr (kEverySlot) {
             gone(slot, position(slot), timer);
           } else if (timer != kNoTimer) {

@@ -16,13 +16,20 @@ Peer Peer::of(int socket) {
   if (::getpeername(socket, reinterpret_cast<sockaddr*>(&bytes), &length) != 0) return peer;
   if (bytes.ss_family == AF_INET) {
     peer.local = false;
+    peer.port = ntohs(reinterpret_cast<sockaddr_in*>(&bytes)->sin_port);
     std::memcpy(peer.address.data(), &reinterpret_cast<sockaddr_in*>(&bytes)->sin_addr,
                 sizeof(in_addr));
   } else if (bytes.ss_family == AF_INET6) {
     peer.local = false;
     peer.six = true;
+    peer.port = ntohs(reinterpret_cast<sockaddr_in6*>(&bytes)->sin6_port);
     std::memcpy(peer.address.data(), &reinterpret_cast<sockaddr_in6*>(&bytes)->sin6_addr,
                 sizeof(in6_addr));
+  } else if (bytes.ss_family == AF_UNIX) {
+    ucred process{};
+    socklen_t size = sizeof process;
+    if (::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &process, &size) == 0)
+      peer.port = static_cast<uint32_t>(process.pid);
   }
   return peer;
 }
@@ -40,6 +47,17 @@ std::string Peer::text() const {
   return text;
 }
 
+std::string Peer::name() const {
+  if (local) return fmt::format("process {}", port);
+  return six ? fmt::format("[{}]:{}", text(), port) : fmt::format("{}:{}", text(), port);
+}
+
+Peer Peer::without_port() const {
+  Peer all = *this;
+  all.port = 0;
+  return all;
+}
+
 std::string Admission::enter(const Peer& peer, bool logged_in) {
   const std::lock_guard lock(mutex_);
   if (connections_ >= limits_.connections_max) {
@@ -47,7 +65,7 @@ std::string Admission::enter(const Peer& peer, bool logged_in) {
                        limits_.connections_max);
   }
   if (!logged_in) {
-    uint32_t& greeting = greeting_[peer];
+    uint32_t& greeting = greeting_[peer.without_port()];
     if (!peer.local && greeting >= limits_.prelogin_per_address_max) {
       return fmt::format("{} connections of this address have not logged in yet",
                          limits_.prelogin_per_address_max);
@@ -75,7 +93,7 @@ uint32_t Admission::connections() const {
 }
 
 void Admission::forget_greeting(const Peer& peer) {
-  const auto found = greeting_.find(peer);
+  const auto found = greeting_.find(peer.without_port());
   if (--found->second == 0) greeting_.erase(found);
 }
 

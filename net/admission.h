@@ -14,14 +14,17 @@
 
 namespace millrace::net {
 
-// The address of a peer without its port; `local` for a unix socket.
+// The address of a peer; `local` for a unix socket.
 struct Peer {
   bool local = true;
   bool six = false;
+  uint32_t port = 0;  // of a unix socket: the peer's process
   std::array<uint8_t, 16> address{};
   static Peer of(int socket);
   bool loopback() const;
   std::string text() const;  // "127.0.0.1", "::1"; empty for a unix socket
+  std::string name() const;  // "127.0.0.1:40112", "[::1]:40112", "process 4242"
+  Peer without_port() const;
   friend auto operator<=>(const Peer&, const Peer&) = default;
 };
 
@@ -42,7 +45,7 @@ class Admission {
   const Limits limits_;
   mutable std::mutex mutex_;
   uint32_t connections_ = 0;
-  std::map<Peer, uint32_t> greeting_;  // not logged in, by address
+  std::map<Peer, uint32_t> greeting_;  // not logged in, by address without port
 };
 
 }  // namespace millrace::net

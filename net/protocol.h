@@ -9,6 +9,7 @@
 #include "millrace/engine.h"
 #include "net/admission.h"
 #include "net/conversation.h"
+#include "net/holders.h"
 #include "net/limits.h"
 
 namespace millrace::net {
@@ -18,6 +19,7 @@ struct ShardSetting {
   ShardPort* port = nullptr;
   BufferPool* pool = nullptr;
   ConversationHost* host = nullptr;
+  Holders* holders = nullptr;  // null: nobody asks who holds what
   Limits limits{};
   bool secure = false;  // what the protocol sees came over TLS
 };

@@ -98,11 +98,16 @@ bool is_exposed(const Address& address, Spoken spoken, const ServerOptions& opti
   return !address.loopback() && !protects;
 }
 
+ServerOptions with_holders(ServerOptions options) {
+  if (options.holders == nullptr) options.holders = std::make_shared<Holders>();
+  return options;
+}
+
 class ThreadedServer final : public Server {
  public:
   ThreadedServer(Broker& broker, const ServerOptions& options)
       : broker_(broker),
-        options_(options),
+        options_(with_holders(options)),
         shards_(broker.shard_count()),
         gate_(shards_),
         admission_(options.limits),
@@ -236,6 +241,7 @@ void ThreadedServer::run_shard(uint16_t shard, int core) {
   }
   ShardLoop loop(broker_.shard(ShardId{shard}), **reactor, admission_, gate_,
                  {.limits = options_.limits,
+                  .holders = options_.holders.get(),
                   .doors = doors(shard),
                   .spin_us = options_.spin_us,
                   .insecure_address = shard == 0 ? insecure_addresses_ : std::string()});

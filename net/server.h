@@ -31,6 +31,7 @@
 #include "millrace/options.h"
 #include "millrace/result.h"
 #include "net/address.h"
+#include "net/holders.h"
 #include "net/http/router.h"
 #include "net/limits.h"
 #include "net/metrics/metrics_front.h"
@@ -61,6 +62,9 @@ struct ServerOptions {
   uint32_t spin_us = 0;     // how long an idle turn polls before it sleeps
   MetricsSettings metrics{};
   Limits limits{};
+  // Who asks for messages, as PEEK tells it; for fronts that tell it of their callers too. Null:
+  // the server keeps its own.
+  std::shared_ptr<Holders> holders{};
 };
 
 // What is spoken on a listener.

@@ -32,7 +32,11 @@ ShardLoop::ShardLoop(ShardPort& port, Reactor& reactor, Admission& admission, St
       options_(options),
       fence_probe_(port, gate),
       input_budget_(options.limits.input_bytes_max) {
-  const ShardSetting setting{.port = &port, .pool = &pool_, .host = this, .limits = options.limits};
+  const ShardSetting setting{.port = &port,
+                             .pool = &pool_,
+                             .host = this,
+                             .holders = options.holders,
+                             .limits = options.limits};
   for (const Door& door : options_.doors) {
     protocols_.push_back(door.make_protocol(setting));
   }

@@ -65,6 +65,7 @@ bool peek_fits(Bytes body) {
   for (uint64_t i = 0; i < count; ++i) {
     const auto item = take<wire::PeekItem>(body.data() + kCount + i * sizeof(wire::PeekItem));
     if (!message_fits(run, item.run_offset)) return false;
+    if (uint64_t{item.holder_offset} + item.holder_bytes > run.size()) return false;
   }
   return true;
 }
@@ -315,12 +316,14 @@ PeekedBody Answer::peeked(uint32_t index) const {
   MR_ASSERT(index < count);
   const std::byte* items = body_.data() + kCount;
   const auto item = take<wire::PeekItem>(items + index * sizeof(wire::PeekItem));
-  const std::byte* message = items + count * sizeof(wire::PeekItem) + item.run_offset;
+  const std::byte* run = items + count * sizeof(wire::PeekItem);
+  const std::byte* message = run + item.run_offset;
   const auto header = take<MessageHeader>(message);
   const std::byte* properties = message + sizeof header;
   return {item,
           {properties, header.properties_bytes},
-          {properties + header.properties_bytes, header.body_bytes}};
+          {properties + header.properties_bytes, header.body_bytes},
+          as_text({run + item.holder_offset, item.holder_bytes})};
 }
 
 std::vector<QueueDescription> Answer::queues() const {

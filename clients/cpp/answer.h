@@ -64,6 +64,7 @@ struct PeekedBody {
   wire::PeekItem item;
   Bytes properties;
   Bytes body;
+  std::string_view holder;  // who holds it, for people; empty: it is not leased
 };
 
 // A queue as the server tells it; in a list without attributes, tags and counters.

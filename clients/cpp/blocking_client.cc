@@ -122,14 +122,15 @@ Result<std::vector<Errc>> BlockingClient::extend(std::span<const ExtendEntry> en
 
 Result<std::vector<OwnedPeek>> BlockingClient::peek(const PeekRequest& request) {
   std::vector<OwnedPeek> peeked;
-  Status done = call([&](Callback callback) { return client_->peek(request, std::move(callback)); },
-                     [&](const Answer& answer) {
-                       for (uint32_t i = 0; i < answer.peeked_size(); ++i) {
-                         const PeekedBody one = answer.peeked(i);
-                         peeked.push_back({one.item, std::string(as_text(one.properties)),
-                                           std::string(as_text(one.body))});
-                       }
-                     });
+  Status done =
+      call([&](Callback callback) { return client_->peek(request, std::move(callback)); },
+           [&](const Answer& answer) {
+             for (uint32_t i = 0; i < answer.peeked_size(); ++i) {
+               const PeekedBody one = answer.peeked(i);
+               peeked.push_back({one.item, std::string(as_text(one.properties)),
+                                 std::string(as_text(one.body)), std::string(one.holder)});
+             }
+           });
   if (!done) return fail(done.error());
   return peeked;
 }

@@ -31,6 +31,7 @@ struct OwnedPeek {
   wire::PeekItem item{};
   std::string properties;
   std::string body;
+  std::string holder;
 };
 
 class BlockingClient {

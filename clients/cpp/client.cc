@@ -74,7 +74,7 @@ Result<std::unique_ptr<Client>> Client::connect(std::string_view address,
   Result<Socket> socket = Socket::connect(address, options.connect_timeout_ms, message);
   if (!socket) return fail(socket.error());
   std::unique_ptr<Client> client(new Client(std::move(*socket), options));
-  if (Status hello = client->say_hello(options.connect_timeout_ms); !hello) {
+  if (Status hello = client->say_hello(options); !hello) {
     if (message != nullptr)
       *message = "no broker answers at " + std::string(address) + ": " + client->failure_text_;
     return fail(hello.error());
@@ -82,18 +82,23 @@ Result<std::unique_ptr<Client>> Client::connect(std::string_view address,
   return client;
 }
 
-Status Client::say_hello(int timeout_ms) {
+Status Client::say_hello(const ClientOptions& options) {
   free_ = {0};
-  const wire::Hello hello{wire::kMagic, wire::kVersion, wire::kVersion, 0};
+  const std::string_view name = std::string_view(options.name).substr(0, wire::kClientNameBytesMax);
+  const wire::Hello hello{wire::kMagic, wire::kVersion, wire::kVersion,
+                          static_cast<uint16_t>(name.size()), 0};
   bool answered = false;
-  Result<RequestId> sent = simple(Opcode::hello, hello, [&](const Answer& answer) {
-    answered = true;
-    if (!answer) return;
-    welcome_ = take<wire::Welcome>(answer.echoed().data());
-  });
-  if (!sent) return fail(sent.error());
-  const int64_t deadline_ms = base::os_monotonic_ns() / 1'000'000 + timeout_ms;
-  for (int64_t left_ms = timeout_ms; !answered && left_ms > 0;
+  const Result<Draft> draft =
+      begin(Opcode::hello, sizeof hello + padded8(name.size()), [&](const Answer& answer) {
+        answered = true;
+        if (!answer) return;
+        welcome_ = take<wire::Welcome>(answer.echoed().data());
+      });
+  if (!draft) return fail(draft.error());
+  put_padded(put(draft->body, hello), as_bytes(name));
+  if (const auto sent = finish(*draft); !sent) return fail(sent.error());
+  const int64_t deadline_ms = base::os_monotonic_ns() / 1'000'000 + options.connect_timeout_ms;
+  for (int64_t left_ms = options.connect_timeout_ms; !answered && left_ms > 0;
        left_ms = deadline_ms - base::os_monotonic_ns() / 1'000'000) {
     if (Status turn = poll(static_cast<int>(left_ms)); !turn) return turn;
   }

@@ -51,6 +51,9 @@ struct ClientOptions {
   uint32_t inflight_max = 1024;  // 1..65535; the server's own limit is used if it is less
   int connect_timeout_ms = 5000;
   size_t receive_buffer_bytes = 256 * 1024;  // to start with
+  // What people know this program by, shown by PEEK of the messages it holds. Cut after 64 bytes. A
+  // server that knows no names yet refuses a HELLO with one.
+  std::string name{};
 };
 
 class Client {
@@ -139,7 +142,7 @@ class Client {
   Result<RequestId> finish(const Draft& draft);
   template <class Fixed>
   Result<RequestId> simple(wire::Opcode opcode, const Fixed& fixed, Callback callback);
-  Status say_hello(int timeout_ms);
+  Status say_hello(const ClientOptions& options);
   void take_frame(const Frame& frame);
   void push(Slot& slot, const Answer& answer);
   void release(Slot& slot);

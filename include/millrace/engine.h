@@ -54,7 +54,12 @@ struct ReceiveRequest {
   std::string_view attempt_id{};
   // More of what was just received: it does not count as an empty receive if there is nothing.
   bool rest = false;
+  // Whose the leases are, in the caller's own numbers, for who peeks; 0: nobody's that is known.
+  // Kept in memory only, while a lease lasts.
+  uint32_t holder = 0;
 };
+// What a move task hides while it takes it to another shard is held by this one.
+inline constexpr uint32_t kMoveTaskHolder = UINT32_MAX;
 inline constexpr uint32_t kReceiveWaitMsMax = 3'600'000;
 
 struct AckRequest {
@@ -69,6 +74,7 @@ struct ExtendEntry {
 };
 struct ExtendRequest {
   std::span<const ExtendEntry> entries;
+  uint32_t holder = 0;  // as of a receive; 0: who holds the leases stays as it is
 };
 
 enum class MessageState : uint8_t { delayed = 0, ready = 1, leased = 2 };
@@ -120,6 +126,7 @@ struct PeekedMessage {
   uint32_t receive_count;
   TimeMs first_received_at{};  // 0: never received
   TimeMs last_received_at{};   // 0: never received
+  uint32_t holder = 0;         // leased: who received it, or extended it since; 0: not known
   MessageState state;
   Bytes message;
 };

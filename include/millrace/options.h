@@ -77,7 +77,7 @@ inline constexpr uint32_t kLeaseMsMax = 2'592'000'000;
 inline constexpr uint32_t kMessageDelayMsMax = 2'592'000'000;
 inline constexpr uint32_t kRetentionMsMin = 60'000;
 inline constexpr uint32_t kRetentionMsMax = 1'209'600'000;  // 14 days
-inline constexpr uint32_t kInFlightMax = 1'000'000'000;     // memory is the bound: 32 bytes each
+inline constexpr uint32_t kInFlightMax = 1'000'000'000;     // memory is the bound: 40 bytes each
 inline constexpr uint32_t kQueueNameBytesMax = 80;
 inline constexpr uint32_t kTagsMax = 50;
 

@@ -35,7 +35,7 @@ enum class Opcode : uint8_t {
       8,       // SubscribeBody -> SubscriptionRef; then DELIVER frames with its id as correlation
   credit = 9,  // CreditBody -> empty answer
   unsubscribe = 10,   // SubscriptionRef -> empty answer
-  peek = 11,          // PeekBody -> CountBody + PeekItems + run
+  peek = 11,          // PeekBody -> CountBody + PeekItems + run + texts
   queue_create = 12,  // SettingsBody + name + TextItems -> QueueRef
   queue_set = 13,     // QueueRef + SettingsBody + TextItems -> empty answer
   queue_purge = 14,   // QueueRef -> empty answer
@@ -68,9 +68,11 @@ struct Hello {
   uint64_t magic;        //  0
   uint16_t version_min;  //  8
   uint16_t version_max;  // 10
-  uint32_t reserved;     // 12  0
+  uint16_t name_bytes;   // 12  of a name for people, which follows, padded to 8; 0: none
+  uint16_t reserved;     // 14  0
 };
 static_assert(sizeof(Hello) == 16);
+inline constexpr uint16_t kClientNameBytesMax = 64;
 
 struct Welcome {
   uint64_t magic;               //  0
@@ -191,9 +193,10 @@ struct PeekItem {
   int64_t due_ms;                // 16
   uint32_t receive_count;        // 24
   uint8_t state;                 // 28  MessageState
-  uint8_t reserved[3];           // 29
+  uint8_t reserved;              // 29
+  uint16_t holder_bytes;         // 30  of a text that says who holds it; 0: it is not leased
   uint32_t run_offset;           // 32
-  uint32_t reserved2;            // 36
+  uint32_t holder_offset;        // 36  of that text, from where the run begins
   int64_t first_received_at_ms;  // 40  0: never
   int64_t last_received_at_ms;   // 48  0: never
 };

@@ -21,6 +21,7 @@ struct Caller {
   std::string user_id;  // what a message's SenderId will be; empty: the account
   std::string arn;      // of the user or the root of the account
   std::string region;   // of the signature's scope, else the server's
+  std::string key;      // the access key's id, as it was given; empty: none was
 };
 
 // What is asked of which queue or topic.

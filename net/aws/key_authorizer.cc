@@ -94,6 +94,7 @@ AwsError KeyAuthorizer::authenticate(const HttpRequest& request, std::string_vie
   caller->user_id = user.is_account() ? std::string_view() : std::string_view(user.id);
   caller->arn = user.arn;
   caller->region = region_;
+  caller->key = verified.key->id;
   return {};
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "base/assert.h"
@@ -13,6 +14,32 @@ namespace {
 constexpr uint8_t reply_to(wire::Opcode opcode) {
   return static_cast<uint8_t>(opcode) | wire::kReplyBit;
 }
+
+// Says who holds leased messages, each holder once.
+class HolderTexts {
+ public:
+  struct Place {
+    uint32_t offset = 0;
+    uint16_t bytes = 0;
+  };
+  explicit HolderTexts(const Holders* holders) : holders_(holders) {}
+  Place of(const PeekedMessage& message) {
+    if (holders_ == nullptr || message.state != MessageState::leased) return {};
+    const auto [known, added] = places_.try_emplace(message.holder);
+    if (added) {
+      const std::string text = holders_->text(message.holder);
+      known->second = {static_cast<uint32_t>(all_.size()), static_cast<uint16_t>(text.size())};
+      all_ += text;
+    }
+    return known->second;
+  }
+  const std::string& all() const { return all_; }
+
+ private:
+  const Holders* holders_;
+  std::string all_;
+  std::unordered_map<uint32_t, Place> places_;
+};
 
 // Appends messages that lie one after the other in memory with one copy.
 class RunCopier {
@@ -131,19 +158,26 @@ void answer_results(OutputBuffer& out, wire::Opcode opcode, uint64_t correlation
   seal_frame(body, bytes);
 }
 
-void answer_peek(OutputBuffer& out, uint64_t correlation, std::span<const PeekedMessage> messages) {
+void answer_peek(OutputBuffer& out, uint64_t correlation, std::span<const PeekedMessage> messages,
+                 const Holders* holders) {
   size_t run_bytes = 0;
   size_t count = 0;
   while (count < messages.size() && run_bytes + messages[count].message.size() <= kBatchBytesMax) {
     run_bytes += messages[count++].message.size();
   }
+  HolderTexts texts(holders);
+  std::vector<HolderTexts::Place> places;
+  for (const PeekedMessage& message : messages.first(count))
+    places.push_back(texts.of(message));
   const size_t items_bytes = count * sizeof(wire::PeekItem);
-  const size_t bytes = sizeof(wire::CountBody) + items_bytes + run_bytes;
+  const size_t texts_bytes = padded8(texts.all().size());
+  const size_t bytes = sizeof(wire::CountBody) + items_bytes + run_bytes + texts_bytes;
   std::byte* body = begin_frame(out, reply_to(wire::Opcode::peek), Errc::ok, correlation, bytes);
   std::byte* item = put(body, wire::CountBody{static_cast<uint32_t>(count), 0});
   RunCopier run(item + items_bytes);
   uint32_t run_offset = 0;
-  for (const PeekedMessage& message : messages.first(count)) {
+  for (size_t i = 0; i < count; ++i) {
+    const PeekedMessage& message = messages[i];
     wire::PeekItem peeked{};
     peeked.shard_slot = message.shard_slot;
     peeked.sent_at_ms = message.sent_at.value;
@@ -151,6 +185,8 @@ void answer_peek(OutputBuffer& out, uint64_t correlation, std::span<const Peeked
     peeked.receive_count = message.receive_count;
     peeked.state = static_cast<uint8_t>(message.state);
     peeked.run_offset = run_offset;
+    peeked.holder_bytes = places[i].bytes;
+    peeked.holder_offset = static_cast<uint32_t>(run_bytes) + places[i].offset;
     peeked.first_received_at_ms = message.first_received_at.value;
     peeked.last_received_at_ms = message.last_received_at.value;
     item = put(item, peeked);
@@ -158,6 +194,7 @@ void answer_peek(OutputBuffer& out, uint64_t correlation, std::span<const Peeked
     run_offset += static_cast<uint32_t>(message.message.size());
   }
   run.finish();
+  put_padded(body + bytes - texts_bytes, as_bytes(texts.all()));
   seal_frame(body, bytes);
 }
 

@@ -9,6 +9,7 @@
 
 #include "millrace/engine.h"
 #include "net/binary/frame.h"
+#include "net/holders.h"
 
 namespace millrace::net {
 
@@ -37,7 +38,9 @@ void answer_deliveries(OutputBuffer& out, uint8_t opcode, uint64_t correlation,
                        std::span<const Delivery> deliveries);
 void answer_results(OutputBuffer& out, wire::Opcode opcode, uint64_t correlation,
                     std::span<const Errc> results);
-void answer_peek(OutputBuffer& out, uint64_t correlation, std::span<const PeekedMessage> messages);
+// `holders`: null: nobody knows who holds what.
+void answer_peek(OutputBuffer& out, uint64_t correlation, std::span<const PeekedMessage> messages,
+                 const Holders* holders);
 // False if they do not fit a frame: nothing was added. `with_details`: attributes, tags and times
 // too.
 bool answer_queues(OutputBuffer& out, wire::Opcode opcode, uint64_t correlation,

@@ -18,7 +18,8 @@ using wire::Opcode;
 constexpr uint32_t kNoMax = std::numeric_limits<uint32_t>::max();
 
 constexpr Handlers::Row kRows[] = {
-    {Opcode::hello, sizeof(wire::Hello), sizeof(wire::Hello), Handlers::hello},
+    {Opcode::hello, sizeof(wire::Hello), sizeof(wire::Hello) + wire::kClientNameBytesMax,
+     Handlers::hello},
     {Opcode::echo, 0, kNoMax, Handlers::echo},
     // A longer name is a bad name, not a bad frame.
     {Opcode::resolve, 0, wire::kPreLoginFrameBytesMax, Handlers::resolve},
@@ -91,6 +92,14 @@ void Handlers::hello(Session& session, const Frame& frame) {
                                         wire::kVersion, hello.version_min, hello.version_max));
     return;
   }
+  const Bytes name = frame.body.subspan(sizeof hello);
+  if (padded8(hello.name_bytes) != name.size()) {
+    session.fail_connection(Errc::malformed,
+                            fmt::format("a client's name of {} bytes does not fit the {} it has",
+                                        hello.name_bytes, name.size()));
+    return;
+  }
+  session.client_name_ = as_text(name.first(hello.name_bytes));
   session.state_ = Session::State::open;
   session.logged_in_ = true;
   const SessionSetting& setting = session.setting_;

@@ -83,7 +83,9 @@ void Handlers::receive(Session& session, const Frame& frame) {
                                body.bytes_max == 0 ? kBatchBytesMax : body.bytes_max,
                                body.visibility_ms,
                                body.wait_ms,
-                               as_text(rest.first(body.attempt_bytes))};
+                               as_text(rest.first(body.attempt_bytes)),
+                               false,
+                               session.holder()};
   if (!check_receive(session, frame.header.correlation, request)) return;
   const ReplyTo reply = session.open_request(frame, body.queue_id, 1);
   session.requests_.at(place_of(reply.token)).waits = request.wait_ms != 0;
@@ -118,7 +120,7 @@ void Handlers::extend(Session& session, const Frame& frame) {
     return;
   }
   const auto count = static_cast<uint32_t>(entries.size());
-  session.port().extend({entries}, session.open_request(frame, 0, count));
+  session.port().extend({entries, session.holder()}, session.open_request(frame, 0, count));
 }
 
 void Handlers::peek(Session& session, const Frame& frame) {

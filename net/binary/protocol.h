@@ -14,12 +14,13 @@ class BinaryProtocol final : public Protocol {
       : setting_{.port = shard.port,
                  .pool = shard.pool,
                  .host = shard.host,
+                 .holders = shard.holders,
                  .limits = shard.limits,
                  .shards = shards,
                  .durability = durability} {}
 
-  std::unique_ptr<Conversation> begin(uint32_t id, const Peer&) override {
-    return std::make_unique<Session>(setting_, id);
+  std::unique_ptr<Conversation> begin(uint32_t id, const Peer& peer) override {
+    return std::make_unique<Session>(setting_, id, peer);
   }
   bool trusts(const Peer& peer) const override { return peer.local; }
 

@@ -118,7 +118,7 @@ void Session::on_peek(uint64_t token, const PeekReply& reply) {
     refuse_pending(request, Errc::throttled);
     return;
   }
-  answer_peek(output_, request.correlation, reply.messages);
+  answer_peek(output_, request.correlation, reply.messages, setting_.holders);
   mark_dirty();
 }
 

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "base/assert.h"
+#include "base/printable.h"
 #include "net/binary/answers.h"
 #include "net/binary/handlers.h"
 #include "net/binary/tokens.h"
@@ -23,11 +24,12 @@ size_t misalignment(const std::byte* p) {
 
 }  // namespace
 
-Session::Session(const SessionSetting& setting, uint32_t id)
-    : Conversation(*setting.pool, id), setting_(setting), held_(*setting.pool) {}
+Session::Session(const SessionSetting& setting, uint32_t id, const Peer& peer)
+    : Conversation(*setting.pool, id), setting_(setting), peer_(peer), held_(*setting.pool) {}
 
 Session::~Session() {
   port().cancel_all(this);
+  if (holder_ != 0) setting_.holders->leave(holder_);
 }
 
 // --- input ---
@@ -318,6 +320,15 @@ void Session::mark_dirty() {
 }
 
 // --- for the handlers ---
+
+uint32_t Session::holder() {
+  if (holder_ == 0 && setting_.holders != nullptr) {
+    std::string name = peer_.name();
+    if (!client_name_.empty()) name += " " + base::printable(client_name_);
+    holder_ = setting_.holders->enter(std::move(name));
+  }
+  return holder_;
+}
 
 ReplyTo Session::open_request(const Frame& frame, uint32_t queue, uint32_t count) {
   const uint32_t place = requests_.add({.correlation = frame.header.correlation,

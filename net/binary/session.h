@@ -17,15 +17,18 @@
 // settle() or by the frame loop.   Memory: a few hundred bytes, plus what is under way.
 #pragma once
 
+#include <string>
 #include <string_view>
 #include <vector>
 
 #include "millrace/engine.h"
+#include "net/admission.h"
 #include "net/binary/frame.h"
 #include "net/binary/request_table.h"
 #include "net/binary/subscriptions.h"
 #include "net/buffer_pool.h"
 #include "net/conversation.h"
+#include "net/holders.h"
 #include "net/input_buffer.h"
 #include "net/limits.h"
 
@@ -36,6 +39,7 @@ struct SessionSetting {
   ShardPort* port = nullptr;
   BufferPool* pool = nullptr;
   ConversationHost* host = nullptr;
+  Holders* holders = nullptr;  // null: nobody asks who holds what
   Limits limits{};
   uint16_t shards = 1;
   Durability durability = Durability::commit;
@@ -44,7 +48,7 @@ struct SessionSetting {
 class Session final : public Conversation, public ReplySink {
  public:
   // `setting` is lent for the session's life; `id` is the host's, for finding its connection.
-  Session(const SessionSetting& setting, uint32_t id);
+  Session(const SessionSetting& setting, uint32_t id, const Peer& peer = {});
   ~Session() override;
 
   void feed(MutableBytes bytes) override;
@@ -105,6 +109,7 @@ class Session final : public Conversation, public ReplySink {
 
   // For the handlers.
   ShardPort& port() { return *setting_.port; }
+  uint32_t holder();
   ReplyTo open_request(const Frame& frame, uint32_t queue, uint32_t count);
   PendingRequest close_request(uint64_t token);
   void refuse(uint64_t correlation, Errc code, std::string_view text,
@@ -125,6 +130,9 @@ class Session final : public Conversation, public ReplySink {
   bool give_back_leases();
 
   const SessionSetting& setting_;
+  const Peer peer_;
+  std::string client_name_;  // as HELLO gave it
+  uint32_t holder_ = 0;      // among setting_.holders, once it asked for messages
   InputBuffer held_;
   RequestTable requests_;
   Subscriptions subscriptions_;

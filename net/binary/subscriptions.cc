@@ -17,9 +17,11 @@ constexpr uint64_t kCreditMax = uint64_t{1} << 32;
 void Handlers::subscribe(Session& session, const Frame& frame) {
   const auto body = take<wire::SubscribeBody>(frame.body.data());
   const uint64_t correlation = frame.header.correlation;
-  const ReceiveRequest request{QueueId{body.queue_id}, body.messages_max,
-                               body.bytes_max == 0 ? kBatchBytesMax : body.bytes_max,
-                               body.visibility_ms, kDelayQueueDefault};
+  const ReceiveRequest request{.queue = QueueId{body.queue_id},
+                               .messages_max = body.messages_max,
+                               .bytes_max = body.bytes_max == 0 ? kBatchBytesMax : body.bytes_max,
+                               .visibility_ms = body.visibility_ms,
+                               .holder = session.holder()};
   if (!check_receive(session, correlation, request)) return;
   if (body.credit == 0 || body.credit > kCreditMax) {
     session.refuse(correlation, Errc::invalid_argument,

@@ -65,7 +65,7 @@ class Answer {
   // To be given to the shard at once.
   ReplyTo wait(bool receives = false);
   // Of a receive: what its own shard can't fill, the others are asked for.
-  ReplyTo wait_for_messages(uint32_t messages_max, uint32_t visibility_ms);
+  ReplyTo wait_for_messages(uint32_t messages_max, uint32_t visibility_ms, uint32_t holder);
 
  protected:
   friend class SqsFront;
@@ -88,6 +88,8 @@ class Request final : public Answer {
   const QueueInfo* queue = nullptr;  // of actions on a queue; until the shard is asked
 
   void use(const Action& action) { action_ = &action; }
+  // Whose the leases are, among the settings' holders.
+  uint32_t holder();
   // "http://127.0.0.1:9324", by which the client reached us.
   std::string url_base();
 };

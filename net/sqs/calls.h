@@ -32,6 +32,7 @@ struct Call {
   // Of a receive that may be asked for the rest.
   uint32_t room = 0;           // messages that its answer may still hold
   uint32_t visibility_ms = 0;  // as it was asked
+  uint32_t holder = 0;
   std::unique_ptr<FirstPart> first{};
   std::string kept{};
 };

@@ -140,7 +140,7 @@ void change_visibility(Request& request, const OneHandleInput& input) {
   if (error) return request.refuse(error);
   entry.visibility_ms = static_cast<uint32_t>(input.visibility_timeout.value * 1'000);
   keep_one(request, input, input.visibility_timeout.value);
-  request.port().extend({{&entry, 1}}, request.wait());
+  request.port().extend({{&entry, 1}, request.holder()}, request.wait());
 }
 
 void handle_done(Reply& reply, const ResultsReply& from_shard) {
@@ -171,7 +171,8 @@ void change_visibility_batch(Request& request, const HandlesInput& input) {
   std::array<ExtendEntry, kEntriesMax> entries;
   for (uint32_t i = 0; i < taken.count; ++i)
     entries[i] = {taken.receipts[i], taken.visibilities_ms[i], kLeaseMsMax12h};
-  request.port().extend({std::span<const ExtendEntry>(entries).first(taken.count)}, to);
+  request.port().extend(
+      {std::span<const ExtendEntry>(entries).first(taken.count), request.holder()}, to);
 }
 
 void handles_done(Reply& reply, const ResultsReply& from_shard) {

@@ -278,14 +278,16 @@ void receive_message(Request& request, const ReceiveMessageInput& input) {
   const uint32_t visibility_ms =
       visibility_s < 0 ? request.queue->attributes.visibility_timeout_ms : ms(visibility_s);
   const bool whole = (fifo && !attempt.empty()) || visibility_ms == 0;
-  const ReplyTo to =
-      request.wait_for_messages(whole ? 0 : static_cast<uint32_t>(messages), ms(visibility_s));
+  const uint32_t holder = request.holder();
+  const ReplyTo to = request.wait_for_messages(whole ? 0 : static_cast<uint32_t>(messages),
+                                               ms(visibility_s), holder);
   request.port().receive({.queue = request.queue->id,
                           .messages_max = static_cast<uint32_t>(messages),
                           .bytes_max = kReceivedBytesMax,
                           .visibility_ms = ms(visibility_s),
                           .wait_ms = ms(wait_s),
-                          .attempt_id = fifo ? attempt : std::string_view()},
+                          .attempt_id = fifo ? attempt : std::string_view(),
+                          .holder = holder},
                          to);
 }
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "millrace/types.h"
+#include "net/holders.h"
 #include "net/http/request_figures.h"
 
 namespace millrace::net::sqs {
@@ -24,6 +25,7 @@ struct SqsSettings {
   int64_t purge_wait_ms = 60'000;    // between two purges of a queue
   uint16_t shards = 1;               // of the broker
   int64_t recreate_wait_ms = 0;      // from a queue's deletion to another of its name; SQS: 60 s
+  Holders* holders = nullptr;        // told who receives; null: nobody asks
 };
 
 // When queues were purged and deleted. A restart forgets it: it only keeps clients to habits that

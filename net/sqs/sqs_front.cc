@@ -234,7 +234,8 @@ bool SqsFront::asks_for_rest(uint64_t token, Call& call, const ReceiveReply& rep
                  .bytes_max = kMessageBytesMax - FirstPart::kBytesMax,
                  .visibility_ms = call.visibility_ms,
                  .wait_ms = 0,
-                 .rest = true},
+                 .rest = true,
+                 .holder = call.holder},
                 {this, token});
   return true;
 }
@@ -342,12 +343,22 @@ ReplyTo Answer::wait(bool receives) {
   return {&front_, token};
 }
 
-ReplyTo Answer::wait_for_messages(uint32_t messages_max, uint32_t visibility_ms) {
+ReplyTo Answer::wait_for_messages(uint32_t messages_max, uint32_t visibility_ms, uint32_t holder) {
   const ReplyTo to = wait(true);
   Call& call = *front_.calls_.find(to.token);
   call.room = messages_max;
   call.visibility_ms = visibility_ms;
+  call.holder = holder;
   return to;
+}
+
+uint32_t Request::holder() {
+  Holders* holders = settings().holders;
+  if (holders == nullptr) return 0;
+  std::string name = "HTTP ";
+  name += http.peer.empty() ? "unix socket" : http.peer;
+  if (!caller.key.empty()) name += " " + caller.key;
+  return holders->named(name);
 }
 
 std::string Request::url_base() {

@@ -1,8 +1,11 @@
 // The client against a real broker in this process, over TCP and over a unix socket.
 #include <algorithm>
+#include <chrono>
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -57,9 +60,9 @@ class LiveBroker : public ::testing::TestWithParam<const char*> {
     }
     broker_.reset();
   }
-  std::unique_ptr<BlockingClient> connect() {
+  std::unique_ptr<BlockingClient> connect(const std::string& name = {}) {
     std::string why;
-    auto client = BlockingClient::connect(server_->address(), {}, &why);
+    auto client = BlockingClient::connect(server_->address(), {.name = name}, &why);
     EXPECT_TRUE(client) << why;
     return client ? std::move(*client) : nullptr;
   }
@@ -230,6 +233,58 @@ TEST_P(LiveBroker, PeekShowsEveryStateAndLeasesNothing) {
       EXPECT_EQ(one.item.due_ms != 0, state != MessageState::ready);
     }
   }
+}
+
+TEST_P(LiveBroker, PeekSaysWhoHoldsALeasedMessageUntilTheLeaseEnds) {
+  const auto queue = client_->create_queue("orders", {});
+  ASSERT_TRUE(queue);
+  for (const char* body : {"a", "b", "c", "d"})
+    ASSERT_TRUE(client_->send(*queue, body));
+  const auto holders = [&] {
+    std::map<std::string, std::string> all;
+    const auto peeked = client_->peek({.queue = *queue});
+    EXPECT_TRUE(peeked) << client_->error_text();
+    for (const OwnedPeek& one : peeked.value_or({}))
+      all[one.body] = one.holder;
+    return all;
+  };
+  const auto receive_one = [&](BlockingClient& as) {
+    const auto got = as.receive({.queue = *queue, .messages_max = 1, .wait_ms = 1000});
+    EXPECT_TRUE(got && got->size() == 1);
+    return got && !got->empty() ? (*got)[0] : OwnedMessage{};
+  };
+  const std::string here = std::string(GetParam()) == "unix" ? "process " : "127.0.0.1:";
+  auto worker = connect("worker");
+  // Longer than a name may be, and with what is not for a terminal.
+  auto other = connect("\x1b" + std::string(100, 'n'));
+  ASSERT_TRUE(worker != nullptr && other != nullptr);
+  const std::string first = receive_one(*worker).body;
+  const OwnedMessage second = receive_one(*other);
+  const std::string third = receive_one(*client_).body;
+  auto seen = holders();
+  EXPECT_TRUE(seen[first].starts_with(here)) << seen[first];
+  EXPECT_TRUE(seen[first].ends_with(" worker")) << seen[first];
+  EXPECT_EQ(seen[second.body].find('\x1b'), std::string::npos);
+  EXPECT_TRUE(seen[second.body].ends_with(std::string(63, 'n'))) << seen[second.body];
+  EXPECT_FALSE(seen[second.body].ends_with(std::string(64, 'n'))) << seen[second.body];
+  EXPECT_TRUE(seen[third].starts_with(here)) << seen[third];
+  EXPECT_EQ(std::count_if(seen.begin(), seen.end(), [](auto& one) { return one.second.empty(); }),
+            1);
+  // Whoever extends it has its receipt.
+  const ExtendEntry extended{second.receipt, 60'000};
+  ASSERT_TRUE(worker->extend({&extended, 1}));
+  seen = holders();
+  EXPECT_EQ(seen[second.body], seen[first]);
+  worker.reset();
+  for (int tries = 0; tries < 200 && !holders()[first].ends_with(" worker, gone"); ++tries)
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  EXPECT_TRUE(holders()[first].ends_with(" worker, gone")) << holders()[first];
+  client_.reset();
+  stop();
+  ASSERT_TRUE(start());
+  client_ = connect();
+  ASSERT_NE(client_, nullptr);
+  EXPECT_EQ(holders()[first], "somebody before the restart");
 }
 
 std::string value_of(const std::vector<NamedText>& texts, std::string_view name) {

@@ -112,6 +112,7 @@ class RecordingSink final : public ReplySink {
     std::string body;
     TimeMs first_received_at{};
     TimeMs last_received_at{};
+    uint32_t holder = 0;
   };
 
   void on_send(uint64_t token, const SendReply& reply) override {
@@ -136,7 +137,8 @@ class RecordingSink final : public ReplySink {
     peeks[token].clear();
     for (const PeekedMessage& one : reply.messages)
       peeks[token].push_back({one.shard_slot, one.state, one.receive_count, one.due,
-                              body_of(one.message), one.first_received_at, one.last_received_at});
+                              body_of(one.message), one.first_received_at, one.last_received_at,
+                              one.holder});
   }
   void on_queues(uint64_t token, const QueueReply& reply) override {
     queue_errors[token] = reply.error;

@@ -228,22 +228,6 @@ TEST_F(Messages, AReceiveStopsBeforeItsBytesAreFull) {
   EXPECT_EQ(bodies(sink_.receives[small.token][0].messages), Bodies{"c"});
 }
 
-TEST_F(Messages, PeekShowsEachStateAndLeasesNothing) {
-  const QueueId queue = create("orders");
-  send(queue, Batch().add("leased").add("delayed", 9'000).add("ready"));
-  receive(queue, 1);
-  const auto all = peek(queue);
-  ASSERT_EQ(all.size(), 3u);
-  EXPECT_EQ(all[0].state, MessageState::leased);
-  EXPECT_EQ(all[1].state, MessageState::delayed);
-  EXPECT_EQ(all[2].state, MessageState::ready);
-  EXPECT_EQ(all[2].body, "ready");
-  const auto delayed = peek(queue, 1 << static_cast<int>(MessageState::delayed));
-  ASSERT_EQ(delayed.size(), 1u);
-  EXPECT_EQ(delayed[0].body, "delayed");
-  EXPECT_EQ(bodies(receive(queue)), Bodies{"ready"});
-}
-
 TEST_F(Messages, ASyncedSendIsNotDeliveredBeforeItIsDurable) {
   const QueueId queue = create("orders");
   const ReplyTo to = reply();

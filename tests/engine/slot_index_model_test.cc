@@ -37,6 +37,7 @@ class IndexModel {
     uint64_t position;
     uint32_t count = 0;
     TimerId timer = kNoTimer;
+    uint32_t holder = 0;
   };
   using Messages = std::map<uint64_t, Message>;
 
@@ -146,7 +147,8 @@ class IndexModel {
   }
   void set_timer(Slot slot, Message& message, TimerId timer) {
     message.timer = timer;
-    index_->set_timer(slot, timer);
+    message.holder = timer == kNoTimer ? 0 : next_timer_ % 7;
+    index_->set_timer(slot, timer, message.holder);
   }
   void change_timer() {
     const auto it = any();
@@ -234,6 +236,7 @@ class IndexModel {
     ASSERT_EQ(index_->position(Slot{slot}).value, message.position);
     ASSERT_EQ(index_->receive_count(Slot{slot}), message.count);
     ASSERT_EQ(index_->timer(Slot{slot}), message.timer);
+    ASSERT_EQ(index_->holder(Slot{slot}), message.holder);
     ASSERT_EQ(index_->ready(Slot{slot}), ready_.contains(slot));
   }
   void check_all() {
@@ -254,7 +257,7 @@ class IndexModel {
     ASSERT_TRUE(index_->load(in));
     ASSERT_TRUE(in.empty());
     for (const auto& [slot, message] : messages_) {
-      if (message.timer != kNoTimer) index_->set_timer(Slot{slot}, message.timer);
+      if (message.timer != kNoTimer) index_->set_timer(Slot{slot}, message.timer, message.holder);
     }
     check_all();
   }

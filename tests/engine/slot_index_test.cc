@@ -180,9 +180,13 @@ TEST(SlotIndex, ATimerKeepsAMessageFromBeingReadyUntilItIsCleared) {
   index.set_timer(Slot{0}, TimerId{7});
   EXPECT_EQ(index.timer(Slot{0}), TimerId{7});
   EXPECT_EQ(index.timer(Slot{1}), kNoTimer);
-  index.set_timer(Slot{0}, TimerId{8});
+  EXPECT_EQ(index.holder(Slot{0}), 0u);
+  index.set_timer(Slot{0}, TimerId{8}, 5);
   EXPECT_EQ(index.timer(Slot{0}), TimerId{8});
+  EXPECT_EQ(index.holder(Slot{0}), 5u);
+  EXPECT_EQ(index.holder(Slot{1}), 0u);
   index.set_timer(Slot{0}, kNoTimer);
+  EXPECT_EQ(index.holder(Slot{0}), 0u);
   index.set_timer(Slot{0}, kNoTimer);
   EXPECT_EQ(index.timer(Slot{0}), kNoTimer);
   index.set_ready(Slot{0}, true);

@@ -23,7 +23,9 @@ TEST(Admission, CountsWhoHasNotLoggedInByAddress) {
   const Peer other = peer_at(10, 2);
   EXPECT_EQ(admission.enter(one, false), "");
   EXPECT_EQ(admission.enter(one, false), "");
-  EXPECT_EQ(admission.enter(one, false), "2 connections of this address have not logged in yet");
+  Peer again = one;
+  again.port = 40'112;
+  EXPECT_EQ(admission.enter(again, false), "2 connections of this address have not logged in yet");
   EXPECT_EQ(admission.enter(other, false), "");
   admission.logged_in(one);
   EXPECT_EQ(admission.enter(one, false), "");
@@ -53,6 +55,19 @@ TEST(Admission, TellsLoopbackAddresses) {
   EXPECT_FALSE(six.loopback());
   EXPECT_FALSE(Peer().loopback());
   EXPECT_EQ(Peer().text(), "");
+}
+
+TEST(Admission, NamesAPeerWithItsPortOrItsProcess) {
+  Peer peer = peer_at(10, 1);
+  peer.port = 40'112;
+  EXPECT_EQ(peer.name(), "10.0.0.1:40112");
+  peer.six = true;
+  peer.address = {};
+  peer.address[15] = 1;
+  EXPECT_EQ(peer.name(), "[::1]:40112");
+  Peer local;
+  local.port = 4'242;
+  EXPECT_EQ(local.name(), "process 4242");
 }
 
 }  // namespace

@@ -61,9 +61,11 @@ inline ByteString message(std::string_view body) {
          padded(body);
 }
 
-inline ByteString hello(uint64_t correlation = 1) {
+inline ByteString hello(uint64_t correlation = 1, std::string_view name = {}) {
   return frame(wire::Opcode::hello, correlation,
-               bytes_of(wire::Hello{wire::kMagic, wire::kVersion, wire::kVersion, 0}));
+               bytes_of(wire::Hello{wire::kMagic, wire::kVersion, wire::kVersion,
+                                    static_cast<uint16_t>(name.size()), 0}) +
+                   padded(name));
 }
 inline ByteString send(uint64_t correlation, QueueId queue,
                        const std::vector<std::string>& bodies) {

@@ -40,6 +40,10 @@ TEST(Session, RefusesABadGreeting) {
       {"correlation 0", hello(0), Errc::protocol_violation, true},
       {"90: checksum", patched(good, 16, uint64_t{0}, false), Errc::corrupt, true},
       {"a longer HELLO", frame(Opcode::hello, 1, ByteString(24)), Errc::malformed, true},
+      {"a name that is not there", patched(good, 36, uint16_t{5}), Errc::malformed, true},
+      {"a name past its frame", patched(hello(1, "worker"), 36, uint16_t{9}), Errc::malformed,
+       true},
+      {"a name that is too long", hello(1, std::string(65, 'n')), Errc::malformed, true},
   };
   for (const BadCase& row : cases) {
     Peer peer;

@@ -42,7 +42,7 @@ std::map<std::string, Layout> layouts() {
   }
   {
     using S = Hello;
-    STRUCT(Hello, F(magic), F(version_min), F(version_max), F(reserved));
+    STRUCT(Hello, F(magic), F(version_min), F(version_max), F(name_bytes), F(reserved));
   }
   {
     using S = Welcome;
@@ -110,7 +110,7 @@ std::map<std::string, Layout> layouts() {
   {
     using S = PeekItem;
     STRUCT(PeekItem, F(shard_slot), F(sent_at_ms), F(due_ms), F(receive_count), F(state),
-           F(reserved), F(run_offset), F(reserved2), F(first_received_at_ms),
+           F(reserved), F(holder_bytes), F(run_offset), F(holder_offset), F(first_received_at_ms),
            F(last_received_at_ms));
   }
   {

@@ -22,8 +22,8 @@ SimConnection::SimConnection(ShardPort& port, uint64_t seed)
       prng_(seed),
       setting_{.port = &port, .pool = &pool_, .host = this, .limits = {}},
       session_(setting_, 0) {
-  (void)ask(Opcode::hello, bytes_of(wire::Hello{wire::kMagic, wire::kVersion, wire::kVersion, 0}),
-            {});
+  (void)ask(Opcode::hello,
+            bytes_of(wire::Hello{wire::kMagic, wire::kVersion, wire::kVersion, 0, 0}), {});
 }
 
 uint64_t SimConnection::ask(Opcode opcode, Bytes head, Bytes rest) {

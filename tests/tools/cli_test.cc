@@ -290,7 +290,11 @@ TEST_F(CommandLine, AFifoQueueIsSentToAndShown) {
   // The group waits for its first message.
   expect({"receive", "orders.fifo"}, 0, "^$", "no message came");
   expect({"peek", "orders.fifo", "--state", "leased"}, 0,
-         "leased +1 .* (29|30|2[0-9]\\.[0-9])s? .*first", "^$");
+         "DUE IN +HOLDER +GROUP.*\nleased +1 .* (29|30|2[0-9]\\.[0-9])s? +127\\.0\\.0\\.1:[0-9]+ "
+         "millrace, gone .*first",
+         "^$");
+  expect({"--json", "peek", "orders.fifo", "--state", "leased"}, 0,
+         "\"holder\":\"127\\.0\\.0\\.1:[0-9]+ millrace, gone\"", "^$");
 }
 
 TEST_F(CommandLine, TailPrintsAndAcknowledgesAsMessagesCome) {

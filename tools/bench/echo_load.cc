@@ -88,7 +88,7 @@ class EchoLane {
 
   bool greet(const BenchOptions& options, std::string* message) {
     std::byte* body = client::begin_frame(out_, wire::Opcode::hello, ++sent_, sizeof(wire::Hello));
-    client::put(body, wire::Hello{wire::kMagic, wire::kVersion, wire::kVersion, 0});
+    client::put(body, wire::Hello{wire::kMagic, wire::kVersion, wire::kVersion, 0, 0});
     client::seal_frame(body, sizeof(wire::Hello));
     *message = "no broker answers at " + options.server;
     if (!flush() || !socket_.wait(false, kPatienceMs)) return false;

@@ -37,6 +37,7 @@ class NetworkTransport final : public Transport {
     control_ = std::move(*control);
     epoll_ = ::epoll_create1(EPOLL_CLOEXEC);
     client::ClientOptions client_options;
+    client_options.name = "millrace-bench";
     client_options.inflight_max = options.inflight + kInflightExtra;
     for (uint32_t i = 0; i < options.connections; ++i) {
       auto connected = Client::connect(options.server, client_options, message);

@@ -13,7 +13,7 @@ namespace millrace::tools {
 client::BlockingClient* Context::connect() {
   if (!client_) {
     std::string why;
-    auto made = client::BlockingClient::connect(server, {}, &why);
+    auto made = client::BlockingClient::connect(server, {.name = "millrace"}, &why);
     if (!made) {
       refuse(why);
       return nullptr;

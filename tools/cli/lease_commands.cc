@@ -1,6 +1,7 @@
 // millrace receive | ack | extend | peek
 #include <algorithm>
 #include <array>
+#include <string>
 #include <vector>
 
 #include "millrace/engine.h"
@@ -223,7 +224,11 @@ int peek(Context& context, const PeekOptions& options) {
     if (options.state == kStateNames[state]) request.states = static_cast<uint8_t>(1u << state);
   const auto peeked = context.connect()->peek(request);
   if (!peeked) return context.refused("queue '" + options.queue + "'");
-  MessageTable table({"STATE", "COUNT", "AGE", "DUE IN"});
+  const bool some_held = std::any_of(peeked->begin(), peeked->end(),
+                                     [](const auto& one) { return !one.holder.empty(); });
+  std::vector<std::string> columns{"STATE", "COUNT", "AGE", "DUE IN"};
+  if (some_held) columns.emplace_back("HOLDER");
+  MessageTable table(columns);
   for (const client::OwnedPeek& one : *peeked) {
     const std::string_view state = kStateNames[one.item.state < 3 ? one.item.state : 1];
     const int64_t due_ms =
@@ -241,14 +246,16 @@ int peek(Context& context, const PeekOptions& options) {
       }
       json["age_ms"] = age_ms(TimeMs{one.item.sent_at_ms});
       json["due_in_ms"] = due_ms;
+      if (!one.holder.empty()) put_text(json, "holder", one.holder);
       json["shard"] = one.item.shard_slot >> 48;
       json["slot"] = one.item.shard_slot & 0xFFFFFFFFFFFFULL;
       print_json(json);
     } else {
-      table.add({std::string(state), std::to_string(one.item.receive_count),
-                 format_age(age_ms(TimeMs{one.item.sent_at_ms})),
-                 one.item.due_ms == 0 ? "" : format_age(due_ms)},
-                facts, printable(one.body));
+      std::vector<std::string> cells{std::string(state), std::to_string(one.item.receive_count),
+                                     format_age(age_ms(TimeMs{one.item.sent_at_ms})),
+                                     one.item.due_ms == 0 ? "" : format_age(due_ms)};
+      if (some_held) cells.push_back(printable(one.holder));
+      table.add(cells, facts, printable(one.body));
     }
   }
   if (!context.json) print_text(table.text());

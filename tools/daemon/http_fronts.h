@@ -11,6 +11,7 @@
 #include "millrace/engine.h"
 #include "net/aws/authorizer.h"
 #include "net/aws/credential_store.h"
+#include "net/holders.h"
 #include "net/http/router.h"
 #include "net/sqs/settings.h"
 #include "tools/daemon/settings.h"
@@ -21,9 +22,13 @@ class HttpFronts {
  public:
   // Without credentials anything is accepted.
   HttpFronts(const Settings& settings, std::shared_ptr<const net::CredentialStore> credentials,
-             uint16_t shards)
-      : settings_(settings), sqs_(settings.sqs), credentials_(std::move(credentials)) {
+             std::shared_ptr<net::Holders> holders, uint16_t shards)
+      : settings_(settings),
+        sqs_(settings.sqs),
+        credentials_(std::move(credentials)),
+        holders_(std::move(holders)) {
     sqs_.shards = shards;
+    sqs_.holders = holders_.get();
   }
   // The fronts of one shard.
   void add(ShardPort& port, net::HttpRouter& router);
@@ -35,6 +40,7 @@ class HttpFronts {
   const Settings& settings_;
   net::sqs::SqsSettings sqs_;
   const std::shared_ptr<const net::CredentialStore> credentials_;
+  const std::shared_ptr<net::Holders> holders_;
   net::sqs::SqsShared sqs_shared_;
 };
 

@@ -139,8 +139,9 @@ int serve(const Settings& settings, const std::vector<QueueDefinition>& definiti
     base::log_line(LogLevel::info, "definitions", "{}: {}", settings.definitions, message);
   }
 
-  HttpFronts fronts(settings, protection.credentials(), (*broker)->shard_count());
   net::ServerOptions options = server_options(settings, protection);
+  options.holders = std::make_shared<net::Holders>();
+  HttpFronts fronts(settings, protection.credentials(), options.holders, (*broker)->shard_count());
   options.metrics.requests = &fronts.requests();
   options.http_fronts = [&fronts](ShardPort& port, net::HttpRouter& router) {
     fronts.add(port, router);
