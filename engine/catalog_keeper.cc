@@ -234,8 +234,10 @@ void CatalogKeeper::set(const Mail& mail, const QueueInfo& known, TimeMs now, Ma
   if (valid && redrives) valid = check_dead_letter_queue(wanted, &detail);
   if (!valid) return refuse(mail, valid.error(), std::move(detail), mailbox);
   if (wanted.attributes != known.attributes) {
-    // A change of tags is none of the attributes.
-    if (!mail.settings.attributes.empty()) wanted.modified_at_ms = now.value;
+    // A change of tags is none of the attributes. In any case it is later than the creation: by that
+    // a queue is told from one that was never changed.
+    if (!mail.settings.attributes.empty())
+      wanted.modified_at_ms = std::max(now.value, wanted.created_at_ms + 1);
     if (const auto put = append_put(wanted, storage::Space::grows); !put)
       return refuse(mail, put.error(), {}, mailbox);
   }

@@ -105,9 +105,11 @@ Result<uint64_t> Cleaner::carry_alive(const storage::Record& record) {
 // is told, that is told again.
 void Cleaner::gather_id(const Partition& partition, const std::byte* message) {
   if (partition.dedup().size() == 0) return;
-  const auto id =
-      dedup_key(state_.names(), properties_of(message), partition.kind().dedup_by_group);
-  if (id) gathered_.push_back({partition.queue(), *id});
+  // In either scope, as it was when the message came.
+  for (const bool by_group : {false, true}) {
+    const auto id = dedup_key(state_.names(), properties_of(message), by_group);
+    if (id && partition.dedup().find(*id) != nullptr) gathered_.push_back({partition.queue(), *id});
+  }
 }
 
 void Cleaner::gather_ids(const storage::Record& record) {

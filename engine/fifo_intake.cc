@@ -51,9 +51,11 @@ void FifoIntake::read(const Partition& partition, const base::KeyedHash& names, 
   stored_names_.clear();
   outcomes_.clear();
   batch_.clear();
+  const bool by_group = partition.kind().dedup_by_group;
+  const bool both_scopes = now < partition.rules().both_scopes_until;
   for (size_t offset = 0; names_.size() < count;) {
     const std::byte* message = run.data() + offset;
-    names_.push_back(names_of(names, properties_of(message), partition.kind().dedup_by_group));
+    names_.push_back(names_of(names, properties_of(message), by_group));
     offset += message_stride(*reinterpret_cast<const MessageHeader*>(message));
   }
   // By content.
@@ -64,7 +66,7 @@ void FifoIntake::read(const Partition& partition, const base::KeyedHash& names, 
         content_hash({properties.data() + properties.size(), header.body_bytes});
     with_hash = as_text(properties);
     append_property(with_hash, PropertyTag::content_hash, std::as_bytes(std::span(hash)));
-    return dedup_key(names, as_bytes(with_hash), partition.kind().dedup_by_group);
+    return dedup_key(names, as_bytes(with_hash), by_group);
   };
   // Looked up one right after the other: the table lies in no cache, and so they wait together.
   for (const MessageNames& named : names_)
@@ -79,6 +81,10 @@ void FifoIntake::read(const Partition& partition, const base::KeyedHash& names, 
     if (!named.id && by_content) {
       named.id = add_hash(message, header);
       known_[i] = named.id ? partition.dedup().find(*named.id, now) : nullptr;
+    }
+    if (both_scopes && named.id && known_[i] == nullptr) {
+      const Bytes properties = with_hash.empty() ? properties_of(message) : as_bytes(with_hash);
+      known_[i] = partition.dedup().find(*dedup_key(names, properties, !by_group), now);
     }
     const bool known = known_[i] != nullptr;
     Outcome outcome{known, known ? raw(known_[i]->slot) : stored_names_.size()};

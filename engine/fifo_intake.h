@@ -5,6 +5,10 @@
 // content a message without an id gets the SHA-256 of its body as a property, so that replay need
 // not know what the queue was told to do when the message came.
 //
+// When a queue's scope of ids was changed, an id is in force too if it came in the other scope less
+// than five minutes ago: who repeats a send across the change does not get two messages. Replay
+// takes all ids in the scope that the queue has by then.
+//
 // Threads: shard-local; one object reused by all sends of a shard.  Memory: a run, if it has to be
 // written anew, and 100 bytes a message.
 #pragma once

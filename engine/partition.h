@@ -86,7 +86,7 @@ void push_run(std::vector<SlotRun>* runs, size_t first_run, Slot slot, uint32_t 
 
 class Partition {
  public:
-  // What its queue was created as.
+  // What its queue was created as; the scope of its deduplication ids may change (set_rules()).
   struct Kind {
     bool fifo = false;
     bool dedup_by_group = false;
@@ -96,7 +96,10 @@ class Partition {
   QueueId queue() const { return queue_; }
   Kind kind() const { return kind_; }
   const QueueRules& rules() const { return rules_; }
-  void set_rules(const QueueRules& rules) { rules_ = rules; }
+  void set_rules(const QueueRules& rules) {
+    rules_ = rules;
+    kind_.dedup_by_group = rules.dedup_by_group;
+  }
   uint64_t leased() const { return leased_; }
   bool at_in_flight_limit() const { return leased_ >= rules_.in_flight_max; }
   uint64_t in_flight_left() const { return rules_.in_flight_max - leased_; }  // below the limit

@@ -130,9 +130,18 @@ void Partition::remember(const PartitionContext& context, const DedupMark& mark,
 // carry may be the first that is heard of it.
 void Partition::remember_again(const PartitionContext& context, Slot slot, TimeMs at,
                                const std::byte* message, Position told_at) {
+  if (groups_ != nullptr && dedup_.size() == 0) return;
   const auto id = dedup_key(context.names, properties_of(message), kind_.dedup_by_group);
-  if (!id || (groups_ != nullptr && dedup_.find(*id) == nullptr)) return;
-  const DedupMark mark{id->low, id->high, raw(slot), at.value};
+  if (!id) return;
+  if (groups_ == nullptr || dedup_.find(*id) != nullptr) {
+    const DedupMark mark{id->low, id->high, raw(slot), at.value};
+    apply_dedup(context, {&mark, 1}, told_at);
+  }
+  // It may have come in the other scope.
+  const auto other = dedup_key(context.names, properties_of(message), !kind_.dedup_by_group);
+  const DedupWindow::Entry* entry = dedup_.find(*other);
+  if (entry == nullptr || entry->slot != slot) return;
+  const DedupMark mark{other->low, other->high, raw(slot), at.value};
   apply_dedup(context, {&mark, 1}, told_at);
 }
 

@@ -262,14 +262,12 @@ constexpr AttributeRow kTable[] = {
      .form = "true or false"},
     {.name = "DeduplicationScope",
      .fifo_only = true,
-     .at_creation = true,
      .in_definition = true,
      .read = Scope::read,
      .write = Scope::write,
      .form = "queue or messageGroup"},
     {.name = "FifoThroughputLimit",
      .fifo_only = true,
-     .at_creation = true,
      .in_definition = true,
      .read = Limit::read,
      .write = Limit::write,
@@ -398,6 +396,11 @@ Status apply_settings(const QueueSettings& settings, bool creates, QueueAttribut
       return applied;
   }
   if (const auto whole = check_whole(settings, wanted, detail); !whole) return whole;
+  if (!creates && wanted.partitions > 1 && wanted.deduplication_scope == DeduplicationScope::queue)
+    return refuse(detail,
+                  fmt::format("DeduplicationScope is 'queue'; the queue lives on {} shards by its "
+                              "groups since it was created, and ids are known within them only",
+                              wanted.partitions));
   if (const auto tagged = apply_tags(settings, &wanted.tags, detail); !tagged) return tagged;
   *attributes = std::move(wanted);
   return {};

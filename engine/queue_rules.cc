@@ -1,10 +1,13 @@
 #include "engine/queue_rules.h"
 
 #include "base/planted.h"
+#include "engine/dedup_window.h"
 #include "engine/limits.h"
 
 namespace millrace::engine {
 namespace {
+
+constexpr int64_t kClockSlackMs = 60'000;
 
 const QueueInfo* dead_letter_queue(const Catalog& catalog, const QueueInfo& queue) {
   const QueueAttributes& attributes = queue.attributes;
@@ -29,6 +32,10 @@ QueueRules rules_of(const Catalog& catalog, const QueueInfo& queue, uint16_t sha
   if (base::planted(base::Bug::retention_too_early)) rules.retention_ms /= 2;
   const uint64_t parts = queue.attributes.fifo ? queue.attributes.partitions : shards;
   rules.in_flight_max = (queue.attributes.in_flight_max + parts - 1) / parts;
+  rules.dedup_by_group = queue.attributes.deduplication_scope == DeduplicationScope::group;
+  // Whatever was changed. The shards' clocks are not quite one.
+  if (queue.attributes.fifo && queue.modified_at_ms != queue.created_at_ms)
+    rules.both_scopes_until = TimeMs{queue.modified_at_ms} + DedupWindow::kWindowMs + kClockSlackMs;
   const QueueInfo* target = dead_letter_queue(catalog, queue);
   if (target != nullptr && !leads_back(catalog, queue, target)) {
     rules.receives_max = queue.attributes.receives_max;

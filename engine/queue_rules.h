@@ -18,6 +18,10 @@ struct QueueRules {
   uint32_t retention_ms = UINT32_MAX;
   // Leased at once, of this part: its share of what the queue may have.
   uint64_t in_flight_max = UINT64_MAX;
+  // FIFO: deduplication ids are told from one another within their groups.
+  bool dedup_by_group = false;
+  // Until then ids that were taken in the other scope may be in force too.
+  TimeMs both_scopes_until{};
 };
 
 // A dead-letter queue that leads back to the queue, at once or by way of others, counts as none:

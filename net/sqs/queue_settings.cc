@@ -103,6 +103,11 @@ AwsError check_together(const QueueSettings& settings, const SettingsContext& co
     return invalid_attribute_value("FifoThroughputLimit",
                                    "The perMessageGroupId value is allowed only when the value for "
                                    "DeduplicationScope is messageGroup");
+  if (context.current != nullptr && has.partitions > 1 && !by_group)
+    return invalid_attribute_value(
+        "DeduplicationScope",
+        "The queue was created for high throughput: it is spread by message "
+        "group, and ids are known within their groups only.");
   return {};
 }
 

@@ -178,10 +178,8 @@ TEST(QueueAttributes, WhatIsFixedAtCreationMayOnlyBeSetToWhatItIs) {
   spread.deduplication_scope = DeduplicationScope::group;
   spread.throughput_limit = ThroughputLimit::group;
   spread.partitions = 2;
-  for (const auto& [name, same, other] : {std::tuple{"FifoQueue", "true", "false"},
-                                          {"DeduplicationScope", "messageGroup", "queue"},
-                                          {"FifoThroughputLimit", "perMessageGroupId", "perQueue"},
-                                          {"Partitions", "2", "3"}}) {
+  for (const auto& [name, same, other] :
+       {std::tuple{"FifoQueue", "true", "false"}, {"Partitions", "2", "3"}}) {
     EXPECT_EQ(refusal_of(name, same, spread, false), "");
     EXPECT_TRUE(
         refusal_of(name, other, spread, false).starts_with(std::string(name) + " is '" + other))
@@ -189,6 +187,28 @@ TEST(QueueAttributes, WhatIsFixedAtCreationMayOnlyBeSetToWhatItIs) {
   }
   EXPECT_EQ(refusal_of("FifoQueue", "true", {}, false),
             "FifoQueue is 'true'; it is not there since the queue was created");
+}
+
+TEST(QueueAttributes, ScopeAndLimitMayChangeButNotToWhatAQueueOnSeveralShardsCanNotDo) {
+  const QueueAttributes fifo = fifo_queue();
+  EXPECT_EQ(refusal_of("DeduplicationScope", "messageGroup", fifo, false), "");
+  EXPECT_EQ(refusal_of("FifoThroughputLimit", "perMessageGroupId", fifo, false),
+            "FifoThroughputLimit is 'perMessageGroupId'; it may be that only when "
+            "DeduplicationScope is messageGroup");
+  QueueAttributes spread = fifo;
+  spread.deduplication_scope = DeduplicationScope::group;
+  spread.throughput_limit = ThroughputLimit::group;
+  spread.partitions = 2;
+  EXPECT_EQ(refusal_of("FifoThroughputLimit", "perQueue", spread, false), "");
+  EXPECT_EQ(refusal_of("DeduplicationScope", "queue", spread, false),
+            "FifoThroughputLimit is 'perMessageGroupId'; it may be that only when "
+            "DeduplicationScope is messageGroup");
+  spread.throughput_limit = ThroughputLimit::queue;
+  EXPECT_EQ(refusal_of("DeduplicationScope", "queue", spread, false),
+            "DeduplicationScope is 'queue'; the queue lives on 2 shards by its groups since it was "
+            "created, and ids are known within them only");
+  spread.partitions = 1;
+  EXPECT_EQ(refusal_of("DeduplicationScope", "queue", spread, false), "");
 }
 
 TEST(QueueAttributes, UnknownAndReadOnlyNamesAreRefused) {

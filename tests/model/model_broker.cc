@@ -218,6 +218,13 @@ Errc ModelBroker::purge(QueueId queue) {
   return answered() ? *sink_->error : Errc::timed_out;
 }
 
+Errc ModelBroker::set_scope(QueueId queue, bool by_group) {
+  any_shard().set_queue(
+      queue, {.attributes = {{"DeduplicationScope", by_group ? "messageGroup" : "queue"}}},
+      sink_->next());
+  return answered() ? *sink_->error : Errc::timed_out;
+}
+
 std::optional<QueueCounters> ModelBroker::counters(QueueId queue) {
   any_shard().queue_stats({&queue, 1}, sink_->next());
   if (!answered() || *sink_->error != Errc::ok) return std::nullopt;

@@ -41,6 +41,7 @@ class ModelBroker {
   Errc acknowledge(const Receipt& receipt);
   Errc extend(const Receipt& receipt, uint32_t visibility);
   Errc purge(QueueId queue);
+  Errc set_scope(QueueId queue, bool by_group);  // of deduplication
   std::optional<QueueCounters> counters(QueueId queue);
   // Which messages there are, and when they were sent. Nothing if there are too many to see.
   std::optional<std::map<uint64_t, int64_t>> look(QueueId queue);

@@ -11,19 +11,31 @@ constexpr int64_t kDeduplicationMs = 300'000;
 
 }  // namespace
 
-uint64_t ModelQueue::send(const Sending& sending, int64_t now) {
+std::string ModelQueue::send(const Sending& sending, uint64_t said, int64_t now) {
+  const auto wrong = [&](uint64_t right) {
+    return fmt::format("send {} answered as {}, is {}", sending.number, said, right);
+  };
+  if (!rules_.fifo && said != sending.number) return wrong(sending.number);
   if (rules_.fifo) {
     // An id that is given wins over the content.
     const std::string& id =
         sending.deduplication_id.empty() ? sending.body : sending.deduplication_id;
-    const std::string space = rules_.deduplication_by_group ? sending.group : "";
     const std::string kind = sending.deduplication_id.empty() ? "content " : "id ";
-    const auto [at, fresh] = accepted_.try_emplace({space, kind + id}, now, sending.number);
-    if (!fresh) {
-      // Five minutes from the first acceptance; later ones do not make them longer.
-      if (now < at->second.first + kDeduplicationMs) return at->second.second;
-      at->second = {now, sending.number};
+    std::vector<Accepted>& known = accepted_[kind + id];
+    // Five minutes from the first acceptance; later ones do not make them longer.
+    std::erase_if(known, [&](const Accepted& one) { return now >= one.at + kDeduplicationMs; });
+    std::optional<uint64_t> repeats;
+    bool may_be = said == sending.number;
+    for (const Accepted& one : known) {
+      const bool same_group = one.group == sending.group;
+      const bool before = one.scope_changes != scope_changes_;
+      if (same_group || (!before && !by_group_)) repeats = one.number;
+      if ((same_group || before || !by_group_) && said == one.number) may_be = true;
     }
+    if (!may_be || (repeats && said == sending.number))
+      return wrong(repeats.value_or(sending.number));
+    if (said != sending.number) return "";
+    known.push_back({sending.group, now, sending.number, scope_changes_});
   }
   Message message;
   message.sent = sending;
@@ -31,7 +43,13 @@ uint64_t ModelQueue::send(const Sending& sending, int64_t now) {
   message.expires_at = now + rules_.retention;
   message.hidden_until = now + sending.delay.value_or(rules_.delay);
   messages_.push_back(std::move(message));
-  return sending.number;
+  return "";
+}
+
+void ModelQueue::set_scope(bool by_group) {
+  if (by_group == by_group_) return;
+  by_group_ = by_group;
+  ++scope_changes_;
 }
 
 std::string ModelQueue::receive(const std::vector<Delivered>& given, uint32_t max, bool complete,

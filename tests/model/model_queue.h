@@ -59,14 +59,17 @@ class ModelQueue {
  public:
   // `dead_letters` outlives this; null if there are none.
   ModelQueue(const Rules& rules, ModelQueue* dead_letters)
-      : rules_(rules), dead_letters_(dead_letters) {
+      : rules_(rules), dead_letters_(dead_letters), by_group_(rules.deduplication_by_group) {
     if (dead_letters != nullptr) dead_letters->sources_.push_back(this);
   }
   ModelQueue(const ModelQueue&) = delete;
   ModelQueue& operator=(const ModelQueue&) = delete;
 
-  // The number of the message that counts: its own, or that of the one it repeats.
-  uint64_t send(const Sending& sending, int64_t now);
+  // `said`: the number of the message that counts: its own, or that of the one it repeats. What is
+  // wrong with that, or "".
+  std::string send(const Sending& sending, uint64_t said, int64_t now);
+  // Holds for what is sent from now on.
+  void set_scope(bool by_group);
   // A receive asked for `max` and was given these. `complete`: all shards were asked, so nothing
   // that could be given was left out. The first thing that is wrong, or "".
   std::string receive(const std::vector<Delivered>& given, uint32_t max, bool complete,
@@ -128,8 +131,18 @@ class ModelQueue {
   Messages messages_;        // oldest first
   std::set<uint64_t> over_;  // their retention
   uint64_t noisy_receives_ = 0;
-  // Deduplication: the key, when it was first accepted, and as which message.
-  std::map<std::pair<std::string, std::string>, std::pair<int64_t, uint64_t>> accepted_;
+  // Deduplication: who brought an id first, or by what content. What came before the scope was
+  // changed last is known in its group for certain, and to the others in the old scope or in the
+  // new.
+  struct Accepted {
+    std::string group;
+    int64_t at = 0;
+    uint64_t number = 0;
+    uint64_t scope_changes = 0;
+  };
+  std::map<std::string, std::vector<Accepted>> accepted_;
+  bool by_group_;
+  uint64_t scope_changes_ = 0;
 };
 
 }  // namespace millrace::model

@@ -97,6 +97,45 @@ TEST_P(FifoTest, HighThroughputQueueIsMade) {
   EXPECT_EQ(send_to(url, "a", "y", "1")["MessageId"], first["MessageId"]);
 }
 
+TEST_P(FifoTest, ScopeAndLimitCanBeSetLaterAndTheScopeHoldsForWhatIsSentThen) {
+  const std::string url = make_fifo("f.fifo");
+  const Json first = send_to(url, "a", "x", "1");
+  EXPECT_EQ(send_to(url, "b", "x", "1")["MessageId"], first["MessageId"]);
+  well("SetQueueAttributes",
+       {{"QueueUrl", url},
+        {"Attributes",
+         {{"DeduplicationScope", "messageGroup"}, {"FifoThroughputLimit", "perMessageGroupId"}}}});
+  const Json shown =
+      well("GetQueueAttributes", {{"QueueUrl", url}, {"AttributeNames", {"All"}}})["Attributes"];
+  EXPECT_EQ(shown["DeduplicationScope"], "messageGroup");
+  EXPECT_EQ(shown["FifoThroughputLimit"], "perMessageGroupId");
+  const Json second = send_to(url, "a", "x", "2");
+  EXPECT_NE(send_to(url, "b", "x", "2")["MessageId"], second["MessageId"]);
+  EXPECT_EQ(send_to(url, "a", "x", "2")["MessageId"], second["MessageId"]);
+  EXPECT_EQ(send_to(url, "a", "x", "1")["MessageId"], first["MessageId"]);
+}
+
+class SpreadFifoTest : public FifoTest {
+ protected:
+  void SetUp() override { start(2); }
+};
+
+TEST_P(SpreadFifoTest, AQueueCreatedForHighThroughputKeepsItsIdsToTheirGroups) {
+  const std::string url = make_fifo("f.fifo", {{"DeduplicationScope", "messageGroup"},
+                                               {"FifoThroughputLimit", "perMessageGroupId"}});
+  EXPECT_EQ(
+      refused(
+          "SetQueueAttributes",
+          {{"QueueUrl", url},
+           {"Attributes", {{"DeduplicationScope", "queue"}, {"FifoThroughputLimit", "perQueue"}}}}),
+      "InvalidAttributeValue: Invalid value for the parameter DeduplicationScope. Reason: The "
+      "queue was created for high throughput: it is spread by message group, and ids are "
+      "known within their groups only.");
+  well("SetQueueAttributes",
+       {{"QueueUrl", url}, {"Attributes", {{"FifoThroughputLimit", "perQueue"}}}});
+}
+
+MR_BOTH_PROTOCOLS(SpreadFifoTest);
 MR_BOTH_PROTOCOLS(FifoTest);
 
 }  // namespace

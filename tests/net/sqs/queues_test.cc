@@ -417,9 +417,9 @@ constexpr Refusal kQueueRefusals[] = {
      "is not supported."},
     {"SetQueueAttributes",
      R"({"QueueUrl":"FIFO","Attributes":{"FifoThroughputLimit":"perMessageGroupId"}})",
-     "InvalidAttributeValue: Invalid value for the parameter FifoThroughputLimit. Reason: It can "
-     "only "
-     "be set when the queue is created."},
+     "InvalidAttributeValue: Invalid value for the parameter FifoThroughputLimit. Reason: The "
+     "perMessageGroupId value is allowed only when the value for DeduplicationScope is "
+     "messageGroup"},
     {"CreateQueue",
      R"({"QueueName":"y.fifo","Attributes":{"FifoQueue":"true","FifoThroughputLimit":"perMessageGroupId"}})",
      "InvalidAttributeValue: Invalid value for the parameter FifoThroughputLimit. Reason: The "
