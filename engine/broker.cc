@@ -59,6 +59,15 @@ ReceiptKey make_key(Environment& environment) {
   return key;
 }
 
+std::string waiting_line(int64_t ahead_ms, bool ahead) {
+  constexpr int64_t kHourMs = 3'600'000;
+  return fmt::format(
+      "{}: messages age out again in {} hours, or when it is started with accept-clock",
+      ahead ? fmt::format("the clock is {} hours ahead of the newest record", ahead_ms / kHourMs)
+            : "the clock was far ahead at an earlier start",
+      kRetentionWaitMs / kHourMs);
+}
+
 }  // namespace
 
 Result<std::unique_ptr<BrokerOnDisk>> BrokerOnDisk::open_directory(const BrokerOptions& options,
@@ -122,13 +131,20 @@ Result<std::unique_ptr<BrokerOnDisk>> BrokerOnDisk::open_directory(const BrokerO
     broker->shards_.push_back(std::move(shard));
   }
   catalog.set_shard_count(count);
+  const int64_t ahead_ms = newest == TimeMs{0} ? 0 : wall - newest;
+  const bool ahead = ahead_ms > kRetentionWaitMs;
+  const bool waits = (ahead || catalog.retention_waits()) && !options.accept_clock;
+  catalog.set_retention_waits(waits);
+  if (waits) broker->report_.push_back(waiting_line(ahead_ms, ahead));
   broker->shards_[0]->keep_catalog(std::move(*keeper));
 
   // Both clocks at one moment: had the wall been read before the recovery, server time would lag by
   // what that took, and jump at the next start.
-  const base::ServerClock clock(newest, environment.wall_ms(), environment.boot_ns());
+  base::ServerClock clock(newest, environment.wall_ms(), environment.boot_ns());
+  const TimeMs retention_from =
+      waits ? clock.at(environment.boot_ns()) + kRetentionWaitMs : TimeMs{0};
   for (const auto& shard : broker->shards_)
-    shard->start(clock);
+    shard->start(clock, retention_from);
   return broker;
 }
 

@@ -55,6 +55,12 @@ void CatalogKeeper::set_shard_count(uint16_t shards) {
   (void)append_meta();  // a log that is fenced already says so at the first change
 }
 
+void CatalogKeeper::set_retention_waits(bool waits) {
+  if (waits == retention_waits_) return;
+  retention_waits_ = waits;
+  (void)append_meta();
+}
+
 void CatalogKeeper::on_record(const storage::Record& record) {
   switch (static_cast<RecordKind>(record.kind)) {
     case RecordKind::queue_put:
@@ -76,6 +82,7 @@ void CatalogKeeper::on_record(const storage::Record& record) {
       if (const auto meta = read_head<CatalogMeta>(record.body)) {
         next_queue_id_ = std::max(next_queue_id_, meta->next_queue_id);
         shard_count_ = meta->shard_count;
+        retention_waits_ = (meta->flags & kMetaRetentionWaits) != 0;
         std::copy(std::begin(meta->receipt_key), std::end(meta->receipt_key), key_.begin());
         has_key_ = true;
         if (meta_placed_.bytes > 0) log_->remove_live(meta_placed_.position, meta_placed_.bytes);
@@ -158,7 +165,8 @@ Status CatalogKeeper::check_dead_letter_queue(const QueueInfo& queue, std::strin
 }
 
 Status CatalogKeeper::append_meta() {
-  CatalogMeta meta{next_queue_id_, shard_count_, 0, {}};
+  CatalogMeta meta{
+      next_queue_id_, shard_count_, retention_waits_ ? kMetaRetentionWaits : uint16_t{0}, {}};
   std::copy(key_.begin(), key_.end(), std::begin(meta.receipt_key));
   const std::array<Bytes, 1> parts{bytes_of(meta)};
   const auto position = log_->append(raw(RecordKind::meta), parts, storage::Space::cleans);

@@ -39,6 +39,10 @@ class CatalogKeeper final : public storage::ReplaySink {
   const ReceiptKey& receipt_key() const { return key_; }
   uint16_t shard_count() const { return shard_count_; }  // 0: a new directory
   void set_shard_count(uint16_t shards);
+  // The clock was far ahead at this start or at one before it, and nobody has said that it is
+  // right.
+  bool retention_waits() const { return retention_waits_; }
+  void set_retention_waits(bool waits);
   const storage::RecoveryReport& recovery() const { return report_; }
 
   void on_admin(MailPtr mail, TimeMs now, Mailbox& mailbox);
@@ -87,6 +91,7 @@ class CatalogKeeper final : public storage::ReplaySink {
   Catalog catalog_;
   MoveTasks moves_{catalog_};
   std::unordered_map<QueueId, Placed> placed_;
+  bool retention_waits_ = false;
   Placed meta_placed_;
   ReceiptKey key_{};
   bool has_key_ = false;

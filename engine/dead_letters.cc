@@ -27,7 +27,7 @@ uint32_t ShardState::choose(Partition& partition, uint32_t messages_max, uint32_
   const QueueRules& rules = partition.rules();
   const SlotIndex& index = partition.index();
   Partition* target = rules.receives_max == 0 ? nullptr : find(rules.dead_letters);
-  const TimeMs horizon{now.value - rules.retention_ms};
+  const TimeMs horizon = horizon_of(partition, now);
   const bool some_are_over = partition.oldest_sent_at() <= horizon;
   const auto none_left = [&] { return moves_left_.messages == 0 || moves_left_.bytes == 0; };
   for (;;) {

@@ -20,7 +20,7 @@
 namespace millrace::engine {
 ShardState::Moved ShardState::move_ready(Partition& source, const MoveWish& wish, TimeMs now) {
   Moved moved;
-  const TimeMs horizon{now.value - source.rules().retention_ms};
+  const TimeMs horizon = horizon_of(source, now);
   const bool some_are_over = source.oldest_sent_at() <= horizon;
   runs_.clear();
   slots_.clear();

@@ -262,10 +262,11 @@ static_assert(sizeof(MoveTaskHead) == 64);
 struct CatalogMeta {
   uint32_t next_queue_id;   // 0  ids below were given out once
   uint16_t shard_count;     // 4
-  uint16_t reserved;        // 6  0
+  uint16_t flags;           // 6  1: the clock was far ahead at a start, nothing ages out yet
   uint8_t receipt_key[16];  // 8
 };
 static_assert(sizeof(CatalogMeta) == 24);
+inline constexpr uint16_t kMetaRetentionWaits = 1;
 
 static_assert(std::has_unique_object_representations_v<EnqueueHead> &&
               std::has_unique_object_representations_v<CarryHead> &&

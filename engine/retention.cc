@@ -7,13 +7,18 @@
 // is delayed for longer than a queue can ask for, which counts as sent when that is over, have them
 // in no order: these are swept once a minute while some are over. What is over and not gone yet is
 // found when it is chosen (dead_letters.cc), so it is never delivered. A leased message goes too:
-// its ack finds nothing, which is success.
+// its ack finds nothing, which is success. After a start with a clock far ahead nothing goes for a
+// while, and all is delivered (promises a17).
 #include <algorithm>
 
 #include "engine/limits.h"
 #include "engine/shard_state.h"
 
 namespace millrace::engine {
+
+TimeMs ShardState::horizon_of(const Partition& partition, TimeMs now) const {
+  return retention_waits(now) ? TimeMs{-1} : TimeMs{now.value - partition.rules().retention_ms};
+}
 
 bool ShardState::is_over(const Partition& partition, Slot slot, TimeMs horizon) const {
   const auto message = message_at(log_, partition.index().position(slot));

@@ -52,8 +52,9 @@ Result<storage::RecoveryReport> Shard::recover(const Catalog& catalog, TimeMs no
   return report;
 }
 
-void Shard::start(const base::ServerClock& clock) {
+void Shard::start(const base::ServerClock& clock, TimeMs retention_from) {
   clock_ = clock;
+  state_.wait_with_retention(retention_from);
   refresh_clock();
 }
 
@@ -194,7 +195,12 @@ bool Shard::tick() {
   answer();
   cleaner_.free_head();
   start_jobs();
-  if (keeper_ != nullptr) keeper_->tick(now_, mailbox_);
+  if (keeper_ != nullptr) {
+    // Nobody objected in a day.
+    if (keeper_->retention_waits() && !state_.retention_waits(now_))
+      keeper_->set_retention_waits(false);
+    keeper_->tick(now_, mailbox_);
+  }
   mailbox_.flush();
   ++ticks_;
   busy_ticks_ += log_->written() != end_before;

@@ -34,7 +34,7 @@ class Shard final : public ShardPort {
 
   // Replays the log for the queues of `catalog`.
   Result<storage::RecoveryReport> recover(const Catalog& catalog, TimeMs now);
-  void start(const base::ServerClock& clock);
+  void start(const base::ServerClock& clock, TimeMs retention_from);
   void keep_catalog(std::unique_ptr<CatalogKeeper> keeper);  // shard 0
   // Ends everything that waits with shutting_down, if `answer`; then writes and syncs all. Blocks.
   Status stop(bool answer);

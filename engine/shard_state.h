@@ -178,6 +178,9 @@ class ShardState final : public storage::ReplaySink {
   template <class F>
   void expire_messages(TimeMs now, F&& ready);
   TimeMs retention_due() const { return retention_due_; }
+  // Nothing ages out before.
+  void wait_with_retention(TimeMs until) { retention_from_ = until; }
+  bool retention_waits(TimeMs now) const { return now < retention_from_; }
   void retention_changed() { retention_due_ = {}; }
 
   // Lets up to `max` due leases and delays end; calls ready(Partition&) for each. Returns how many.
@@ -244,6 +247,8 @@ class ShardState final : public storage::ReplaySink {
   uint32_t choose_before(uint64_t slot);
   // retention.cc
   TimeMs expire_messages(Partition& partition, TimeMs now, bool* some);
+  // What is kept from then or before is over.
+  TimeMs horizon_of(const Partition& partition, TimeMs now) const;
   bool is_over(const Partition& partition, Slot slot, TimeMs horizon) const;
   Status append_expired(Partition& partition);
   Status move(Partition& source, Slot slot, Partition& target, TimeMs now);
@@ -278,6 +283,7 @@ class ShardState final : public storage::ReplaySink {
   bool recovered_ = false;
   TimeMs dedup_due_{};
   TimeMs retention_due_{};
+  TimeMs retention_from_{};
   std::unordered_map<QueueId, std::unique_ptr<Partition>> partitions_;
   Partition* last_found_ = nullptr;
   bool unaccounted_ = false;  // a checkpoint was loaded, the log's live bytes do not know yet
@@ -421,6 +427,10 @@ uint32_t ShardState::expire(TimeMs now, uint32_t max, F&& ready) {
 template <class F>
 void ShardState::expire_messages(TimeMs now, F&& ready) {
   if (now < retention_due_) return;
+  if (retention_waits(now)) {
+    retention_due_ = retention_from_;
+    return;
+  }
   TimeMs next = kNever;
   for (auto& [id, partition] : partitions_) {
     bool some = false;

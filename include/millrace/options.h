@@ -20,7 +20,14 @@ struct BrokerOptions {
                                        // directory keeps the size it was made with
   uint64_t disk_bytes_max =
       0;  // 0: 90 % of what is free at start. Sends are refused past it, acks are not
+  // The wall clock is right, though it is more than a day ahead of all that was stored: messages
+  // may age out at once. Without it they wait for kRetentionWaitMs.
+  bool accept_clock = false;
 };
+// After a start at which the wall clock was further ahead of what was stored newest than this, no
+// message ages out for as long, restarts not counted: a clock that was set wrong must not empty the
+// queues before somebody looks.
+inline constexpr int64_t kRetentionWaitMs = 86'400'000;
 
 enum class DeduplicationScope : uint8_t { queue = 0, group = 1 };
 enum class ThroughputLimit : uint8_t { queue = 0, group = 1 };

@@ -278,16 +278,5 @@ TEST_F(Messages, ASyncWaitsForRequestsAtHandButNotForLongAndNotForMany) {
   EXPECT_TRUE(sync_goes()) << "enough bytes wait";
 }
 
-TEST_F(Messages, ServerTimeDoesNotFollowTheWallBack) {
-  const QueueId queue = create("orders");
-  send(queue, "a");
-  ASSERT_EQ(receive(queue, 1, 60'000).size(), 1u);
-  environment_.jump_wall(-3'600'000);
-  stop_and_open();
-  EXPECT_TRUE(receive(queue).empty());
-  advance(60'000);
-  EXPECT_EQ(receive(queue).size(), 1u);
-}
-
 }  // namespace
 }  // namespace millrace::engine

@@ -75,7 +75,7 @@ std::vector<Layout> layouts() {
              ROW(DedupMark, at_ms)),
       LAYOUT(QueueGone, ROW(QueueGone, queue_id), ROW(QueueGone, reserved)),
       LAYOUT(CatalogMeta, ROW(CatalogMeta, next_queue_id), ROW(CatalogMeta, shard_count),
-             ROW(CatalogMeta, reserved), ROW(CatalogMeta, receipt_key)),
+             ROW(CatalogMeta, flags), ROW(CatalogMeta, receipt_key)),
   };
 }
 

@@ -134,7 +134,8 @@ void ModelBroker::open() {
                               .shards = shards_,
                               .durability = Durability::none,
                               .segment_bytes = 64 << 10,
-                              .disk_bytes_max = 1u << 30};
+                              .disk_bytes_max = 1u << 30,
+                              .accept_clock = true};
   std::string message;
   auto broker = Broker::open(options, environment_, &message);
   MR_ASSERT(broker.has_value());

@@ -213,6 +213,10 @@ constexpr Row kRows[] = {
     {"insecure", "", "false", "true or false",
      "listen on any address, though there is no TLS or no authentication",
      [](const std::string& text, Settings& s) { return read_switch(text, s.insecure); }},
+    {"accept-clock", "", "false", "true or false",
+     "the clock is right, though it is more than a day ahead of all that is stored: messages may "
+     "age out",
+     [](const std::string& text, Settings& s) { return read_switch(text, s.broker.accept_clock); }},
     {"test-api", "", "false", "true or false",
      "answer /_millrace/reset, which deletes all queues, and what else tests and benchmarks use",
      [](const std::string& text, Settings& s) { return read_switch(text, s.test_api); }},
