@@ -76,7 +76,7 @@ void authorize(benchmark::State& state) {
   const std::string policy = R"({"Version":"2012-10-17","Statement":[)" + statements + "]}";
   TestRequest request = signed_request(200);
   const HttpRequest view = request.view();
-  const Caller caller{test::kAccount, "u", "arn:aws:iam::000000000000:user/u", "us-east-1"};
+  const Caller caller{test::kAccount, "u", "arn:aws:iam::000000000000:user/u", "us-east-1", {}};
   for (auto _ : state) {
     const AwsError refused = authorizer.authorize(view, caller,
                                                   {.service = "sqs",

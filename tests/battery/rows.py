@@ -9,7 +9,7 @@ SKIPPED = 77  # a program's word for "not possible on this machine"
 MODEL_CONFIGURATIONS = """standard standard-4 standard-delayed fair fair-4 fair-dead-letters fair-retention fifo
     fifo-4 fifo-content fifo-delayed fifo-group fifo-group-4 dead-letters dead-letters-4 fifo-dead-letters
     fifo-dead-letters-4 retention retention-4 fifo-retention dead-letters-retention
-    fifo-dead-letters-retention""".split()
+    fifo-dead-letters-retention fifo-scope fifo-content-scope""".split()
 PLANTED_BUGS = """ack_before_sync no_chaining directory_not_synced sync_retried sequence_reused lease_lost_on_restart
     dedup_lost_when_cleaned group_overtaken dead_letter_left_behind dead_letter_too_late purge_forgotten
     retention_too_early redriven_left_behind""".split()
