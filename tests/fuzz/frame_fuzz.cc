@@ -32,7 +32,7 @@ ByteString sealed_frames(std::span<const uint8_t> input) {
   return stream;
 }
 
-void listen(Peer& peer, const Limits& limits) {
+void listen(test::Peer& peer, const Limits& limits) {
   MR_ASSERT(peer.session.under_way() <= limits.inflight_max);
   const bool finished = peer.session.finished();
   const std::vector<Answer> answers = peer.hear();
@@ -57,7 +57,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   Limits limits;
   limits.inflight_max = 8;
   limits.output_bytes_max = 16 << 10;
-  Peer peer(limits);
+  test::Peer peer(limits);
   peer.port.add_queue("one");
   peer.port.add_queue("two");
   const size_t piece_bytes = size_t{1} << (mode / 2 % 16);
