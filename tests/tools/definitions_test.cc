@@ -141,10 +141,10 @@ TEST_F(DefinitionRun, GoesOnWhereARefusalStoppedIt) {
 TEST_F(DefinitionRun, AConflictComesBeforeAnythingIsDone) {
   ASSERT_EQ(run("[[queue]]\nname = \"x.fifo\"\n"), RunEnd::done);
   EXPECT_EQ(run("[[queue]]\nname = \"new\"\n[[queue]]\nname = \"x.fifo\"\n"
-                "attributes = { DeduplicationScope = \"messageGroup\" }\n"),
+                "attributes = { Partitions = 2 }\n"),
             RunEnd::conflict);
   EXPECT_TRUE(admin_.calls.empty());
-  EXPECT_TRUE(why_.starts_with("f.toml:3: queue 'x.fifo': DeduplicationScope is ")) << why_;
+  EXPECT_TRUE(why_.starts_with("f.toml:3: queue 'x.fifo': Partitions is ")) << why_;
 }
 
 TEST(DefinitionText, IsReadAsWhatItWasMadeOf) {
