@@ -132,8 +132,8 @@ class Definitions(unittest.TestCase):
             self.assertEqual(broker.stop(), 0)
         conflicts = [
             ("[[queue]]\nname = \"new\"\n[[queue]]\nname = \"orders.fifo\"\n"
-             "attributes = { DeduplicationScope = \"queue\" }\n",
-             ":3: queue 'orders.fifo': DeduplicationScope is 'queue'; it is messageGroup since the queue was created"),
+             "attributes = { Partitions = 3 }\n",
+             ":3: queue 'orders.fifo': Partitions is '3'; it is"),
             ("[[queue]]\nname = \"new\"\ndead_letter_queue = \"nowhere\"\nmax_receives = 3\n",
              ":1: queue 'new': its dead-letter queue 'nowhere' is neither there nor in the file"),
             ("[[queue]]\nname = \"new\"\ndead_letter_queue = \"orders.fifo\"\nmax_receives = 3\n",
@@ -185,7 +185,7 @@ class Definitions(unittest.TestCase):
             self.assertEqual((code, told), (2, ""))
             self.assertIn("wrong.toml:1: a queue must have a name, a text", err)
             conflict = self.write("[[queue]]\nname = \"x\"\n[[queue]]\nname = \"orders.fifo\"\n"
-                                  "attributes = { DeduplicationScope = \"queue\" }\n", "conflict.toml")
+                                  "attributes = { Partitions = 3 }\n", "conflict.toml")
             code, told, err = self.run_cli(broker, "import", conflict)
             self.assertEqual((code, told), (1, ""))
             self.assertIn("conflict.toml:3: queue 'orders.fifo'", err)

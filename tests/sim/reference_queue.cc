@@ -303,7 +303,8 @@ std::string ReferenceQueue::delivered(const Delivered& d, TimeMs now) {
   m.receive_count = m.count_high = d.receive_count;
   m.lease_event = d.event;
   m.seen_event = std::max(m.seen_event, d.asked_event);
-  m.lost_then = queue_at(d.queue).receives_lost;
+  // One that was given up while this answer was coming may have leased it anew already.
+  m.lost_then = std::min(d.lost_when_asked, queue_at(d.queue).receives_lost);
   // An extension that is open may be by a receipt from before a power loss, which forgot the lease
   // it is of; then it is as good as this one's, and may have come after it.
   const bool extended = d.receive_count == m.extended_ahead || m.extends_pending > 0;

@@ -65,6 +65,7 @@ class ReferenceQueue {
     uint32_t visibility_ms = 0;
     TimeMs asked_at{};
     uint64_t asked_event = 0;
+    uint64_t lost_when_asked = UINT64_MAX;  // receives_lost() then; at most what it is now
     uint64_t place = kNoPlace;
     TimeMs sent_at{kNever};
     const MovedFrom* moved = nullptr;
@@ -124,6 +125,7 @@ class ReferenceQueue {
   // Receives under way may have given leases already. One that a crash or a cancel swallowed may
   // have raised counts and hidden messages.
   void receive_asked(uint32_t queue) { ++queue_at(queue).receives_open; }
+  uint64_t receives_lost(uint32_t queue) { return queue_at(queue).receives_lost; }
   void receive_answered(uint32_t queue) { --queue_at(queue).receives_open; }
   void receive_lost(uint32_t queue) {
     --queue_at(queue).receives_open;

@@ -18,6 +18,8 @@ constexpr uint64_t kGroups = 8;
 uint64_t SimClient::open(Open request) {
   request.asked_at = world_.now;
   request.asked_event = ++world_.event;
+  if (request.kind == Kind::receive || request.kind == Kind::subscribe)
+    request.lost_when_asked = world_.reference->receives_lost(request.queue);
   if (request.defaults) ++world_.queues[request.index].defaults_open;
   open_.emplace(next_token_, std::move(request));
   return next_token_++;
@@ -236,7 +238,8 @@ void SimClient::ack_some(ShardPort& port) {
   for (uint64_t n = prng_.between(1, 12); n > 0 && !held_.empty(); --n) {
     const size_t i = prng_.below(held_.size());
     some.push_back(held_[i]);
-    // Now and then a receipt is used again later: acknowledging twice must be harmless.
+    // Now and then a receipt is used again later: acknowledging twice must be
+    // harmless.
     if (prng_.chance(1, 20)) continue;
     held_[i] = held_.back();
     held_.pop_back();
@@ -332,7 +335,8 @@ void SimClient::on_send(uint64_t token, const SendReply& reply) {
   if (it == open_.end()) return world_.violation("an answer to a send that was not open");
   const bool ok = reply.error == Errc::ok;
   world_.fenced = world_.fenced || reply.error == Errc::shard_fenced;
-  // io_error: a segment's file could not be made. Nothing was in it, so nothing is fenced.
+  // io_error: a segment's file could not be made. Nothing was in it, so nothing
+  // is fenced.
   if (!ok && reply.error != Errc::disk_full && reply.error != Errc::io_error &&
       reply.error != Errc::shard_fenced &&
       !(reply.error == Errc::queue_not_found && may_be_missing(it->second.queue)))
@@ -379,13 +383,14 @@ void SimClient::on_receive(uint64_t token, const ReceiveReply& reply) {
   for (const Delivery& d : reply.deliveries) {
     const auto content = read_message(d.message);
     if (!content) return world_.violation("C2: a body too short for any key");
-    given.push_back({content->key, d.receive_count, world_.event});
+    given.push_back({content->key, d.receipt.shard_slot, d.receive_count, world_.event});
     if (take_repeated(request, d, content->key, content->hash)) {
       held_.push_back({content->key, request.queue, d.receipt});
       continue;
     }
-    // A push's lease may have been given long before it got here (on another shard), so for it both
-    // bounds are loose: not before the subscription was made.
+    // A push's lease may have been given long before it got here (on another
+    // shard), so for it both bounds are loose: not before the subscription was
+    // made.
     const uint64_t moves = world_.reference->moves_seen();
     const uint64_t redrives = world_.reference->redrives_seen();
     world_.violation(
@@ -396,6 +401,7 @@ void SimClient::on_receive(uint64_t token, const ReceiveReply& reply) {
                                      .visibility_ms = shortest_visibility(request),
                                      .asked_at = request.asked_at,
                                      .asked_event = subscription ? 0 : request.asked_event,
+                                     .lost_when_asked = request.lost_when_asked,
                                      .place = d.receipt.shard_slot,
                                      .sent_at = d.sent_at,
                                      .moved = content->moved ? &*content->moved : nullptr,

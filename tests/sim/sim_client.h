@@ -137,6 +137,7 @@ class SimClient final : public ReplySink {
     uint32_t queue = 0;  // the reference's number
     TimeMs asked_at{};
     uint64_t asked_event = 0;
+    uint64_t lost_when_asked = 0;  // receives of the queue
     uint32_t visibility_ms = 0;
     std::vector<Held> entries = {};  // send: keys; ack, extend: what was asked about
     bool drain = false;

@@ -1,4 +1,5 @@
-// Receives with attempt ids: what a simulated client asks for again, and what it must get.
+// Receives with attempt ids: what a simulated client asks for again, and what
+// it must get.
 #include <algorithm>
 
 #include <fmt/format.h>
@@ -7,7 +8,8 @@
 
 namespace millrace::sim {
 
-// A third of the receives of FIFO queues have one, most of them one that was used before.
+// A third of the receives of FIFO queues have one, most of them one that was
+// used before.
 void SimClient::use_attempt(Open& request) {
   SimQueue& queue = world_.queues[request.index];
   if (!queue.fifo() || !attempts_prng_.chance(1, 3)) return;
@@ -28,7 +30,7 @@ void SimClient::use_attempt(Open& request) {
 bool SimClient::take_repeated(const Open& request, const Delivery& d, Key key, uint64_t body_hash) {
   if (request.attempt.empty()) return false;
   const SimAttempt* attempt = world_.queues[request.index].attempts.find(request.attempt);
-  if (attempt == nullptr || attempt->find(key, d.receive_count) == nullptr) return false;
+  if (attempt == nullptr || attempt->find(key, d.receipt) == nullptr) return false;
   world_.violation(world_.reference->repeated({.key = key,
                                                .queue = request.queue,
                                                .body_hash = body_hash,
@@ -49,7 +51,7 @@ void SimClient::attempt_answered(const Open& request, const ReceiveReply& reply)
   bool untouched = true;
   for (const Delivery& d : reply.deliveries)
     if (const auto content = read_message(d.message))
-      again += attempt->find(content->key, d.receive_count) != nullptr;
+      again += attempt->find(content->key, d.receipt) != nullptr;
   for (const SimAttempt::Given& one : attempt->given)
     untouched = untouched && world_.reference->lease_untouched(one.key, request.queue,
                                                                one.lease_event, world_.now);

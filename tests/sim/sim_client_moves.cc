@@ -1,4 +1,5 @@
-// Move tasks: what a simulated client asks of dead-letter queues, and what it is told.
+// Move tasks: what a simulated client asks of dead-letter queues, and what it
+// is told.
 #include <fmt/format.h>
 
 #include "tests/sim/sim_client.h"

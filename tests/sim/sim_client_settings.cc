@@ -1,4 +1,5 @@
-// Changes of queues' settings: what a simulated client asks, and what it is told.
+// Changes of queues' settings: what a simulated client asks, and what it is
+// told.
 #include <string>
 
 #include <fmt/format.h>
@@ -14,8 +15,8 @@ std::string seconds(uint32_t ms) {
 
 }  // namespace
 
-// One change of a queue at a time; and none while the answer to a request is open that takes a
-// setting from the queue, so that what it took is known.
+// One change of a queue at a time; and none while the answer to a request is
+// open that takes a setting from the queue, so that what it took is known.
 void SimClient::set_queue(ShardPort& port) {
   const size_t index = settings_prng_.below(world_.queues.size());
   SimQueue& queue = world_.queues[index];
