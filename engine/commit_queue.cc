@@ -4,23 +4,9 @@
 
 #include "base/assert.h"
 #include "base/planted.h"
+#include "engine/deliveries.h"
 
 namespace millrace::engine {
-
-// A mail outlives the turn and crosses to another thread: it takes the messages along.
-void copy_deliveries(std::span<const Delivery> deliveries, Mail& mail) {
-  size_t bytes = 0;
-  for (const Delivery& delivery : deliveries)
-    bytes += delivery.message.size();
-  mail.bytes.reserve(bytes);
-  mail.deliveries.reserve(deliveries.size());
-  for (const Delivery& delivery : deliveries) {
-    const size_t offset = mail.bytes.size();
-    mail.bytes.insert(mail.bytes.end(), delivery.message.begin(), delivery.message.end());
-    mail.deliveries.push_back(delivery);
-    mail.deliveries.back().message = Bytes{mail.bytes.data() + offset, delivery.message.size()};
-  }
-}
 
 std::span<const Errc> all_ok(size_t count) {
   static constexpr std::array<Errc, kBatchMessagesMax> kOk{};
@@ -61,7 +47,8 @@ void CommitQueue::deliver(Parked& parked, Errc error, std::span<const Delivery> 
         parked.mail->error = error;
         parked.mail->deliveries.clear();  // leases that nobody may see
       } else if (!deliveries.empty()) {
-        copy_deliveries(deliveries, *parked.mail);
+        // A mail outlives the turn and crosses to another thread: it takes the messages along.
+        copy_deliveries(deliveries, &parked.mail->bytes, &parked.mail->deliveries);
       }
       mailbox.post(parked.mail_to, std::move(parked.mail));
       break;

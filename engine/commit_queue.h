@@ -109,9 +109,6 @@ class CommitQueue {
   size_t sweep_canceled_at_ = kCanceledKept;
 };
 
-// Appends the deliveries to the mail, and their messages to its bytes.
-void copy_deliveries(std::span<const Delivery> deliveries, Mail& mail);
-
 // `count` times ok, for results that went well.
 std::span<const Errc> all_ok(size_t count);
 

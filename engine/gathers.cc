@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/assert.h"
+#include "engine/deliveries.h"
 #include "engine/limits.h"
 #include "engine/request_check.h"
 #include "engine/take_each.h"
@@ -279,7 +280,8 @@ void Gathers::on_repeat(const Mail& mail) {
   const auto first = deliveries.size();
   const auto repeated = parts_.state.repeat(*partition, mail.attempt, mail.visibility_ms,
                                             parts_.now, &deliveries, mail.holder);
-  copy_deliveries(std::span<const Delivery>(deliveries).subspan(first), *answer);
+  copy_deliveries(std::span<const Delivery>(deliveries).subspan(first), &answer->bytes,
+                  &answer->deliveries);
   deliveries.resize(first);
   const Position end = repeated && *repeated ? **repeated : Position{};
   answer_when(repeated.error(), {end, parts_.waits_durable(mail.queue)}, mail, std::move(answer));

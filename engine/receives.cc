@@ -4,20 +4,10 @@
 #include <bit>
 
 #include "base/assert.h"
+#include "engine/deliveries.h"
 #include "engine/limits.h"
 
 namespace millrace::engine {
-namespace {
-
-uint64_t delivered_bytes(std::span<const Delivery> deliveries) {
-  uint64_t bytes = 0;
-  for (const Delivery& delivery : deliveries)
-    bytes += delivery.message.size();
-  return bytes;
-}
-
-}  // namespace
-
 // --- requests ---
 
 void Receives::receive(const ReceiveRequest& request, ReplyTo to) {
@@ -32,13 +22,12 @@ void Receives::receive(const ReceiveRequest& request, ReplyTo to) {
 
   WaiterLine* line = waiters_.find_line(request.queue);
   const bool alone = line == nullptr || waiters_.first(*line) == kNoWaiter;
-  if (alone || plan->attempt != AttemptKey{}) {
+  if (alone || plan->is_attempt()) {
     // Nobody was here before: no need to stand in line. Nor for what an attempt was given already.
     auto& deliveries = parts_.commits.deliveries();
     const auto first = static_cast<uint32_t>(deliveries.size());
-    const auto leased = alone ? lease(*partition, *plan, plan->messages_max)
-                              : parts_.state.repeat(*partition, plan->attempt, plan->visibility_ms,
-                                                    parts_.now, &deliveries, plan->holder);
+    const auto leased =
+        alone ? lease(*partition, *plan, plan->messages_max) : repeat(*partition, *plan);
     // Of the queue's limit another shard may have some left.
     const bool limited = !leased && leased.error() == Errc::over_limit;
     if (!leased && !limited) return to.sink->on_receive(to.token, {leased.error(), {}});
@@ -49,7 +38,7 @@ void Receives::receive(const ReceiveRequest& request, ReplyTo to) {
                    .first = first,
                    .count = count,
                    .to = to,
-                   .kept = plan->attempt != AttemptKey{}},
+                   .kept = plan->is_attempt()},
                   *partition);
     }
     if (alone && plan->wait_ms == 0 && parts_.other_shards() == 0 &&
@@ -73,19 +62,20 @@ Result<std::optional<Position>> Receives::lease(Partition& partition, const Rece
                                                 uint32_t messages_max) {
   ShardState& state = parts_.state;
   auto& deliveries = parts_.commits.deliveries();
-  const bool is_attempt = plan.attempt != AttemptKey{};
-  if (is_attempt) {
-    auto repeated = state.repeat(partition, plan.attempt, plan.visibility_ms, parts_.now,
-                                 &deliveries, plan.holder);
-    if (!repeated || *repeated) return repeated;
-  }
+  if (auto repeated = repeat(partition, plan); !repeated || *repeated) return repeated;
   const size_t first = deliveries.size();
   const auto leased = state.lease(partition, messages_max, plan.bytes_max, plan.visibility_ms,
                                   parts_.now, &deliveries, plan.holder);
-  if (is_attempt && leased && *leased)
+  if (plan.is_attempt() && leased && *leased)
     state.remember_attempt(plan.attempt, std::span<const Delivery>(deliveries).subspan(first),
                            plan.visibility_ms, parts_.now);
   return leased;
+}
+
+Result<std::optional<Position>> Receives::repeat(Partition& partition, const ReceivePlan& plan) {
+  if (!plan.is_attempt()) return std::optional<Position>{};
+  return parts_.state.repeat(partition, plan.attempt, plan.visibility_ms, parts_.now,
+                             &parts_.commits.deliveries(), plan.holder);
 }
 
 // Leases are shown when their record is written; on FIFO when it is as durable as the queue's
@@ -96,7 +86,8 @@ void Receives::park(Parked parked, const Partition& partition) {
     return parts_.commits.park(CommitQueue::Level::written, std::move(parked));
   auto& gathered = parts_.commits.deliveries();
   if (parked.mail == nullptr) parked.mail = std::make_unique<Mail>();
-  copy_deliveries(std::span<const Delivery>(gathered).subspan(parked.first), *parked.mail);
+  copy_deliveries(std::span<const Delivery>(gathered).subspan(parked.first), &parked.mail->bytes,
+                  &parked.mail->deliveries);
   gathered.resize(parked.first);
   parked.first = parked.count = 0;
   parts_.commits.park(CommitQueue::Level::durable, std::move(parked));
@@ -288,7 +279,7 @@ bool Receives::serve_line(QueueId queue) {
               .count = count,
               .to = waiter.to,
               .pushed = waiter.standing,
-              .kept = waiter.plan.attempt != AttemptKey{}},
+              .kept = waiter.plan.is_attempt()},
              *partition);
         if (waiter.standing) {
           waiter.credit -= count;

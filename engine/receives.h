@@ -72,6 +72,8 @@ class Receives {
   // Adds to the turn's deliveries; as ShardState::lease(), or repeat() of an attempt that holds.
   Result<std::optional<Position>> lease(Partition& partition, const ReceivePlan& plan,
                                         uint32_t messages_max);
+  // The latter only.
+  Result<std::optional<Position>> repeat(Partition& partition, const ReceivePlan& plan);
 
   void mark_dirty(QueueId queue, WaiterLine& line);
   bool serve_line(QueueId queue);

@@ -30,6 +30,7 @@ struct ReceivePlan {
   AttemptKey attempt{};  // the caller's to fill in
   bool rest = false;
   uint32_t holder = 0;
+  bool is_attempt() const { return attempt != AttemptKey{}; }
 };
 // Error: invalid_argument.
 Result<ReceivePlan> plan_receive(const ReceiveRequest& request, const QueueAttributes& queue);

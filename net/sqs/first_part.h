@@ -7,10 +7,10 @@
 #pragma once
 
 #include <algorithm>
-#include <cstring>
 #include <span>
 #include <vector>
 
+#include "engine/deliveries.h"
 #include "millrace/engine.h"
 
 namespace millrace::net::sqs {
@@ -20,21 +20,8 @@ class FirstPart {
   // With more there is little room for others in an answer.
   static constexpr size_t kBytesMax = 256 << 10;
 
-  static size_t bytes_in(std::span<const Delivery> deliveries) {
-    size_t bytes = 0;
-    for (const Delivery& delivery : deliveries)
-      bytes += delivery.message.size();
-    return bytes;
-  }
-
-  explicit FirstPart(std::span<const Delivery> deliveries)
-      : bytes_(bytes_in(deliveries)), deliveries_(deliveries.begin(), deliveries.end()) {
-    size_t at = 0;
-    for (Delivery& delivery : deliveries_) {
-      std::memcpy(bytes_.data() + at, delivery.message.data(), delivery.message.size());
-      delivery.message = {bytes_.data() + at, delivery.message.size()};
-      at += delivery.message.size();
-    }
+  explicit FirstPart(std::span<const Delivery> deliveries) {
+    engine::copy_deliveries(deliveries, &bytes_, &deliveries_);
   }
   FirstPart(const FirstPart&) = delete;
   FirstPart& operator=(const FirstPart&) = delete;

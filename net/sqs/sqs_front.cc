@@ -225,7 +225,7 @@ void SqsFront::on_receive(uint64_t token, const ReceiveReply& reply) {
 bool SqsFront::asks_for_rest(uint64_t token, Call& call, const ReceiveReply& reply) {
   const size_t got = reply.deliveries.size();
   if (got == 0 || got >= call.room || settings_.shards < 2) return false;
-  if (FirstPart::bytes_in(reply.deliveries) > FirstPart::kBytesMax) return false;
+  if (engine::delivered_bytes(reply.deliveries) > FirstPart::kBytesMax) return false;
   call.first = std::make_unique<FirstPart>(reply.deliveries);
   const auto rest = static_cast<uint32_t>(call.room - got);
   call.room = 0;
