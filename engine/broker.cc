@@ -101,13 +101,12 @@ Result<std::unique_ptr<BrokerOnDisk>> BrokerOnDisk::open_directory(const BrokerO
       *message = fmt::format("{} is missing from the data directory", shard_directory(shard));
       return fail(Errc::damaged);
     }
-  if (const QueueInfo* tied = catalog.catalog().tied_to(catalog.shard_count());
-      tied != nullptr && count > catalog.shard_count()) {
+  const uint16_t before = catalog.shard_count();
+  if (const QueueInfo* tied = count > before ? catalog.catalog().tied_to(before) : nullptr) {
     *message = fmt::format(
-        "the queue '{}' is spread over the {} shards there are in a way that more would break; "
-        "open "
-        "the directory with {}, or first empty, delete and create the queue again",
-        tied->name, catalog.shard_count(), catalog.shard_count());
+        "the queue '{0}' is spread over the {1} shards there are in a way that more would break; "
+        "open the directory with {1}, or first empty, delete and create the queue again",
+        tied->name, before);
     return fail(Errc::invalid_argument);
   }
   broker->room_ = std::make_unique<Mailroom>(count);
