@@ -20,6 +20,7 @@
 #include "tools/bench/sqs_requests.h"
 #include "tools/bench/sqs_text.h"
 #include "tools/bench/transport.h"
+#include "tools/bench/wait_ready.h"
 
 namespace millrace::tools {
 namespace {
@@ -166,12 +167,8 @@ class HttpTransport final : public Transport, public HttpAnswers {
         blocked = blocked || connection->wants_write();
       }
     }
-    // A full socket empties soon: look again shortly rather than watch for it.
-    constexpr int64_t kBlockedNs = 50'000;
-    if (blocked && wait_ns > kBlockedNs) wait_ns = kBlockedNs;
-    const timespec wait{wait_ns / 1'000'000'000, wait_ns % 1'000'000'000};
     epoll_event ready[256];
-    const int count = ::epoll_pwait2(epoll_, ready, std::size(ready), &wait, nullptr);
+    const int count = wait_ready(epoll_, ready, wait_ns, blocked);
     for (int i = 0; i < count; ++i) {
       auto& connection = *static_cast<HttpConnection*>(ready[i].data.ptr);
       if (Status received = connection.receive(scratch_); !received) return lost(received.error());

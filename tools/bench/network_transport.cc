@@ -10,6 +10,7 @@
 #include "clients/cpp/client.h"
 #include "tools/bench/server_process.h"
 #include "tools/bench/transport.h"
+#include "tools/bench/wait_ready.h"
 
 namespace millrace::tools {
 namespace {
@@ -108,12 +109,8 @@ class NetworkTransport final : public Transport {
       if (lane.client->wants_write() && !lane.client->flush()) return lost(*lane.client);
       blocked = blocked || lane.client->wants_write();
     }
-    // A full socket empties soon: look again shortly rather than watch for it.
-    constexpr int64_t kBlockedNs = 50'000;
-    if (blocked && wait_ns > kBlockedNs) wait_ns = kBlockedNs;
-    const timespec wait{wait_ns / 1'000'000'000, wait_ns % 1'000'000'000};
     epoll_event ready[64];
-    const int count = ::epoll_pwait2(epoll_, ready, std::size(ready), &wait, nullptr);
+    const int count = wait_ready(epoll_, ready, wait_ns, blocked);
     for (int i = 0; i < count; ++i) {
       Client& client = *lanes_[ready[i].data.u32].client;
       if (!client.receive()) return lost(client);
