@@ -319,6 +319,23 @@ class EngineTest : public testing::Test {
     return all;
   }
 
+  // Sends and drains until the log's head has moved on by `segments`.
+  void traffic(QueueId queue, uint64_t segments) {
+    storage::Log& log = shard().state().log();
+    const uint64_t until = log.segment_of(log.head()) + segments;
+    for (int i = 0; i < 5'000 && log.segment_of(log.head()) < until; ++i) {
+      Batch batch;
+      for (int n = 0; n < 10; ++n)
+        batch.add(std::string(20'000, 'x'), 0);
+      send(queue, batch);
+      std::vector<Receipt> receipts;
+      for (const Got& got : receive(queue, 10, 60'000))
+        receipts.push_back(got.receipt);
+      if (!receipts.empty()) ack(receipts);
+    }
+    ASSERT_GE(log.segment_of(log.head()), until);
+  }
+
   TemporaryDirectory directory_;
   BrokerOptions options_{.data_directory = directory_.path(), .segment_bytes = 4u << 20};
   ManualEnvironment environment_;

@@ -107,6 +107,17 @@ class MovesAcrossShardsUnderCrashes : public MoveTasksUnderCrashes {
     until([&] { return sink_.queue_errors.contains(to.token); });
     return sink_.queues[to.token].at(0).id;
   }
+  // Six messages in turn; returns their bodies.
+  std::set<std::string> send_two_groups(QueueId queue) {
+    Batch batch;
+    std::set<std::string> all;
+    for (int i = 0; i < 6; ++i) {
+      all.insert(std::to_string(i));
+      batch.add_fifo(fmt::format("g{}", i % 2), fmt::format("id{}", i), std::to_string(i));
+    }
+    send(queue, batch);
+    return all;
+  }
   size_t known_from(QueueId source) {
     size_t known = 0;
     for (uint16_t at = 0; at < 2; ++at)
@@ -137,13 +148,7 @@ TEST_P(MovesAcrossShardsUnderCrashes, EachMessageIsInExactlyOneQueueAndTheTaskGo
         const QueueId there = create_fifo("there" + suffix);
         ASSERT_NE(shard().find_queue(dead)->first_shard, shard().find_queue(there)->first_shard);
         redrive(queue, "dead" + suffix);
-        Batch batch;
-        std::set<std::string> all;
-        for (int i = 0; i < 6; ++i) {
-          all.insert(std::to_string(i));
-          batch.add_fifo(fmt::format("g{}", i % 2), fmt::format("id{}", i), std::to_string(i));
-        }
-        send(dead, batch);
+        const std::set<std::string> all = send_two_groups(dead);
         turns(2'000);  // all is durable
         const ReplyTo asked = reply();
         shard().start_move({.source = dead, .destination = there, .rate = 500}, asked);
@@ -226,13 +231,7 @@ TEST_F(MovesAcrossShardsUnderCrashes, WhatADestinationCouldNotSyncStaysAtItsSour
       const uint16_t home = raw(shard().find_queue(there)->first_shard);
       ASSERT_NE(home, raw(shard().find_queue(dead)->first_shard));
       redrive(queue, "dead" + suffix);
-      Batch batch;
-      std::set<std::string> all;
-      for (int i = 0; i < 6; ++i) {
-        all.insert(std::to_string(i));
-        batch.add_fifo(fmt::format("g{}", i % 2), fmt::format("id{}", i), std::to_string(i));
-      }
-      send(dead, batch);
+      const std::set<std::string> all = send_two_groups(dead);
       turns(2'000);  // all is durable
       environment_.disks().at(1u + home)->inject(
           {.call = sim::DiskCall::sync, .nth = nth, .sync_failure = how});

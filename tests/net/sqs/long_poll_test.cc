@@ -10,6 +10,13 @@ class LongPollTest : public SqsTest {
     SqsTest::SetUp();
     url_ = make("jobs");
   }
+  void begin_with_two_shards() {
+    front_.reset();
+    kill();
+    image_ = sim::SimDiskImage();
+    start(2);
+    url_ = make("jobs");
+  }
   Json poll(int seconds) {
     return {{"QueueUrl", url_}, {"WaitTimeSeconds", seconds}, {"MaxNumberOfMessages", 10}};
   }
@@ -141,11 +148,7 @@ TEST_P(LongPollTest, ManyWaitAndFrontGoesAway) {
 
 // A front on one of two shards; what it asks may live on the other.
 TEST_P(LongPollTest, ShardsAreOne) {
-  front_.reset();
-  kill();
-  image_ = sim::SimDiskImage();
-  start(2);
-  url_ = make("jobs");
+  begin_with_two_shards();
   const std::string fifo = make_fifo("jobs.fifo");
   const std::string other = make_fifo("other.fifo");
   for (const std::string& url : {fifo, other}) {
@@ -172,11 +175,7 @@ TEST_P(LongPollTest, ShardsAreOne) {
 
 // Each shard has some of the queue's messages: one receive brings them all, the oldest first.
 TEST_P(LongPollTest, AReceiveIsFilledFromAllShards) {
-  front_.reset();
-  kill();
-  image_ = sim::SimDiskImage();
-  start(2);
-  url_ = make("jobs");
+  begin_with_two_shards();
   const QueueId queue = shard().find_queue("jobs")->id;
   const auto send_to = [&](int to, const std::string& body) {
     engine::Batch batch;
@@ -215,11 +214,7 @@ TEST_P(LongPollTest, AReceiveIsFilledFromAllShards) {
 
 // The client goes while the rest is asked for: what its own shard gave is there again.
 TEST_P(LongPollTest, WhatWasGivenIsGivenBackWhenTheClientGoes) {
-  front_.reset();
-  kill();
-  image_ = sim::SimDiskImage();
-  start(2);
-  url_ = make("jobs");
+  begin_with_two_shards();
   send(url_, "x");
   bool met = false;
   for (int after = 0; after < 12; ++after) {
