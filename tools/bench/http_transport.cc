@@ -25,7 +25,7 @@
 namespace millrace::tools {
 namespace {
 
-using SqsJson = nlohmann::json;
+using SqsJson = nlohmann::ordered_json;  // as the report: one instantiation
 
 constexpr int kHttpPatienceMs = 10'000;
 constexpr std::string_view kEchoPath = "/_millrace/echo";

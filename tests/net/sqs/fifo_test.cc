@@ -37,7 +37,7 @@ TEST_P(FifoTest, DuplicateIsAnsweredAsItsOriginal) {
   // An explicit id wins over the hash; the digest is of the body that came.
   const Json other = send_to(url, "g", "hello", "1");
   EXPECT_NE(other["MessageId"], first["MessageId"]);
-  EXPECT_LT(first["SequenceNumber"], other["SequenceNumber"]);
+  EXPECT_LT(first["SequenceNumber"].get<std::string>(), other["SequenceNumber"].get<std::string>());
   const Json repeated = send_to(url, "g", "world", "1");
   EXPECT_EQ(repeated["MessageId"], other["MessageId"]);
   EXPECT_EQ(repeated["MD5OfMessageBody"], "7d793037a0760186574b0282f2f435e7");
