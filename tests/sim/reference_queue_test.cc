@@ -250,6 +250,37 @@ TEST_F(ReferenceFifoTest, TheFirstOfARepeatedIdMayBeOneThatACrashLeftOpen) {
   EXPECT_NE(delivered(2, 11, 1100, 1), "");
 }
 
+TEST_F(ReferenceFifoTest, ADuplicateOfWhatATaskTookAwayIsNotLost) {
+  const DedupId id{.queue = queue_, .root = 1};
+  reference_.send_asked(
+      {.key = 1, .queue = queue_, .body_hash = kHash, .group = 1, .id = id, .event = ++event_},
+      TimeMs{1000});
+  reference_.crashed(true, true, ++event_, TimeMs{1001});
+  reference_.move_asked(queue_, ++event_);
+  const ReferenceQueue::Delivered elsewhere{.key = 1,
+                                            .queue = dead_,
+                                            .body_hash = kHash,
+                                            .receive_count = 1,
+                                            .asked_at = TimeMs{1100},
+                                            .asked_event = ++event_,
+                                            .place = 20,
+                                            .sent_at = TimeMs{1050},
+                                            .event = ++event_};
+  EXPECT_EQ(reference_.delivered(elsewhere, TimeMs{1100}), "");
+  reference_.ack_asked(1, dead_, 20);
+  EXPECT_EQ(reference_.ack_answered({.key = 1,
+                                     .queue = dead_,
+                                     .place = 20,
+                                     .ok = true,
+                                     .generation = 1,
+                                     .asked_event = event_,
+                                     .event = ++event_},
+                                    TimeMs{1101}),
+            "");
+  EXPECT_EQ(sent(2, 10, 1, 1200), "");  // the answer shows where 1 once was
+  EXPECT_EQ(reference_.check_drained(TimeMs{3000}), "");
+}
+
 TEST_F(ReferenceFifoTest, DeadLettersComeAfterAsManyReceivesAsAllowedAndStay) {
   EXPECT_EQ(sent(1, 10), "");
   EXPECT_EQ(delivered(1, 10, 1100, 1), "");
