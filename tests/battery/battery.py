@@ -24,6 +24,7 @@ import rows
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 OUTPUT_KEPT = 40  # lines of a failing piece
+COVERED = 100  # times each thing was tried after each fault, or the table says which was not
 
 
 class State:
@@ -67,6 +68,9 @@ def run_piece(row, index, build, log):
         "skipped": skipped, "seconds": round(time.monotonic() - began, 1),
         "numbers": {} if failed else row.numbers(output),
     }
+    coverage = row.coverage(output)
+    if coverage:
+        piece["coverage"] = coverage
     if failed:
         shown = " ".join(f"{k}={v}" for k, v in environment.items())
         piece["replay"] = replay.group(1) if replay else f"{shown} {' '.join(map(str, command))}".strip()
@@ -93,6 +97,31 @@ def table(chosen, state):
             "seconds": round(sum(p["seconds"] for p in ended)), "numbers": numbers,
         })
     return lines
+
+
+def coverage_of(chosen, state):
+    """What the pieces that were run covered, together."""
+    names = {row.name for row in chosen}
+    total = {}
+    for (name, _), piece in state.ended.items():
+        for what, after in piece.get("coverage", {}).items() if name in names else ():
+            cells = total.setdefault(what, {})
+            for condition, times in after.items():
+                cells[condition] = cells.get(condition, 0) + times
+    return dict(sorted(total.items()))
+
+
+def show_coverage(coverage):
+    if not coverage:
+        return
+    cells = [(what, condition, times) for what, after in coverage.items() for condition, times in after.items()]
+    rare = [cell for cell in cells if cell[2] < COVERED]
+    print(f"\ncovered: {len(coverage)} answers to operations on states, {len(cells)} with the faults before them; "
+          f"{len(cells) - len(rare)} at least {COVERED} times, {sum(c[2] == 0 for c in rare)} never")
+    for what, after in coverage.items():
+        fewer = [f"{condition} {times}" for condition, times in after.items() if times < COVERED]
+        if fewer:
+            print(f"    {what}: {', '.join(fewer)}")
 
 
 def show(lines):
@@ -157,8 +186,10 @@ def main():
             end = 0
     lines = table(chosen, state)
     show(lines)
+    coverage = coverage_of(chosen, state)
+    show_coverage(coverage)
     out = arguments.json or folder / f"{arguments.size}.json"
-    out.write_text(json.dumps({"size": arguments.size, "commit": commit, "rows": lines}, indent=2) + "\n")
+    out.write_text(json.dumps({"size": arguments.size, "commit": commit, "rows": lines, "coverage": coverage}, indent=2) + "\n")
     return 1 if any(line["violations"] for line in lines) else 0
 
 

@@ -43,6 +43,21 @@ class Row:
                 return {what: int(number) for number, what in found if what not in ("violations", "seeds")}
         return {}
 
+    @staticmethod
+    def coverage(output):
+        """The table of the simulator's --coverage: {what was asked, on what, and answered how: {how the life of the
+        node had begun: how often}}."""
+        lines = output.splitlines()
+        top = next((i for i, line in enumerate(lines) if line.split()[:2] == ["new", "new+sync"]), len(lines))
+        conditions = lines[top].split() if top < len(lines) else []
+        found = {}
+        for line in lines[top + 1:]:
+            columns = line.rsplit(maxsplit=len(conditions))
+            if len(columns) <= len(conditions) or not all(c.isdigit() for c in columns[1:]):
+                break
+            found[columns[0]] = dict(zip(conditions, map(int, columns[1:])))
+        return found
+
 
 def rows(size, fuzz_build=None):
     """The rows of `size`, one of SIZES."""
@@ -51,10 +66,10 @@ def rows(size, fuzz_build=None):
             "--check {build}/tests/checker/millrace-check"
     all_rows = [
         Row("simulator", "seeds", (2_000, 200_000, 2_000_000)[at], 250,
-            "{build}/tests/sim/millrace-sim-planted --from {first} --count {count}"),
+            "{build}/tests/sim/millrace-sim-planted --from {first} --count {count} --coverage"),
         # Ten of these for one of the above: other shapes, fewer messages in each.
         Row("simulator, short runs", "seeds", (0, 200_000, 2_000_000)[at], 2_000,
-            "{build}/tests/sim/millrace-sim --from {first} --count {count} --steps 400"),
+            "{build}/tests/sim/millrace-sim --from {first} --count {count} --steps 400 --coverage"),
         Row("small world", "parts of 1 in 40", 40, 1,
             "{build}/tests/sim/millrace-small-world --length %d --part {index} --parts 40" % (3, 4, 4)[at],
             seconds_max=14_400),
