@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "base/bounded_json.h"
 #include "engine/queue_attributes.h"
 
 namespace millrace::engine {
@@ -50,7 +51,7 @@ bool has_other_keys(const Json& object, std::string_view one, std::string_view t
 }  // namespace
 
 bool is_json(std::string_view text) {
-  return Json::accept(text);
+  return !base::nests_too_deep(text) && Json::accept(text);
 }
 
 std::string read_redrive_policy(std::string_view text, QueueAttributes* attributes) {
@@ -59,7 +60,7 @@ std::string read_redrive_policy(std::string_view text, QueueAttributes* attribut
     attributes->receives_max = 0;
     return {};
   }
-  const Json policy = Json::parse(text, nullptr, false);
+  const Json policy = base::parse_bounded_json<Json>(text);
   if (!policy.is_object()) return "it is not a JSON object";
   if (has_other_keys(policy, kTarget, kReceives))
     return fmt::format("it may have {} and {}", kTarget, kReceives);
@@ -85,7 +86,7 @@ std::string read_redrive_allow_policy(std::string_view text, QueueAttributes* at
   RedrivePermission permission = RedrivePermission::unset;
   std::vector<std::string> names;
   if (!text.empty()) {
-    const Json policy = Json::parse(text, nullptr, false);
+    const Json policy = base::parse_bounded_json<Json>(text);
     if (!policy.is_object()) return "it is not a JSON object";
     if (has_other_keys(policy, kPermission, kSources))
       return fmt::format("it may have {} and {}", kPermission, kSources);

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "base/bounded_json.h"
 #include "net/aws/policy.h"
 #include "net/aws/wildcard.h"
 
@@ -93,13 +94,14 @@ class PolicyParser {
         twice = true;
       return true;
     };
-    PolicyJson document = PolicyJson::parse(text, note, false);
+    PolicyJson document = base::parse_bounded_json<PolicyJson>(text, note);
     if (document.is_discarded()) {
       refusal_.reason = PolicyRefusal::Reason::not_json;
       refuse("it is not JSON");
     }
     if (twice) refuse("a name comes twice in one object");
-    return twice ? PolicyJson(PolicyJson::value_t::discarded) : document;
+    if (twice) document = PolicyJson(PolicyJson::value_t::discarded);
+    return document;
   }
 
   bool read_document(const PolicyJson& document) {

@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "base/bounded_json.h"
 #include "net/aws/arn.h"
 #include "net/aws/base64.h"
 #include "net/sqs/actions.h"
@@ -78,7 +79,7 @@ std::optional<TaskName> read_handle(std::string_view handle) {
   std::string text(handle);
   const auto bytes = decode_base64(text.data(), text.size());
   if (!bytes) return std::nullopt;
-  const auto json = nlohmann::ordered_json::parse(*bytes, nullptr, false);
+  const auto json = base::parse_bounded_json<nlohmann::ordered_json>(*bytes);
   if (!json.is_object() || !json.contains("taskId") || !json.contains("sourceArn") ||
       !json["taskId"].is_string() || !json["sourceArn"].is_string())
     return std::nullopt;

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "base/bounded_json.h"
 #include "net/aws/arn.h"
 #include "net/sqs/actions.h"
 
@@ -91,7 +92,7 @@ PolicyChange take_change(KeptReader& reader) {
 
 // The queue's policy, its statements a list; a new one if it has none.
 PolicyJson policy_of(Answer& answer, const QueueInfo& queue, std::string_view region) {
-  PolicyJson policy = PolicyJson::parse(queue.attributes.policy, nullptr, false);
+  PolicyJson policy = base::parse_bounded_json<PolicyJson>(queue.attributes.policy);
   if (!policy.is_object()) {
     policy = PolicyJson::object();
     policy["Version"] = "2008-10-17";
@@ -120,7 +121,7 @@ AwsError add_statement(PolicyJson& statements, const PolicyChange& change, std::
   if (statements.size() >= kStatementsOfPolicyMax)
     return {errors::kOverLimit, fmt::format("{} Statements were found, maximum allowed is {}.",
                                             statements.size() + 1, kStatementsOfPolicyMax)};
-  PolicyJson statement = PolicyJson::parse(change.statement, nullptr, false);
+  PolicyJson statement = base::parse_bounded_json<PolicyJson>(change.statement);
   statement["Resource"] = std::move(arn);
   statements.push_back(std::move(statement));
   return {};

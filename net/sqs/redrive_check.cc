@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "base/bounded_json.h"
 #include "engine/queue_attributes.h"
 #include "engine/redrive_policy.h"
 #include "net/aws/arn.h"
@@ -52,7 +53,7 @@ AwsError check_redrive_policy(std::string_view text, const SettingsContext& cont
   const auto refuse = [&](std::string_view reason) {
     return invalid_value("RedrivePolicy", text, reason);
   };
-  const Json policy = Json::parse(text, nullptr, false);
+  const Json policy = base::parse_bounded_json<Json>(text);
   if (!policy.is_object())
     return invalid_attribute_value("RedrivePolicy", "Redrive policy is not a valid JSON map.");
   for (const char* key : {kReceives, kTarget})
@@ -97,7 +98,7 @@ AwsError check_redrive_allow_policy(std::string_view text) {
         "Amazon SQS can't create the redrive allow policy, as it’s in an "
         "unsupported format.");
   };
-  const Json policy = Json::parse(text, nullptr, false);
+  const Json policy = base::parse_bounded_json<Json>(text);
   if (!policy.is_object() || !has_only(policy, kPermission, kSources) ||
       !policy.contains(kPermission) || !policy[kPermission].is_string())
     return wrong_shape();

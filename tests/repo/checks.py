@@ -39,6 +39,10 @@ SEAM_CALL = re.compile(
     r"\bstd::(time|chrono|thread|random_device|mutex)\b|"
     r"(?<![\w>])::(time|open|openat|pread|pwrite|pwritev|mmap|fsync|fdatasync)\s*\(")
 
+# A tree of JSON is copied and written recursively, so how deep it is must be bounded before it is one.
+JSON_PARSE = re.compile(r"(?i)json::parse\(")
+JSON_PLACE = "base/bounded_json.h"
+
 README_FOLDERS = ["include/millrace", "base", "storage", "engine", "net", "clients/cpp", "tools",
                   "bench", "tests"]
 
@@ -128,6 +132,15 @@ def check_seams(root):
                 yield f"{path}:{number}: {match.group().strip('( ')} belongs behind a seam"
 
 
+def check_json(root):
+    for path in sources(root):
+        if path == JSON_PLACE or layer_of(path) in (None, "tests", "bench"):
+            continue
+        for number, line in enumerate(lines_of(root, path), 1):
+            if JSON_PARSE.search(without_comment(line)):
+                yield f"{path}:{number}: JSON from outside is read by {JSON_PLACE}"
+
+
 def check_readmes(root):
     for folder in README_FOLDERS:
         if os.path.isdir(os.path.join(root, folder)):
@@ -215,7 +228,7 @@ def check_named_tests(root):
                 yield f"{named}:{number}: there is no test {suite}.{name}"
 
 
-CHECKS = [check_include_direction, check_seams, check_readmes, check_files, check_headers,
+CHECKS = [check_include_direction, check_seams, check_json, check_readmes, check_files, check_headers,
           check_sources_are_built, check_links, check_named_tests]
 
 

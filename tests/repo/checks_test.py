@@ -93,6 +93,10 @@ class Checks(unittest.TestCase):
                 self.assertEqual(1, len(found), found)
                 self.assertTrue(found[0].startswith("engine/planted.h:3: "))
 
+    def test_json_from_outside_is_read_in_one_place(self):
+        found = self.findings(**{"net/planted.h": HEADER + "auto x = nlohmann::json::parse(text);\n"})
+        self.assertEqual(["net/planted.h:3: JSON from outside is read by base/bounded_json.h"], found)
+
     def test_our_own_names_are_not_taken_for_system_calls(self):
         text = HEADER + ("Result<Log> open(Disk& disk);  // not ::open()\n"
                          "auto log = Log::open(disk);\nauto file = disk.open(name);\n"

@@ -14,6 +14,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "base/bounded_json.h"
 #include "base/os_clock.h"
 #include "tools/bench/http_connection.h"
 #include "tools/bench/server_process.h"
@@ -272,7 +273,7 @@ class HttpTransport final : public Transport, public HttpAnswers {
         return fail(moved.error());
       }
     }
-    SqsJson answer = SqsJson::parse(control_answer_, nullptr, false);
+    SqsJson answer = base::parse_bounded_json<SqsJson>(control_answer_);
     if (control_status_ == 200 && (answer.is_object() || control_answer_.empty())) return answer;
     failure_ = fmt::format("{}: {} {}", action, control_status_, control_answer_);
     return fail(Errc::invalid_argument);

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "base/bounded_json.h"
 #include "engine/queue_attributes.h"
 #include "millrace/options.h"
 #include "tools/cli/command.h"
@@ -80,7 +81,7 @@ int64_t oldest_age_ms(const QueueDescription& queue) {
 
 // Numbers, yes or no and policies as what they are.
 Json to_json(const std::string& value) {
-  Json parsed = Json::parse(value, nullptr, false);
+  Json parsed = base::parse_bounded_json<Json>(value);
   return parsed.is_discarded() ? Json(value) : parsed;
 }
 

@@ -187,7 +187,7 @@ TEST(Policy, LimitsAreWhatTheDocumentSays) {
 TEST(Policy, DepthIsNoDanger) {
   const std::string deep(10'000, '[');
   EXPECT_EQ(why_refused(deep), "it is not JSON");
-  EXPECT_EQ(why_refused(deep + std::string(10'000, ']')), "it is not a JSON object");
+  EXPECT_EQ(why_refused(deep + std::string(10'000, ']')), "it is not JSON");
 }
 
 TEST(Policy, TheTopicOfTheStatementMaySendAndNoOther) {

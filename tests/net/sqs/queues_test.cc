@@ -109,6 +109,25 @@ TEST_P(QueuesTest, AttributesAreSetTogetherOrNotAtAll) {
   EXPECT_EQ(attribute(url, "VisibilityTimeout"), "7");
 }
 
+// As deep as a request may be long: nothing that is done with it may recurse once a level.
+TEST_P(QueuesTest, JsonOfAnyDepthInAnAttributeIsRefused) {
+  constexpr size_t kLevels = 400'000;
+  const std::string deep = std::string(kLevels, '[') + std::string(kLevels, ']');
+  const std::string url = make("jobs");
+  const std::pair<const char*, std::string> kAttributes[] = {
+      {"RedrivePolicy", R"({"deadLetterTargetArn":"x","maxReceiveCount":)" + deep + "}"},
+      {"RedriveAllowPolicy", R"({"redrivePermission":)" + deep + "}"},
+      {"RedriveAllowPolicy", R"({"redrivePermission":"byQueue","sourceQueueArns":)" + deep + "}"},
+      {"Policy", deep},
+  };
+  for (const auto& [name, text] : kAttributes) {
+    const std::string why =
+        refused("SetQueueAttributes", {{"QueueUrl", url}, {"Attributes", {{name, text}}}});
+    EXPECT_TRUE(why.starts_with("InvalidAttributeValue: ")) << name << ": " << why.substr(0, 200);
+    EXPECT_EQ(attribute(url, name), "") << name;
+  }
+}
+
 TEST_P(QueuesTest, EncryptionIsOneOrTheOther) {
   const std::string url = make("jobs");
   const auto set = [&](const Json& attributes) {
