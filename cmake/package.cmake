@@ -27,10 +27,11 @@ foreach(library IN ITEMS millrace_archive millrace_shared)
   target_link_libraries(
     ${library} PRIVATE $<BUILD_INTERFACE:millrace_flags> Threads::Threads
                        $<BUILD_INTERFACE:liburing::liburing> $<BUILD_INTERFACE:xxhash::xxhash>
-                       $<BUILD_INTERFACE:OpenSSL::Crypto> $<BUILD_INTERFACE:fmt::fmt>)
+                       $<BUILD_INTERFACE:OpenSSL::Crypto> $<BUILD_INTERFACE:fmt::fmt>
+                       $<BUILD_INTERFACE:simdjson::simdjson>)
 endforeach()
 # Who links the archive needs what it needs; the shared object names them itself.
-target_link_libraries(millrace_archive INTERFACE "$<INSTALL_INTERFACE:uring;xxhash;crypto;fmt>")
+target_link_libraries(millrace_archive INTERFACE "$<INSTALL_INTERFACE:uring;xxhash;crypto;fmt;simdjson>")
 add_library(millrace::engine ALIAS millrace_archive)
 add_library(millrace::engine_shared ALIAS millrace_shared)
 
