@@ -212,7 +212,7 @@ class Log {
   void save_checkpoint(Position position, std::vector<std::byte> state);
   bool checkpoint_in_flight() const;
   // The stored checkpoint if it is whole, of this log, and head() <= position <= durable end found
-  // by open(); else nullopt.
+  // by open(), and no bytes before it are damaged; else nullopt.
   std::optional<std::pair<Position, std::vector<std::byte>>> load_checkpoint();
 
  private:

@@ -102,6 +102,10 @@ std::optional<std::pair<Position, std::vector<std::byte>>> Log::load_checkpoint(
   const RecoveryPlan& plan = opening_->plan;
   if (!checkpoint || checkpoint->position < head_position_ || checkpoint->position > plan.durable)
     return std::nullopt;
+  // What it says lies there may be damaged since: what is left is told by the records.
+  for (const SurvivingSegment& segment : plan.segments)
+    if (!segment.damaged.empty() && segment.damaged.front().begin < checkpoint->position)
+      return std::nullopt;
   for (const SurvivingSegment& segment : plan.segments) {
     const SegmentFile& file = opening_->found.files[segment.file];
     if (file.reading.header.sequence == (checkpoint->position - 1) / segment_bytes_ &&

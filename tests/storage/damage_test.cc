@@ -95,6 +95,42 @@ TEST(Damage, DamagedBytesAreCopiedToQuarantineOnce) {
   }
 }
 
+// Its positions would be of messages that are not there any more; what is left is told by the
+// records.
+TEST(Damage, ACheckpointIsIgnoredIfWhatItIsAboutIsDamaged) {
+  LogHarness h;
+  ASSERT_TRUE(h.open());
+  ASSERT_TRUE(h.append("the segment it begins in is left for one that was written ahead"));
+  h.settle();
+  const auto before = h.append("before");
+  h.settle();
+  const Position position = h.log->durable();
+  h.log->save_checkpoint(position, std::vector<std::byte>(10));
+  h.finish_jobs();
+  const auto after = h.append("after");
+  h.settle();
+  h.kill();
+  h.image->settle();
+  std::string path;
+  for (const std::string& one : h.image->paths())
+    if (one.ends_with(".segment") &&
+        read_segment_header(h.image->content(one).first(kSegmentDataOffset)).header.sequence ==
+            before->value / kTestSegmentBytes)
+      path = one;
+  ASSERT_EQ(before->value / kTestSegmentBytes, after->value / kTestSegmentBytes);
+  const auto whole = h.image->clone();
+  const auto has_checkpoint = [&](std::optional<Position> hit) {
+    h.use(whole->clone());
+    if (hit) h.image->flip_bit(path, (hit->value % kTestSegmentBytes + 20) * 8);
+    h.disk = std::make_unique<sim::SimDisk>(*h.image);
+    h.log = std::move(*Log::open(*h.disk, h.options(), &h.message));
+    return h.log->load_checkpoint().has_value();
+  };
+  EXPECT_TRUE(has_checkpoint(std::nullopt));
+  EXPECT_FALSE(has_checkpoint(*before));
+  EXPECT_TRUE(has_checkpoint(*after));
+}
+
 TEST(Damage, CutFileKeepsAllRecordsBeforeTheCut) {
   Fixture f(1);
   const uint64_t sequence = f.last_sequence();
