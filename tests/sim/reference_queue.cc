@@ -110,6 +110,7 @@ std::string ReferenceQueue::send_answered(Key key, bool ok, uint64_t place, uint
       asked = std::min(asked, one.asked_event);
       // Its earlier life may have been here, and this one a duplicate of that.
       if (other.redriven) m.sent = Known::unknown;
+      if (other.purged != Known::no) m.purged = Known::unknown;
       one_group = one_group && other.group == m.group;
       m.in_a_hole = m.in_a_hole || other.in_a_hole;
       m.sent_at = std::min(m.sent_at, other.sent_at);

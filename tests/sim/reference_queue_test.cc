@@ -281,6 +281,19 @@ TEST_F(ReferenceFifoTest, ADuplicateOfWhatATaskTookAwayIsNotLost) {
   EXPECT_EQ(reference_.check_drained(TimeMs{3000}), "");
 }
 
+TEST_F(ReferenceFifoTest, ADuplicateOfWhatAPurgeMayHaveTakenIsNotLost) {
+  const DedupId id{.queue = queue_, .root = 1};
+  reference_.send_asked(
+      {.key = 1, .queue = queue_, .body_hash = kHash, .group = 1, .id = id, .event = ++event_},
+      TimeMs{1000});
+  reference_.crashed(true, true, ++event_, TimeMs{1001});
+  reference_.move_asked(queue_, ++event_);
+  const uint64_t purge = reference_.purge_asked(dead_, TimeMs{1010});
+  reference_.purge_answered(purge, true, ++event_, TimeMs{1011});
+  EXPECT_EQ(sent(2, 10, 1, 1200), "");
+  EXPECT_EQ(reference_.check_drained(TimeMs{3000}), "");
+}
+
 TEST_F(ReferenceFifoTest, DeadLettersComeAfterAsManyReceivesAsAllowedAndStay) {
   EXPECT_EQ(sent(1, 10), "");
   EXPECT_EQ(delivered(1, 10, 1100, 1), "");
