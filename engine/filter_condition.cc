@@ -122,7 +122,7 @@ bool FilterCondition::accepts(const FilterValue& value) const {
 
 std::string FilterCondition::identity() const {
   std::string identity{static_cast<char>('a' + static_cast<int>(kind)), truth ? '1' : '0'};
-  append_sized(identity, text);
+  if (kind != Kind::address) append_sized(identity, text);
   if (kind == Kind::number || kind == Kind::numeric) {
     append_number(identity, range.lower);
     append_number(identity, range.upper);

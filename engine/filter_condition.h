@@ -72,7 +72,7 @@ struct FilterCondition {
   bool truth = false;  // truth and exists
   uint8_t bits = 0;    // address: of the network
   IpAddress network;
-  std::string text;
+  std::string text;                 // as the policy has it
   std::vector<std::string> pieces;  // wildcard: what stands between the stars
   NumberRange range;                // number (both ends the same) and numeric
   std::vector<FilterCondition> except;

@@ -348,6 +348,7 @@ class FilterPolicyReader {
       return refuse(
           fmt::format("Malformed CIDR, mask bits must be at most {}", address->bits_max()));
     condition.kind = Kind::address;
+    condition.text = text;
     condition.bits = static_cast<uint8_t>(bits);
     condition.network = address->network(bits);
     return true;
