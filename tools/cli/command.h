@@ -62,6 +62,7 @@ void add_top_command(Parser& parser, Context& context);
 void add_redrive_command(Parser& parser, Context& context);
 void add_log_commands(Parser& parser, Context& context);
 void add_trace_command(Parser& parser, Context& context);
+void add_topic_commands(Parser& parser, Context& context);       // test-filter
 void add_definition_commands(Parser& parser, Context& context);  // export, import
 
 }  // namespace millrace::tools

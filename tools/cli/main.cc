@@ -26,6 +26,7 @@ int main(int argc, char** argv) {
   add_redrive_command(parser, context);
   add_log_commands(parser, context);
   add_trace_command(parser, context);
+  add_topic_commands(parser, context);
   add_definition_commands(parser, context);
   parser.take_as_argument([](const std::string& text) { return parse_receipt(text).has_value(); });
   if (const auto exit_code = parser.parse(argc, argv)) return *exit_code;
