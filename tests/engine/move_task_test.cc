@@ -380,6 +380,30 @@ TEST_F(MoveTasksTest, ATaskGoesOnAfterARestartAndTakesNothingThatCameSince) {
   EXPECT_EQ(bodies(receive(dead)), Bodies{"later"});
 }
 
+TEST_F(MoveTasksTest, ATaskThatIsStartedInTheFirstTurnIsNoneOfTheLifeBefore) {
+  open();
+  const QueueId queue = create("q");
+  const QueueId dead = create("dead");
+  const QueueId there = create("there");
+  redrive(queue, "dead");
+  send(dead, Batch().add("1").add("2").add("3").add("4").add("5").add("6"));
+  crash_and_open();
+  const Answer started = start({.source = dead, .destination = there, .rate = 1});
+  ASSERT_EQ(started.error, Errc::ok);
+  EXPECT_EQ(started.tasks.at(0).to_move, 6u);
+  for (int i = 0; i < 20; ++i) {
+    advance(100);
+    settle_moves();
+  }
+  EXPECT_LE(counters(there).ready, 3u);  // it is done once, not twice
+  for (int i = 0; i < 10; ++i) {
+    advance(1'000);
+    settle_moves();
+  }
+  EXPECT_EQ(until_ended(dead).moved, 6u);
+  EXPECT_EQ(receive(there).size(), 6u);
+}
+
 TEST_F(MoveTasksTest, ATaskEndsWithItsSourceAndAfterThirtySixHours) {
   open();
   const QueueId queue = create("q");
