@@ -133,8 +133,6 @@ std::string FilterCondition::identity() const {
     identity += static_cast<char>(bits);
     identity.append(reinterpret_cast<const char*>(network.bytes.data()), network.bytes.size());
   }
-  for (const std::string& piece : pieces)
-    append_sized(identity, piece);
   for (const FilterCondition& one : except)
     append_sized(identity, one.identity());
   return identity;

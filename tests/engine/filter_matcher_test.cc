@@ -98,6 +98,64 @@ TEST(FilterMatcher, FindsARangeAmongMany) {
   }
 }
 
+// Equal conditions are one in the index, and what is nearly equal is not.
+TEST(FilterMatcher, KeepsApartConditionsThatDifferInOneThing) {
+  struct Row {
+    const char* condition;
+    const char* type;
+    const char* value;  // which this condition wants
+  };
+  constexpr Row kRows[] = {
+      {R"({"numeric": ["<", 5]})", "Number", "4"},
+      {R"({"numeric": ["<=", 5]})", "Number", "5"},
+      {R"({"numeric": [">", 5]})", "Number", "6"},
+      {R"({"numeric": [">=", 5]})", "Number", "5"},
+      {R"({"numeric": [">", 5, "<", 6]})", "Number", "5.5"},
+      {R"({"numeric": [">=", 5, "<", 6]})", "Number", "5"},
+      {R"({"numeric": [">", 5, "<=", 6]})", "Number", "6"},
+      {R"({"numeric": [">=", 5, "<=", 6]})", "Number", "5"},
+      {"5", "Number", "5"},
+      {R"("5")", "String", "5"},
+      {R"({"prefix": "5"})", "String", "51"},
+      {R"({"suffix": "5"})", "String", "15"},
+      {R"({"equals-ignore-case": "a"})", "String", "A"},
+      {R"("a")", "String", "a"},
+      {R"({"wildcard": "a*"})", "String", "ab"},
+      {R"({"wildcard": "a\\*"})", "String", "a*"},
+      {R"({"anything-but": "a"})", "String", "b"},
+      {R"({"anything-but": {"prefix": "a"}})", "String", "b"},
+      {R"({"anything-but": ["a", 5]})", "String", "c"},
+      {R"({"anything-but": ["a", "5"]})", "Number", "5"},
+      {R"({"cidr": "10.0.0.0/8"})", "String", "10.1.0.0"},
+      {R"({"cidr": "10.0.0.0/16"})", "String", "10.0.1.0"},
+      {R"({"cidr": "::/8"})", "String", "::1"},
+      {"true", "String.Array", "[true]"},
+      {"false", "String.Array", "[false]"},
+      {"null", "String.Array", "[null]"},
+      {R"({"exists": true})", "Binary", "x"},
+      {R"({"exists": false})", nullptr, nullptr},
+  };
+  FilterJson json;
+  FilterMatcher matcher(json);
+  std::vector<nlohmann::json> policies;
+  for (const Row& row : kRows) {
+    const std::string text = std::string(R"({"a": [)") + row.condition + "]}";
+    matcher.add(SubscriptionId{static_cast<uint32_t>(policies.size())},
+                parsed(text, FilterScope::attributes));
+    policies.push_back(naive_json(text));
+  }
+  for (size_t wanted = 0; wanted < policies.size(); ++wanted) {
+    const Row& row = kRows[wanted];
+    std::vector<NaiveAttribute> attributes{{"other", "String", "x"}};
+    if (row.type != nullptr) attributes.push_back({"a", row.type, row.value});
+    std::vector<uint32_t> expected;
+    for (uint32_t i = 0; i < policies.size(); ++i)
+      if (naive_accepts(policies[i], naive_attributes(attributes))) expected.push_back(i);
+    EXPECT_EQ(std::count(expected.begin(), expected.end(), wanted), 1) << row.condition;
+    EXPECT_EQ(matches_of(matcher, properties_of(attributes), ""), expected) << row.condition;
+  }
+}
+
 // A topic's policies, each kept as its text too.
 struct Subscribed {
   nlohmann::json policy;
