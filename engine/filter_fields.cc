@@ -128,6 +128,7 @@ void FilterFields::clear() {
     keys_here_[key] = {};
   present_keys_.clear();
   values_.clear();
+  known_values_.clear();
   list_texts_.clear();
   readable_ = false;
 }
@@ -141,6 +142,8 @@ void FilterFields::note_present(uint32_t key) {
 void FilterFields::add(uint32_t key, const FilterValue& value) {
   note_present(key);
   Here& here = keys_here_[key];
+  if (here.count >= kValuesCompared && is_known(key, value)) return;
+  ++here.count;
   const auto at = static_cast<uint32_t>(values_.size());
   if (here.first == FilterKeys::kNone)
     here.first = at;
@@ -148,6 +151,17 @@ void FilterFields::add(uint32_t key, const FilterValue& value) {
     values_[here.last].next = at;
   here.last = at;
   values_.push_back({value, FilterKeys::kNone});
+}
+
+// The first ones of a key may come once more, since only those after them are known.
+bool FilterFields::is_known(uint32_t key, const FilterValue& value) {
+  std::string identity;
+  identity.append(reinterpret_cast<const char*>(&key), sizeof key);
+  identity += static_cast<char>(value.kind);
+  identity += value.truth ? '1' : '0';
+  identity.append(reinterpret_cast<const char*>(&value.number), sizeof value.number);
+  identity += value.text;
+  return !known_values_.insert(std::move(identity)).second;
 }
 
 bool FilterFields::meets(uint32_t key, const FilterCondition& condition) const {

@@ -23,6 +23,7 @@
 #include <vector>
 
 #include <boost/unordered/unordered_flat_map.hpp>
+#include <boost/unordered/unordered_flat_set.hpp>
 
 #include "base/hash.h"
 #include "engine/filter_policy.h"
@@ -89,6 +90,8 @@ class FilterFields {
   bool present(uint32_t key) const { return keys_here_[key].present; }
   // Keys that are present, in the order found.
   std::span<const uint32_t> present_keys() const { return present_keys_; }
+  // How many any_value() gives. Of many under a key, equal ones are one.
+  uint32_t value_count(uint32_t key) const { return keys_here_[key].count; }
   bool meets(uint32_t key, const FilterCondition& condition) const;
 
   // Calls take(value) for each value under the key, until it returns true; returns that.
@@ -102,6 +105,7 @@ class FilterFields {
  private:
   struct Here {
     bool present = false;
+    uint32_t count = 0;
     uint32_t first = FilterKeys::kNone;
     uint32_t last = FilterKeys::kNone;
   };
@@ -110,7 +114,11 @@ class FilterFields {
     uint32_t next = FilterKeys::kNone;
   };
 
+  // A key with many values, which a look at each of them finds costly.
+  static constexpr uint32_t kValuesCompared = 8;
+
   void clear();
+  bool is_known(uint32_t key, const FilterValue& value);
   void note_present(uint32_t key);
   void add(uint32_t key, const FilterValue& value);
   void read_list(uint32_t key, std::string_view text);
@@ -123,6 +131,7 @@ class FilterFields {
   std::vector<Here> keys_here_;
   std::vector<uint32_t> present_keys_;
   std::vector<Entry> values_;
+  boost::unordered_flat_set<std::string> known_values_;  // of keys with many
   std::deque<std::string> list_texts_;  // of String.Array, whose reading the next one overwrites
   std::string path_;
 };

@@ -29,6 +29,12 @@ uint64_t expected_share(FilterCondition::Kind kind) {
   }
 }
 
+// Is whether it is met told by counting what it excludes?
+bool is_counted(const FilterCondition& condition) {
+  return condition.kind == FilterCondition::Kind::anything_but &&
+         condition.except.front().kind != FilterCondition::Kind::wildcard;
+}
+
 }  // namespace
 
 void RangeIndex::build() {
@@ -100,8 +106,22 @@ class FilterIndex::Builder {
   uint32_t condition_number(uint32_t key, const FilterCondition& condition) {
     const auto [known, added] = conditions_.emplace(
         std::pair(key, condition.identity()), static_cast<uint32_t>(index_.conditions_.size()));
-    if (added) index_.conditions_.push_back({&condition, key, 0, false, {}});
-    return known->second;
+    if (!added) return known->second;
+    const uint32_t number = known->second;
+    index_.conditions_.push_back({&condition, key, 0, false, {}, {}});
+    if (is_counted(condition)) name_excluded(key, condition, number);
+    return number;
+  }
+
+  // A value meets one of them at most, once each is there once: so they can be counted.
+  void name_excluded(uint32_t key, const FilterCondition& condition, uint32_t number) {
+    std::vector<uint32_t> named;
+    for (const FilterCondition& one : condition.except)
+      named.push_back(condition_number(key, one));
+    std::sort(named.begin(), named.end());
+    named.erase(std::unique(named.begin(), named.end()), named.end());
+    for (const uint32_t one : named)
+      index_.conditions_[one].excluded.push_back(number);
   }
 
   uint64_t cost(uint32_t leaf) const {
@@ -144,6 +164,7 @@ FilterIndex::FilterIndex(std::span<const Entry> entries, FilterJson& json)
   }
   met_.resize(conditions_.size());
   evaluated_.resize(conditions_.size());
+  excluded_.resize(conditions_.size());
   leaf_met_.resize(leaves_.size());
   matched_.resize(entries_.size());
 }
@@ -204,6 +225,7 @@ void FilterIndex::match(std::vector<SubscriptionId>& matches) {
   if (++message_ == 0) {
     std::fill(met_.begin(), met_.end(), 0);
     std::fill(evaluated_.begin(), evaluated_.end(), 0);
+    std::fill(excluded_.begin(), excluded_.end(), Excluded{});
     std::fill(leaf_met_.begin(), leaf_met_.end(), std::pair(0u, false));
     std::fill(matched_.begin(), matched_.end(), 0);
     message_ = 1;
@@ -236,7 +258,13 @@ void FilterIndex::match(std::vector<SubscriptionId>& matches) {
 }
 
 void FilterIndex::meet(uint32_t condition) {
-  if (condition == kNone || met_[condition] == message_) return;
+  if (condition == kNone) return;
+  for (const uint32_t number : conditions_[condition].excluded) {
+    Excluded& excluded = excluded_[number];
+    if (excluded.message != message_) excluded = {message_, 0};
+    ++excluded.values;
+  }
+  if (met_[condition] == message_) return;
   met_[condition] = message_;
   if (!conditions_[condition].ways.empty()) reached_.push_back(condition);
 }
@@ -245,9 +273,16 @@ bool FilterIndex::is_met(uint32_t number) {
   const Condition& condition = conditions_[number];
   if (!condition.indexed && evaluated_[number] != message_) {
     evaluated_[number] = message_;
-    if (fields_.meets(condition.key, *condition.what)) met_[number] = message_;
+    if (evaluate(number)) met_[number] = message_;
   }
   return met_[number] == message_;
+}
+
+bool FilterIndex::evaluate(uint32_t number) {
+  const Condition& condition = conditions_[number];
+  if (!is_counted(*condition.what)) return fields_.meets(condition.key, *condition.what);
+  const Excluded& excluded = excluded_[number];
+  return fields_.value_count(condition.key) > (excluded.message == message_ ? excluded.values : 0);
 }
 
 bool FilterIndex::leaf_is_met(uint32_t leaf) {

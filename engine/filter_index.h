@@ -98,7 +98,8 @@ class FilterIndex {
     uint32_t key;
     uint32_t popularity = 0;  // ways that have it
     bool indexed = false;
-    std::vector<uint32_t> ways;  // those that hang here
+    std::vector<uint32_t> ways;      // those that hang here
+    std::vector<uint32_t> excluded;  // conditions of anything-but that name this one
   };
   struct Way {
     uint32_t entry;
@@ -127,7 +128,7 @@ class FilterIndex {
     Affixes suffixes;
     RangeIndex ranges;
     std::vector<Networks> networks;
-    std::vector<uint32_t> evaluated;  // without an index, and ways hang there
+    std::vector<uint32_t> evaluated;  // anything-but and wildcard at which ways hang
   };
   class Builder;
 
@@ -135,7 +136,9 @@ class FilterIndex {
   void index(uint32_t number);
   void look_up(const Key& key, const FilterValue& value);
   void look_up_text(const Key& key, std::string_view text);
+  // A value meets it, or the key's being there or not does.
   void meet(uint32_t condition);
+  bool evaluate(uint32_t condition);
   bool is_met(uint32_t condition);
   bool leaf_is_met(uint32_t leaf);
 
@@ -152,6 +155,11 @@ class FilterIndex {
   uint32_t message_ = 0;
   std::vector<uint32_t> met_;
   std::vector<uint32_t> evaluated_;
+  struct Excluded {
+    uint32_t message = 0;
+    uint32_t values = 0;
+  };
+  std::vector<Excluded> excluded_;
   std::vector<std::pair<uint32_t, bool>> leaf_met_;
   std::vector<uint32_t> matched_;
   std::vector<uint32_t> reached_;  // conditions that are met and at which ways hang

@@ -162,7 +162,7 @@ Json FilterCases::value(size_t levels) {
   }
   if (levels > 0 && chance(25)) {
     Json list = Json::array();
-    for (size_t i = below(4); i > 0; --i)
+    for (size_t i = chance(10) ? below(40) : below(4); i > 0; --i)
       list.push_back(value(levels - 1));
     return list;
   }

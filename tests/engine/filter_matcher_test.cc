@@ -156,6 +156,30 @@ TEST(FilterMatcher, KeepsApartConditionsThatDifferInOneThing) {
   }
 }
 
+// Values that come often are counted once from some point on.
+TEST(FilterMatcher, AnythingButHoldsForAnyNumberOfValues) {
+  FilterJson json;
+  FilterMatcher matcher(json);
+  const char* const policies[] = {
+      R"({"a": [{"anything-but": "x"}]})", R"({"a": [{"anything-but": ["x", "y", "x"]}]})",
+      R"({"a": [{"anything-but": {"prefix": "x"}}]})", R"({"a": [{"anything-but": ["y", 1]}]})"};
+  for (uint32_t id = 0; id < std::size(policies); ++id)
+    matcher.add(SubscriptionId{id}, parsed(policies[id], FilterScope::body));
+  using Ids = std::vector<uint32_t>;
+  for (size_t count = 1; count < 40; ++count) {
+    std::string list = "[";
+    for (size_t i = 1; i < count; ++i)
+      list += "\"x\",";
+    EXPECT_EQ(matches_of(matcher, "", R"({"a": )" + list + "\"x\"]}"), Ids{3}) << count;
+    EXPECT_EQ(matches_of(matcher, "", R"({"a": )" + list + "\"y\"]}"),
+              count == 1 ? (Ids{0, 2}) : (Ids{0, 2, 3}))
+        << count;
+    EXPECT_EQ(matches_of(matcher, "", R"({"a": )" + list + "1]}"),
+              count == 1 ? (Ids{0, 1, 2}) : (Ids{0, 1, 2, 3}))
+        << count;
+  }
+}
+
 // A topic's policies, each kept as its text too.
 struct Subscribed {
   nlohmann::json policy;
