@@ -132,7 +132,8 @@ std::string ReferenceQueue::send_answered(Key key, bool ok, uint64_t place, uint
     m.sent = Known::unknown;
     return {};
   }
-  m.sent = Known::no;
+  // The place of what a lie took may be given out again, also for the same id.
+  m.sent = lost ? Known::unknown : Known::no;
   dedup_.closed(id, key);
   return ReferenceDedup::repeated(*held, attempt);
 }

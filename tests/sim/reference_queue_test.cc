@@ -294,6 +294,14 @@ TEST_F(ReferenceFifoTest, ADuplicateOfWhatAPurgeMayHaveTakenIsNotLost) {
   EXPECT_EQ(reference_.check_drained(TimeMs{3000}), "");
 }
 
+TEST_F(ReferenceFifoTest, ThePlaceOfWhatALieTookMayComeAgainForTheSameId) {
+  EXPECT_EQ(sent(1, 10), "");
+  reference_.syncs_lied(0);
+  reference_.crashed(true, true, ++event_, TimeMs{1001});
+  EXPECT_EQ(sent(2, 10, 1, 1200), "");
+  EXPECT_EQ(delivered(2, 10, 1300, 1), "");
+}
+
 TEST_F(ReferenceFifoTest, DeadLettersComeAfterAsManyReceivesAsAllowedAndStay) {
   EXPECT_EQ(sent(1, 10), "");
   EXPECT_EQ(delivered(1, 10, 1100, 1), "");
