@@ -10,8 +10,9 @@ namespace millrace::sim {
 void ReferenceQueue::repeat_asked(Key key, uint32_t receive_count, uint32_t visibility_ms,
                                   TimeMs now) {
   ReferenceMessage& m = messages_.at(key);
-  if (m.receive_count == receive_count)
-    m.hidden_until = std::min(m.hidden_until, now + visibility_ms);
+  if (m.receive_count != receive_count) return;
+  m.hidden_until = std::min(m.hidden_until, now + visibility_ms);
+  m.extends_overlap = m.extends_overlap || m.extends_pending > 0;  // either may come last
 }
 
 std::string ReferenceQueue::repeated(const Delivered& d, bool in_doubt) {

@@ -302,6 +302,35 @@ TEST_F(ReferenceFifoTest, ThePlaceOfWhatALieTookMayComeAgainForTheSameId) {
   EXPECT_EQ(delivered(2, 10, 1300, 1), "");
 }
 
+TEST_F(ReferenceFifoTest, ALeaseThatIsExtendedAndGivenAnewAtOnceMayEndWithEither) {
+  EXPECT_EQ(sent(1, 10), "");
+  EXPECT_EQ(delivered(1, 10, 1100, 1), "");
+  reference_.extend_asked(1, queue_, 10, 100, TimeMs{1100});
+  reference_.repeat_asked(1, 1, 0, TimeMs{1100});
+  EXPECT_EQ(reference_.extend_answered({.key = 1,
+                                        .queue = queue_,
+                                        .place = 10,
+                                        .ok = true,
+                                        .generation = 1,
+                                        .visibility_ms = 100,
+                                        .asked_at = TimeMs{1100},
+                                        .event = ++event_},
+                                       TimeMs{1101}),
+            "");
+  reference_.ack_asked(1, queue_, 10);
+  const uint64_t asked = ++event_;
+  EXPECT_EQ(reference_.ack_answered({.key = 1,
+                                     .queue = queue_,
+                                     .place = 10,
+                                     .expired = true,
+                                     .generation = 1,
+                                     .asked_event = asked,
+                                     .event = ++event_},
+                                    TimeMs{1105}),
+            "");
+  EXPECT_EQ(delivered(1, 10, 1105, 2), "");
+}
+
 TEST_F(ReferenceFifoTest, DeadLettersComeAfterAsManyReceivesAsAllowedAndStay) {
   EXPECT_EQ(sent(1, 10), "");
   EXPECT_EQ(delivered(1, 10, 1100, 1), "");
