@@ -340,7 +340,6 @@ void World::born(SimQueue& queue, QueueId id) {
   queue.visibility_ms = UncertainSetting(queue.shape.attributes.visibility_timeout_ms);
   queue.delay_ms = UncertainSetting(queue.shape.attributes.delay_ms);
   queue.being_set = false;
-  queue.attempts.restarted();
 }
 
 }  // namespace millrace::sim

@@ -43,7 +43,6 @@ struct SimQueue {
   UncertainSetting delay_ms{};
   bool being_set = false;
   uint32_t defaults_open = 0;  // requests under way that do
-  SimAttempts attempts{};      // of a FIFO queue
 
   bool fifo() const { return shape.attributes.fifo; }
 };
@@ -61,6 +60,9 @@ using Crossing = std::map<std::string, std::array<uint64_t, kConditions>>;
 struct World {
   ReferenceQueue* reference = nullptr;
   std::vector<SimQueue> queues;
+  // Of FIFO queues, by the reference's number: what an earlier queue of the same name gave may be
+  // answered when the next one is there.
+  std::map<uint32_t, SimAttempts> attempts;
   ShapeKind kind = ShapeKind::standard;
   bool moves = false;  // clients start move tasks
   uint16_t shards = 1;

@@ -100,7 +100,7 @@ void SimClient::on_receive(uint64_t token, const ReceiveReply& reply) {
     forget_receive(request);
   else
     world_.reference->receive_answered(request.queue);
-  SimAttempt* attempt = world_.queues[request.index].attempts.find(request.attempt);
+  SimAttempt* attempt = world_.attempts[request.queue].find(request.attempt);
   if (attempt != nullptr && reply.error == Errc::ok) {
     attempt->open = false;
     attempt->given = std::move(given);

@@ -11,9 +11,8 @@ namespace millrace::sim {
 // A third of the receives of FIFO queues have one, most of them one that was
 // used before.
 void SimClient::use_attempt(Open& request) {
-  SimQueue& queue = world_.queues[request.index];
-  if (!queue.fifo() || !attempts_prng_.chance(1, 3)) return;
-  SimAttempt& attempt = queue.attempts.pick(attempts_prng_);
+  if (!is_fifo(request.queue) || !attempts_prng_.chance(1, 3)) return;
+  SimAttempt& attempt = world_.attempts[request.queue].pick(attempts_prng_);
   attempt.open = true;
   request.attempt = attempt.id;
   TimeMs until = attempt.given.empty() || attempt.in_doubt() ? TimeMs{} : kNever;
@@ -29,7 +28,7 @@ void SimClient::use_attempt(Open& request) {
 // A delivery that gives a lease of the attempt again.
 bool SimClient::take_repeated(const Open& request, const Delivery& d, Key key, uint64_t body_hash) {
   if (request.attempt.empty()) return false;
-  const SimAttempt* attempt = world_.queues[request.index].attempts.find(request.attempt);
+  const SimAttempt* attempt = world_.attempts[request.queue].find(request.attempt);
   if (attempt == nullptr || attempt->find(key, d.receipt) == nullptr) return false;
   world_.violation(world_.reference->repeated({.key = key,
                                                .queue = request.queue,
@@ -45,7 +44,7 @@ bool SimClient::take_repeated(const Open& request, const Delivery& d, Key key, u
 
 // Before its deliveries are looked at one by one.
 void SimClient::attempt_answered(const Open& request, const ReceiveReply& reply) {
-  SimAttempt* attempt = world_.queues[request.index].attempts.find(request.attempt);
+  SimAttempt* attempt = world_.attempts[request.queue].find(request.attempt);
   if (attempt == nullptr || reply.error != Errc::ok) return;
   size_t again = 0;
   bool untouched = true;
@@ -66,14 +65,14 @@ void SimClient::attempt_answered(const Open& request, const ReceiveReply& reply)
 
 // How long what it brings is hidden at least.
 uint32_t SimClient::shortest_visibility(const Open& request) {
-  const SimAttempt* attempt = world_.queues[request.index].attempts.find(request.attempt);
+  const SimAttempt* attempt = world_.attempts[request.queue].find(request.attempt);
   return attempt == nullptr ? request.visibility_ms
                             : std::min(request.visibility_ms, attempt->doubtful_visibility_ms);
 }
 
 // It may have been given something, and may be still.
 void SimClient::attempt_lost(const Open& request) {
-  SimAttempt* attempt = world_.queues[request.index].attempts.find(request.attempt);
+  SimAttempt* attempt = world_.attempts[request.queue].find(request.attempt);
   if (attempt == nullptr) return;
   attempt->open = false;
   attempt->doubtful_visibility_ms =

@@ -178,6 +178,8 @@ bool Run::open() {
 
 // What became of queues whose deletion or creation a crash interrupted; and all others are there.
 void Run::settle_queues() {
+  for (auto& [number, attempts] : world_.attempts)
+    attempts.restarted();
   for (SimQueue& queue : world_.queues) {
     if (queue.id == QueueId{}) continue;  // not made yet
     const QueueInfo* info = broker_->shard(ShardId{0}).find_queue(queue.shape.name);
@@ -198,7 +200,6 @@ void Run::settle_queues() {
     if (same) {
       queue.state = State::there;
       queue.being_set = false;
-      queue.attempts.restarted();
       const bool visibility_known = queue.visibility_ms.is(info->attributes.visibility_timeout_ms);
       const bool delay_known = queue.delay_ms.is(info->attributes.delay_ms);
       if (!(visibility_known && delay_known) && !lied_ever_)
