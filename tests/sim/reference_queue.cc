@@ -318,8 +318,17 @@ std::string ReferenceQueue::delivered(const Delivered& d, TimeMs now) {
 
 // --- acks and extensions ---
 
+ReferenceMessage* ReferenceQueue::heir(const ReferenceMessage& m, uint32_t queue, uint64_t place) {
+  const Key there = order_.at(queue, place);
+  return m.in_a_hole && there != 0 && there != m.key ? &messages_.at(there) : nullptr;
+}
+
 void ReferenceQueue::ack_asked(Key key, uint32_t queue, uint64_t place) {
   ReferenceMessage& m = messages_.at(key);
+  if (ReferenceMessage* other = heir(m, queue, place)) {
+    ++other->acks_pending;
+    if (other->acked == Known::no) other->acked = Known::unknown;
+  }
   if (!is_at(m, queue, place)) return;
   ++m.acks_pending;
   if (m.acked == Known::no) m.acked = Known::pending;
@@ -327,6 +336,11 @@ void ReferenceQueue::ack_asked(Key key, uint32_t queue, uint64_t place) {
 
 std::string ReferenceQueue::ack_answered(const Acked& a, TimeMs now) {
   ReferenceMessage& m = messages_.at(a.key);
+  if (ReferenceMessage* other = heir(m, a.queue, a.place); other && other->acks_pending > 0) {
+    --other->acks_pending;
+    if (other->acked == Known::pending && other->acks_pending == 0) other->acked = Known::unknown;
+    if (other->acked == Known::unknown) other->acked_event = a.event;
+  }
   if (!is_at(m, a.queue, a.place) || m.acks_pending == 0) return {};
   --m.acks_pending;
   if (a.ok) {
@@ -350,7 +364,11 @@ std::string ReferenceQueue::ack_answered(const Acked& a, TimeMs now) {
 void ReferenceQueue::extend_asked(Key key, uint32_t queue, uint64_t place, uint32_t visibility_ms,
                                   TimeMs now) {
   ReferenceMessage& m = messages_.at(key);
-  if (!is_at(m, queue, place)) return;
+  if (ReferenceMessage* other = heir(m, queue, place)) extend_begins(*other, visibility_ms, now);
+  if (is_at(m, queue, place)) extend_begins(m, visibility_ms, now);
+}
+
+void ReferenceQueue::extend_begins(ReferenceMessage& m, uint32_t visibility_ms, TimeMs now) {
   m.extends_overlap = m.extends_overlap || m.extends_pending > 0;
   ++m.extends_pending;
   m.hidden_until = std::min(m.hidden_until, now + visibility_ms);
@@ -358,6 +376,11 @@ void ReferenceQueue::extend_asked(Key key, uint32_t queue, uint64_t place, uint3
 
 std::string ReferenceQueue::extend_answered(const Extended& e, TimeMs now) {
   ReferenceMessage& m = messages_.at(e.key);
+  // Of the other one's lease it may have been or not: the lower bound stays where it is.
+  if (ReferenceMessage* other = heir(m, e.queue, e.place); other && other->extends_pending > 0) {
+    if (e.ok) other->lease_event = e.event;
+    if (--other->extends_pending == 0) other->extends_overlap = false;
+  }
   if (!is_at(m, e.queue, e.place) || m.extends_pending == 0) return {};
   --m.extends_pending;
   if (e.ok && rules(e.queue).fifo) m.lease_event = e.event;  // a late one begins a lease anew

@@ -191,6 +191,10 @@ class ReferenceQueue {
   static bool is_gone(const ReferenceMessage& m, uint32_t queue, uint64_t place) {
     return m.queue != queue || !may_exist(m) || m.place_in(queue) != place;
   }
+  // After a lie the place of one message, and with it its receipts, may have become another's.
+  // Null: not as far as is known.
+  ReferenceMessage* heir(const ReferenceMessage& m, uint32_t queue, uint64_t place);
+  static void extend_begins(ReferenceMessage& m, uint32_t visibility_ms, TimeMs now);
   void learn_place(ReferenceMessage& m, uint32_t queue, uint64_t place, uint64_t group);
   std::string check_place(ReferenceMessage& m, uint32_t queue, uint64_t place, uint64_t event,
                           TimeMs now);

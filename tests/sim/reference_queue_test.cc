@@ -331,6 +331,52 @@ TEST_F(ReferenceFifoTest, ALeaseThatIsExtendedAndGivenAnewAtOnceMayEndWithEither
   EXPECT_EQ(delivered(1, 10, 1105, 2), "");
 }
 
+TEST_F(ReferenceFifoTest, AReceiptOfWhatALieTookMayBeAboutWhatHasItsPlaceNow) {
+  EXPECT_EQ(sent(1, 10), "");
+  EXPECT_EQ(delivered(1, 10, 1100, 1), "");
+  EXPECT_EQ(sent(2, 11), "");
+  reference_.crashed(true, true, ++event_, TimeMs{1200});
+  reference_.syncs_lied(0);
+  EXPECT_EQ(sent(3, 10, 0, 2000), "");
+  const auto extended_and_acked = [&](Key by, uint64_t place) {
+    reference_.extend_asked(by, queue_, place, 0, TimeMs{2101});
+    EXPECT_EQ(reference_.extend_answered({.key = by,
+                                          .queue = queue_,
+                                          .place = place,
+                                          .ok = true,
+                                          .generation = 1,
+                                          .asked_at = TimeMs{2101},
+                                          .event = ++event_},
+                                         TimeMs{2101}),
+              "");
+    reference_.ack_asked(3, queue_, 10);
+    const uint64_t asked = ++event_;
+    return reference_.ack_answered({.key = 3,
+                                    .queue = queue_,
+                                    .place = 10,
+                                    .expired = true,
+                                    .generation = 1,
+                                    .asked_event = asked,
+                                    .event = ++event_},
+                                   TimeMs{2102});
+  };
+  EXPECT_EQ(delivered(3, 10, 2100, 1), "");
+  EXPECT_NE(extended_and_acked(2, 11), "");
+  EXPECT_EQ(extended_and_acked(1, 10), "");
+  EXPECT_EQ(delivered(3, 10, 2102, 2), "");
+  reference_.ack_asked(1, queue_, 10);
+  EXPECT_EQ(reference_.ack_answered({.key = 1,
+                                     .queue = queue_,
+                                     .place = 10,
+                                     .ok = true,
+                                     .generation = 2,
+                                     .asked_event = event_,
+                                     .event = ++event_},
+                                    TimeMs{2103}),
+            "");
+  EXPECT_EQ(reference_.check_drained(TimeMs{3000}), "");
+}
+
 TEST_F(ReferenceFifoTest, DeadLettersComeAfterAsManyReceivesAsAllowedAndStay) {
   EXPECT_EQ(sent(1, 10), "");
   EXPECT_EQ(delivered(1, 10, 1100, 1), "");
