@@ -58,10 +58,15 @@ Result<std::optional<Position>> ShardState::repeat(Partition& partition, const A
                                                    uint32_t holder) {
   ReceiveAttempts::Attempt* attempt = attempts_.find(key, now);
   if (attempt == nullptr) return std::optional<Position>{};
+  // A lease may be over, or its message, before this shard's tick comes to say so.
+  const bool lease_over = attempt->until <= now;
+  const TimeMs horizon = horizon_of(partition, now);
+  const bool some_are_over = partition.oldest_sent_at() <= horizon;
   marks_.clear();
   runs_.clear();
   for (const auto& [slot, generation] : attempt->given) {
-    if (!partition.is_leased(slot, generation, attempt->until, timers_)) {
+    if (lease_over || !partition.is_leased(slot, generation, attempt->until, timers_) ||
+        (some_are_over && is_over(partition, slot, horizon))) {
       attempts_.forget(key);
       return std::optional<Position>{};
     }

@@ -2,9 +2,9 @@
 // lost can be asked again and gets the same messages.
 //
 // An attempt is kept for five minutes. It holds as long as none of its messages was acknowledged,
-// moved or had its lease changed or ended; who asks again then is given other messages. Leases
-// that nobody waits for any more are given back to the queue, but not those of an attempt. Only in
-// memory: after a restart the messages come back when their leases end.
+// moved, too old or had its lease changed or ended; who asks again then is given other messages.
+// Leases that nobody waits for any more are given back to the queue, but not those of an attempt.
+// Only in memory: after a restart the messages come back when their leases end.
 //
 // Threads: shard-local.  Memory: about 100 bytes an attempt and 16 a message, of the newest
 // kReceiveAttemptsMax.

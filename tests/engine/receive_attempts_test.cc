@@ -107,6 +107,35 @@ TEST_F(Attempts, AnAttemptThatDoesNotHoldIsAReceiveAsAny) {
   EXPECT_EQ(attempt(queue, "empty-at-first").size(), 1u);
 }
 
+// The request comes before the timers that say so.
+TEST_F(Attempts, ALeaseThatIsOverIsNotGivenAnewBeforeAnyTickEither) {
+  open();
+  const QueueId queue = create("q.fifo", fifo_queue());
+  send(queue, Batch().add_fifo("g", "1", "m"));
+  ASSERT_EQ(attempt(queue, "id", 1, 5'000).size(), 1u);
+  environment_.advance(5'000);
+  shard().refresh_clock();
+  auto again = attempt(queue, "id", 1, 5'000);
+  tick();
+  if (again.empty()) again = attempt(queue, "id", 1, 5'000);
+  ASSERT_EQ(again.size(), 1u);
+  EXPECT_EQ(again[0].receive_count, 2u);
+}
+
+TEST_F(Attempts, AMessageThatIsOverIsNotGivenAnewBeforeAnyTickEither) {
+  open();
+  QueueAttributes attributes = fifo_queue();
+  attributes.retention_ms = 60'000;
+  const QueueId queue = create("q.fifo", attributes);
+  send(queue, Batch().add_fifo("g", "1", "m"));
+  ASSERT_EQ(attempt(queue, "id", 1, 90'000).size(), 1u);
+  environment_.advance(59'999);
+  EXPECT_EQ(attempt(queue, "id", 1, 90'000).size(), 1u);
+  environment_.advance(1);
+  shard().refresh_clock();
+  EXPECT_TRUE(attempt(queue, "id", 1, 90'000).empty());
+}
+
 TEST_F(Attempts, OnlyOfFifoQueuesAndByAnIdThatMayBeOne) {
   open();
   const QueueId ordered = create("q.fifo", fifo_queue());

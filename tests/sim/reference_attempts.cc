@@ -19,6 +19,9 @@ std::string ReferenceQueue::repeated(const Delivered& d, bool in_doubt) {
   ReferenceMessage& m = messages_.at(d.key);
   if (m.body_hash != d.body_hash) return fmt::format("C2: the body of key {} changed", d.key);
   if (may_be_two(m) || m.in_a_hole) return {};
+  if (d.asked_at - d.sent_at >= rules(d.queue).retention_ms)
+    return fmt::format("C1: key {} is given again {} ms after it was over", d.key,
+                       d.asked_at - d.sent_at - rules(d.queue).retention_ms);
   if (m.acked == Known::yes && d.asked_event > m.acked_event)
     return fmt::format("C3: key {} was acknowledged and is given again", d.key);
   if (m.purged == Known::yes && d.asked_event > m.purged_event)
@@ -37,6 +40,11 @@ std::string ReferenceQueue::repeated(const Delivered& d, bool in_doubt) {
   m.hidden_until = d.asked_at + d.visibility_ms;
   m.lease_event = d.event;
   return {};
+}
+
+TimeMs ReferenceQueue::lasts_until(Key key) const {
+  const ReferenceMessage& m = messages_.at(key);
+  return std::min(m.hidden_until, m.sent_at + rules(m.queue).retention_ms);
 }
 
 bool ReferenceQueue::lease_untouched(Key key, uint32_t queue, uint64_t lease_event,

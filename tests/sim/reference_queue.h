@@ -80,8 +80,9 @@ class ReferenceQueue {
   // It did. `in_doubt`: another with this id may be carried out later.
   std::string repeated(const Delivered& d, bool in_doubt);
   // Nothing happened to the lease that was shown, or prolonged, at `lease_event`; then it lasts at
-  // least until its message's hidden_until.
+  // least as long as lasts_until() says: its message may be over before.
   bool lease_untouched(Key key, uint32_t queue, uint64_t lease_event, TimeMs now) const;
+  TimeMs lasts_until(Key key) const;
 
   // `queue` and `place`: where the receipt is from.
   void ack_asked(Key key, uint32_t queue, uint64_t place);

@@ -19,7 +19,7 @@ void SimClient::use_attempt(Open& request) {
   for (const SimAttempt::Given& one : attempt.given) {
     const bool lasts =
         world_.reference->lease_untouched(one.key, request.queue, one.lease_event, world_.now);
-    until = std::min(until, lasts ? world_.reference->find(one.key)->hidden_until : TimeMs{});
+    until = std::min(until, lasts ? world_.reference->lasts_until(one.key) : TimeMs{});
     world_.reference->repeat_asked(one.key, one.receive_count, request.visibility_ms, world_.now);
   }
   request.must_repeat_until = until;
@@ -37,6 +37,7 @@ bool SimClient::take_repeated(const Open& request, const Delivery& d, Key key, u
                                                .visibility_ms = request.visibility_ms,
                                                .asked_at = request.asked_at,
                                                .asked_event = request.asked_event,
+                                               .sent_at = d.sent_at,
                                                .event = world_.event},
                                               attempt->in_doubt()));
   return true;
