@@ -12,6 +12,7 @@ namespace millrace::net::test {
 
 class FakeExchange : public HttpExchange {
  public:
+  virtual ~FakeExchange() = default;
   bool answered = false;
   int answers = 0;
   uint16_t status = 0;
