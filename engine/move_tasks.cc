@@ -166,7 +166,6 @@ Status MoveTasks::carry(const storage::Record& record) {
 // --- requests ---
 
 void MoveTasks::on_admin(const Mail& mail, Position catalog_end, TimeMs now, Mailbox& mailbox) {
-  resume(mailbox);
   const QueueInfo* source = catalog_.find(mail.queue);
   if (source == nullptr)
     return refuse(mail, Errc::queue_not_found, "there is no such source queue", mailbox);
@@ -358,11 +357,7 @@ bool MoveTasks::finish(uint64_t id, Running& running, TimeMs now) {
   return true;
 }
 
-// Those that had not ended when the process did. Before anything is asked for: a task of this life
-// is none of them, and is launched once it is durable.
 void MoveTasks::resume(Mailbox& mailbox) {
-  if (resumed_) return;
-  resumed_ = true;
   for (const auto& [source, tasks] : history_) {
     if (tasks.empty()) continue;
     const MoveTask& task = tasks.back().task;
@@ -377,7 +372,6 @@ void MoveTasks::resume(Mailbox& mailbox) {
 }
 
 void MoveTasks::tick(TimeMs now, Mailbox& mailbox) {
-  resume(mailbox);
   next_look_ = kNever;
   if (log_->fenced()) return;
   for (auto entry = running_.begin(); entry != running_.end();) {

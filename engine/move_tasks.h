@@ -27,6 +27,9 @@ class MoveTasks {
  public:
   explicit MoveTasks(const Catalog& catalog) : catalog_(catalog) {}
   void use(storage::Log& log) { log_ = &log; }
+  // Goes on with the tasks that had not ended when the process did. Once, after the replay and
+  // before anything is asked for.
+  void resume(Mailbox& mailbox);
 
   void on_record(const storage::Record& record);
   // The queue's tasks and their history are gone. Also in replay.
@@ -35,7 +38,7 @@ class MoveTasks {
   // `catalog_end`: of the newest change of the catalog, which no answer runs ahead of.
   void on_admin(const Mail& mail, Position catalog_end, TimeMs now, Mailbox& mailbox);
   void on_progress(const Mail& mail, Mailbox& mailbox);
-  // Before the turn's write: appends what became of tasks. The first one tells what goes on.
+  // Before the turn's write: appends what became of tasks.
   void tick(TimeMs now, Mailbox& mailbox);
   // After it: answers and tells what is durable.
   void tell_durable(Mailbox& mailbox);
@@ -87,7 +90,6 @@ class MoveTasks {
   Kept* find(QueueId source, uint64_t task);
   Status put(const MoveTask& task, storage::Space space);
   Status put_running(const MoveTask& task, storage::Space space);
-  void resume(Mailbox& mailbox);
   void launch(uint64_t id, Mailbox& mailbox);
   void stop(uint64_t id, Running& running, MoveState outcome, Mailbox& mailbox);
   void tell(MailKind kind, uint64_t id, const Running& running, Mailbox& mailbox);
@@ -103,7 +105,6 @@ class MoveTasks {
   Position last_end_{};
   uint64_t last_id_ = 0;
   TimeMs next_look_ = kNever;
-  bool resumed_ = false;
 };
 
 // The body of a move_task record, and back; nothing if it does not hold what it claims.

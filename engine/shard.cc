@@ -56,6 +56,7 @@ void Shard::start(const base::ServerClock& clock, TimeMs retention_from) {
   clock_ = clock;
   state_.wait_with_retention(retention_from);
   refresh_clock();
+  if (keeper_ != nullptr) keeper_->moves().resume(mailbox_);
 }
 
 void Shard::keep_catalog(std::unique_ptr<CatalogKeeper> keeper) {
