@@ -189,7 +189,8 @@ def main():
     coverage = coverage_of(chosen, state)
     show_coverage(coverage)
     out = arguments.json or folder / f"{arguments.size}.json"
-    out.write_text(json.dumps({"size": arguments.size, "commit": commit, "rows": lines, "coverage": coverage}, indent=2) + "\n")
+    result = {"size": arguments.size, "commit": commit, "rows": lines, "coverage": coverage}
+    out.write_text(json.dumps(result, indent=2) + "\n")
     return 1 if any(line["violations"] for line in lines) else 0
 
 

@@ -168,11 +168,14 @@ class ReferenceFifoTest : public testing::Test {
     queue_ =
         reference_.add_queue({.id = 2, .fifo = true, .dead_letters = dead_, .receives_max = 2});
   }
-  std::string sent(Key key, uint64_t place, Key root = 0, int64_t at = 1000) {
+  void asked(Key key, Key root = 0, int64_t at = 1000) {
     const DedupId id{.queue = queue_, .root = root == 0 ? key : root};
     reference_.send_asked(
         {.key = key, .queue = queue_, .body_hash = kHash, .group = 1, .id = id, .event = ++event_},
         TimeMs{at});
+  }
+  std::string sent(Key key, uint64_t place, Key root = 0, int64_t at = 1000) {
+    asked(key, root, at);
     return reference_.send_answered(key, true, place, ++event_, TimeMs{at});
   }
   std::string delivered(Key key, uint64_t place, int64_t at, uint32_t count,
@@ -202,6 +205,17 @@ class ReferenceFifoTest : public testing::Test {
                                  .moved = &moved,
                                  .event = ++event_},
                                 TimeMs{at});
+  }
+  std::string acked(Key key, uint32_t queue, uint64_t place, uint32_t generation, int64_t at) {
+    reference_.ack_asked(key, queue, place);
+    return reference_.ack_answered({.key = key,
+                                    .queue = queue,
+                                    .place = place,
+                                    .ok = true,
+                                    .generation = generation,
+                                    .asked_event = event_,
+                                    .event = ++event_},
+                                   TimeMs{at});
   }
   ReferenceQueue reference_{true, true};
   uint32_t dead_ = 0, queue_ = 0;
@@ -240,10 +254,7 @@ TEST_F(ReferenceFifoTest, AfterAPurgeAnIdIsNew) {
 }
 
 TEST_F(ReferenceFifoTest, TheFirstOfARepeatedIdMayBeOneThatACrashLeftOpen) {
-  const DedupId id{.queue = queue_, .root = 1};
-  reference_.send_asked(
-      {.key = 1, .queue = queue_, .body_hash = kHash, .group = 1, .id = id, .event = ++event_},
-      TimeMs{1000});
+  asked(1);
   reference_.crashed(true, true, ++event_, TimeMs{1001});
   EXPECT_EQ(sent(2, 10, 1, 1002), "");
   EXPECT_EQ(delivered(1, 10, 1100, 1), "");
@@ -251,10 +262,7 @@ TEST_F(ReferenceFifoTest, TheFirstOfARepeatedIdMayBeOneThatACrashLeftOpen) {
 }
 
 TEST_F(ReferenceFifoTest, ADuplicateOfWhatATaskTookAwayIsNotLost) {
-  const DedupId id{.queue = queue_, .root = 1};
-  reference_.send_asked(
-      {.key = 1, .queue = queue_, .body_hash = kHash, .group = 1, .id = id, .event = ++event_},
-      TimeMs{1000});
+  asked(1);
   reference_.crashed(true, true, ++event_, TimeMs{1001});
   reference_.move_asked(queue_, ++event_);
   const ReferenceQueue::Delivered elsewhere{.key = 1,
@@ -267,25 +275,13 @@ TEST_F(ReferenceFifoTest, ADuplicateOfWhatATaskTookAwayIsNotLost) {
                                             .sent_at = TimeMs{1050},
                                             .event = ++event_};
   EXPECT_EQ(reference_.delivered(elsewhere, TimeMs{1100}), "");
-  reference_.ack_asked(1, dead_, 20);
-  EXPECT_EQ(reference_.ack_answered({.key = 1,
-                                     .queue = dead_,
-                                     .place = 20,
-                                     .ok = true,
-                                     .generation = 1,
-                                     .asked_event = event_,
-                                     .event = ++event_},
-                                    TimeMs{1101}),
-            "");
+  EXPECT_EQ(acked(1, dead_, 20, 1, 1101), "");
   EXPECT_EQ(sent(2, 10, 1, 1200), "");  // the answer shows where 1 once was
   EXPECT_EQ(reference_.check_drained(TimeMs{3000}), "");
 }
 
 TEST_F(ReferenceFifoTest, ADuplicateOfWhatAPurgeMayHaveTakenIsNotLost) {
-  const DedupId id{.queue = queue_, .root = 1};
-  reference_.send_asked(
-      {.key = 1, .queue = queue_, .body_hash = kHash, .group = 1, .id = id, .event = ++event_},
-      TimeMs{1000});
+  asked(1);
   reference_.crashed(true, true, ++event_, TimeMs{1001});
   reference_.move_asked(queue_, ++event_);
   const uint64_t purge = reference_.purge_asked(dead_, TimeMs{1010});
@@ -364,16 +360,7 @@ TEST_F(ReferenceFifoTest, AReceiptOfWhatALieTookMayBeAboutWhatHasItsPlaceNow) {
   EXPECT_NE(extended_and_acked(2, 11), "");
   EXPECT_EQ(extended_and_acked(1, 10), "");
   EXPECT_EQ(delivered(3, 10, 2102, 2), "");
-  reference_.ack_asked(1, queue_, 10);
-  EXPECT_EQ(reference_.ack_answered({.key = 1,
-                                     .queue = queue_,
-                                     .place = 10,
-                                     .ok = true,
-                                     .generation = 2,
-                                     .asked_event = event_,
-                                     .event = ++event_},
-                                    TimeMs{2103}),
-            "");
+  EXPECT_EQ(acked(1, queue_, 10, 2, 2103), "");
   EXPECT_EQ(reference_.check_drained(TimeMs{3000}), "");
 }
 
