@@ -188,25 +188,37 @@ void SimDisk::unmap(Bytes mapping) {
   maps_.erase(found);
 }
 
-Status SimDisk::sync_up_to(SimFile& file, uint64_t last_write) {
+Status SimDisk::sync_up_to(const std::shared_ptr<SimFile>& file, uint64_t last_write) {
+  drop_pages_of(file.get());  // no later sync makes them durable
   const DiskFault* fault = meets_fault(DiskCall::sync);
-  const bool report_late = failed_late_.erase(&file) > 0;
+  const bool report_late = failed_late_.erase(file.get()) > 0;
   if (fault != nullptr) {
-    file.fail_sync(last_write, fault->sync_failure);
+    if (fault->late_report && fault->pages_stay && fault->sync_failure == SyncFailure::reverts)
+      lost_pages_.push_back({file, last_write});
+    else
+      file->fail_sync(last_write, fault->sync_failure);
     if (!fault->late_report) return fail(fault->error);
-    failed_late_.insert(&file);
+    failed_late_.insert(file.get());
     ++lies_told_;
   } else {
-    file.sync(last_write);
+    file->sync(last_write);
   }
   if (report_late) return fail(Errc::io_error);
   return {};
 }
 
+void SimDisk::drop_pages_of(const SimFile* file) {
+  std::erase_if(lost_pages_, [&](const LostPages& lost) {
+    if (file != nullptr && lost.file.get() != file) return false;
+    lost.file->fail_sync(lost.last_write, SyncFailure::reverts);
+    return true;
+  });
+}
+
 Status SimDisk::sync(FileId file) {
   OpenFile& open_file = find(file);
   if (!alive()) return fail(Errc::io_error);
-  return sync_up_to(*open_file.file, image_.writes_);
+  return sync_up_to(open_file.file, image_.writes_);
 }
 
 Status SimDisk::sync_directory(std::string_view directory) {
@@ -312,7 +324,7 @@ bool SimDisk::step(std::deque<JobUnderWay>& jobs) {
     const auto open_file = files_.find(static_cast<uint32_t>(job.sync.file));
     if (open_file != files_.end())
       completion.error =
-          alive() ? sync_up_to(*open_file->second.file, job.last_write).error() : Errc::io_error;
+          alive() ? sync_up_to(open_file->second.file, job.last_write).error() : Errc::io_error;
   }
   jobs.pop_front();
   complete(completion);

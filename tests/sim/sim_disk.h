@@ -54,6 +54,8 @@ struct DiskFault {
   Errc error = Errc::io_error;
   SyncFailure sync_failure = SyncFailure::keeps_content;
   bool late_report = false;  // of a sync
+  bool pages_stay =
+      false;  // of a late report that reverts: what is read is the old only after drop_pages()
 };
 
 class SimDisk final : public storage::Disk {
@@ -71,6 +73,8 @@ class SimDisk final : public storage::Disk {
   size_t jobs_under_way() const;
   void inject(const DiskFault& fault) { faults_.push_back({fault, fault.nth, false}); }
   void clear_faults() { faults_.clear(); }
+  // The pages go whose syncs lied and reverted, if they stayed till now.
+  void drop_pages() { drop_pages_of(nullptr); }
   uint64_t faults_hit() const { return faults_hit_; }
   uint64_t lies_told() const {
     return lies_told_;
@@ -120,6 +124,10 @@ class SimDisk final : public storage::Disk {
     uint64_t last_write;
     std::unique_ptr<storage::JobRun> run;  // any other kind
   };
+  struct LostPages {
+    std::shared_ptr<SimFile> file;
+    uint64_t last_write;
+  };
   static constexpr size_t kKinds = 5;
 
   bool alive() { return image_.step_in(life_); }
@@ -127,7 +135,8 @@ class SimDisk final : public storage::Disk {
   // The fault that this call meets, if any. Counts the call.
   const DiskFault* meets_fault(DiskCall call);
   Status directory_is_there(std::string_view directory) const;
-  Status sync_up_to(SimFile& file, uint64_t last_write);
+  Status sync_up_to(const std::shared_ptr<SimFile>& file, uint64_t last_write);
+  void drop_pages_of(const SimFile* file);  // null: of all
   std::deque<JobUnderWay>* pick(base::Prng& prng);
   bool step(std::deque<JobUnderWay>& jobs);
   void complete(const storage::Completion& completion);
@@ -144,6 +153,7 @@ class SimDisk final : public storage::Disk {
   std::deque<storage::Completion> done_;
   std::vector<PlannedFault> faults_;
   std::set<const SimFile*> failed_late_;  // their next sync reports it
+  std::vector<LostPages> lost_pages_;     // which are still read
   std::array<uint64_t, kDiskCalls> calls_{};
   uint64_t faults_hit_ = 0;
   uint64_t lies_told_ = 0;

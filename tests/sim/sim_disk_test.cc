@@ -273,6 +273,25 @@ TEST(SimDisk, AFailedSyncMayBeReportedByTheNextOne) {
   EXPECT_TRUE(one.sync());
 }
 
+TEST(SimDisk, PagesOfASyncThatLiedMayBeReadUntilTheyAreDroppedOrSyncedAgain) {
+  for (const bool dropped : {false, true}) {
+    OneFile one(sectors("a"));
+    one.disk.inject({.call = DiskCall::sync,
+                     .sync_failure = SyncFailure::reverts,
+                     .late_report = true,
+                     .pages_stay = true});
+    one.write(0, sectors("b"));
+    EXPECT_TRUE(one.sync());
+    EXPECT_EQ(first_letters(text_of(one.image, "file")), "b");
+    if (dropped)
+      one.disk.drop_pages();
+    else
+      EXPECT_EQ(one.sync().error(), Errc::io_error);
+    EXPECT_EQ(first_letters(text_of(one.image, "file")), "a");
+    EXPECT_EQ(first_letters(one.after(kKeepAll)), "a");
+  }
+}
+
 TEST(SimDisk, TheNthCallFailsOnceOrForEver) {
   for (const bool for_ever : {false, true}) {
     OneFile one("content");

@@ -48,7 +48,9 @@ class SimEnvironment final : public Environment {
     disks_.clear();
     next_fault_.reset();
   }
+  // The first is the catalog's, those of the shards follow.
   const std::vector<SimDisk*>& disks() const { return disks_; }
+  SimDisk& disk_of_shard(uint16_t shard) { return *disks_.at(1u + shard); }
 
  private:
   SimDiskImage& image_;

@@ -236,7 +236,10 @@ void Run::turn() {
   for (size_t i = order.size(); i > 1; --i)
     std::swap(order[i - 1], order[prng_.below(i)]);
   for (uint16_t shard : order)
-    if (prng_.chance(3, 4)) broker_->shard(ShardId{shard}).tick();
+    if (prng_.chance(3, 4)) {
+      broker_->shard(ShardId{shard}).tick();
+      environment_.disk_of_shard(shard).drop_pages();  // nothing is leased and not answered
+    }
   for (auto& connection : connections_) {
     connection->step();
     if (!connection->fault().empty()) world_.violation(connection->fault());
@@ -346,7 +349,9 @@ void Run::fail_a_sync() {
   DiskFault fault = sync_failure();
   fault.late_report = syncs_lie_ && prng_.chance(1, 2);
   if (fault.late_report && !lie_possible_since_) lie_possible_since_ = world_.event;
-  // What is delivered before any sync, and then changed under way by one that says ok, nobody sees.
+  // What is verified when it is leased, or delivered before any sync, and then changed under way by
+  // one that says ok, nobody sees.
+  fault.pages_stay = true;
   if (fault.late_report && durability_ == Durability::none)
     fault.sync_failure = SyncFailure::keeps_content;
   disks[prng_.below(disks.size())]->inject(fault);
@@ -359,6 +364,7 @@ void Run::end_faults() {
   for (SimDisk* disk : environment_.disks()) {
     disk_failed_ = disk_failed_ || disk->faults_hit() > 0;
     lied_ = lied_ || disk->lies_told() > 0;
+    disk->drop_pages();
     disk->clear_faults();
   }
   lied_ever_ = lied_ever_ || lied_;
