@@ -40,7 +40,7 @@ std::string ModelQueue::send(const Sending& sending, uint64_t said, int64_t now)
   Message message;
   message.sent = sending;
   message.sent_at = now;
-  message.expires_at = now + rules_.retention;
+  set_expiry(message, now + rules_.retention);
   message.hidden_until = now + sending.delay.value_or(rules_.delay);
   messages_.push_back(std::move(message));
   return "";
@@ -77,7 +77,7 @@ std::string ModelQueue::receive(const std::vector<Delivered>& given, uint32_t ma
       return fmt::format("{} came changed", one.number);
     if (message->sent_at_is_new && one.sent_at >= message->sent_at && one.sent_at <= now) {
       message->sent_at = one.sent_at;
-      message->expires_at = one.sent_at + rules_.retention;
+      set_expiry(*message, one.sent_at + rules_.retention);
       message->sent_at_is_new = false;
     }
     if (one.sent_at != message->sent_at)
@@ -97,8 +97,9 @@ std::string ModelQueue::receive(const std::vector<Delivered>& given, uint32_t ma
     message->hidden_until = now + visibility;
   }
   // This receive may have come across any that was received too often.
-  for (Message& message : messages_)
-    if (doomed(message, now)) message.may_have_moved = true;
+  if (dead_letters_ != nullptr)
+    for (Message& message : messages_)
+      if (doomed(message, now)) message.may_have_moved = true;
   return {};
 }
 
@@ -197,7 +198,11 @@ std::string ModelQueue::extend(uint64_t number, uint32_t receives, int64_t visib
   if (over_.contains(number) && !sources_.empty()) return {};
   const Answer right = extend(number, receives, visibility, now);
   // So it is here after all, and stays while it is hidden.
-  if (answer == Answer::done && right == Answer::done) find(number)->may_have_moved = false;
+  if (answer == Answer::done && right == Answer::done) {
+    Message& message = *find(number);
+    message.may_have_moved = false;
+    set_expiry(message, message.expires_at);  // it may be over
+  }
   return answer == right ? ""
                          : fmt::format("extension of {} answered {}, is {}", number,
                                        static_cast<int>(answer), static_cast<int>(right));
@@ -262,7 +267,7 @@ std::string ModelQueue::looked_at(const std::map<uint64_t, int64_t>& here, int64
         return fmt::format("{} is missing", message.sent.number);
     } else if (message.sent_at_is_new) {
       message.sent_at = seen->second;
-      message.expires_at = seen->second + rules_.retention;
+      set_expiry(message, seen->second + rules_.retention);
       message.sent_at_is_new = false;
     }
   }
@@ -288,7 +293,7 @@ std::string ModelQueue::move_back(ModelQueue& there, uint64_t moved, int64_t now
     } else if (!rules_.fifo || !blocked.contains(message->sent.group)) {
       gone_back->insert(message->sent.number);
       message->sent_at = message->hidden_until = now;
-      message->expires_at = now + there.rules_.retention;
+      there.set_expiry(*message, now + there.rules_.retention);
       message->leased = false;
       message->receives = 0;
       there.messages_.splice(there.messages_.end(), messages_, message);
@@ -308,15 +313,27 @@ Counts ModelQueue::counts(int64_t now) const {
   return counts;
 }
 
+void ModelQueue::set_expiry(Message& message, int64_t expires_at) {
+  message.expires_at = expires_at;
+  first_expiry_ = std::min(first_expiry_, expires_at);
+}
+
 void ModelQueue::forget_expired(int64_t now) {
+  if (now <= first_expiry_) return;
   // What may be among the dead letters may live longer there.
   messages_.remove_if([&](const Message& message) {
     const bool over = message.expires_at < now && !message.may_have_moved;
     if (over) over_.insert(message.sent.number);
     return over;
   });
-  for (Message& message : messages_)
-    if (message.expires_at < now) message.may_be_gone = true;
+  first_expiry_ = kNever;
+  for (Message& message : messages_) {
+    // One that is over already is only looked at again when it turns out to have stayed.
+    if (message.expires_at < now)
+      message.may_be_gone = true;
+    else
+      first_expiry_ = std::min(first_expiry_, message.expires_at);
+  }
 }
 
 bool ModelQueue::doomed(const Message& message, int64_t now) const {
@@ -343,7 +360,7 @@ ModelQueue::Messages::iterator ModelQueue::find_moved(uint64_t number, int64_t n
     message->may_have_moved = message->may_be_gone = false;
     message->leased = false;
     message->sent_at_is_new = rules_.fifo;
-    message->expires_at += rules_.retention - source->rules_.retention;
+    set_expiry(*message, message->expires_at + rules_.retention - source->rules_.retention);
     return message;
   }
   return messages_.end();

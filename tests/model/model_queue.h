@@ -1,5 +1,5 @@
 // ModelQueue: what a queue means, in the plainest form there is: a list of messages, and rules read
-// off the description of the API, one function each. It shares no code with the engine and no
+// off the description of the API, one function each. It shares no code with the engine and little
 // thought about speed.
 //
 // It does not foretell an answer, since some are free (which of many shards is asked first); it is
@@ -11,6 +11,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <list>
 #include <map>
 #include <optional>
@@ -112,7 +113,10 @@ class ModelQueue {
     bool sent_at_is_new = false;  // moved to a FIFO queue, nobody saw when
   };
   using Messages = std::list<Message>;
+  static constexpr int64_t kNever = std::numeric_limits<int64_t>::max();
 
+  // All that says when a message is over says it here.
+  void set_expiry(Message& message, int64_t expires_at);
   void forget_expired(int64_t now);
   bool doomed(const Message& message, int64_t now) const;
   Messages::iterator find(uint64_t number);
@@ -128,7 +132,9 @@ class ModelQueue {
   const Rules rules_;
   ModelQueue* dead_letters_;
   std::vector<ModelQueue*> sources_;
-  Messages messages_;        // oldest first
+  Messages messages_;  // oldest first
+  // None of them is over sooner, but for those that were over and may have moved.
+  int64_t first_expiry_ = kNever;
   std::set<uint64_t> over_;  // their retention
   uint64_t noisy_receives_ = 0;
   // Deduplication: who brought an id first, or by what content. What came before the scope was
