@@ -70,6 +70,7 @@ class Shard final : public ShardPort {
   void refresh_clock() override;
   TimeMs now() const override { return now_; }
   TimeMs next_deadline() const override;
+  bool fenced() const override { return fenced_; }
   void set_waker(std::function<void()> wake) override;
   bool idle() const override;
 

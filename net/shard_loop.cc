@@ -30,7 +30,6 @@ ShardLoop::ShardLoop(ShardPort& port, Reactor& reactor, Admission& admission, St
       admission_(admission),
       gate_(gate),
       options_(options),
-      fence_probe_(port, gate),
       input_budget_(options.limits.input_bytes_max) {
   const ShardSetting setting{.port = &port,
                              .pool = &pool_,
@@ -68,6 +67,8 @@ void ShardLoop::run() {
       act(event);
     }
     more_ = port_.tick();
+    if (port_.fenced()) [[unlikely]]
+      gate_.report_fence(port_.id());
     settle();
     if (now_ns_ >= watch_at_ns_) watch();
     if (now_ns_ >= warn_at_ns_) warn_insecure();
@@ -329,8 +330,6 @@ void ShardLoop::watch() {
     if (connection != nullptr) next_ns = std::min(next_ns, watch(*connection));
   }
   close_stalled_input();
-  // One more after the last traffic, for what a sync found out later.
-  if (!stopping_) fence_probe_.ask();
   more_ = true;
   watch_at_ns_ =
       next_ns == kNotWatched ? kNotWatched : std::max(next_ns, now_ns_ + watch_step_ns());
@@ -377,7 +376,6 @@ void ShardLoop::begin_stop() {
   stop_by_ns_ = now_ns_ + options_.limits.stop_ms * kMsNs;
   watch_at_ns_ = now_ns_;
   reactor_.stop_accepting();
-  fence_probe_.cancel();
   for (const auto& connection : connections_) {
     if (connection != nullptr) connection->conversation->shut_down();
   }

@@ -21,7 +21,6 @@
 #include "net/admission.h"
 #include "net/buffer_pool.h"
 #include "net/conversation.h"
-#include "net/fence_probe.h"
 #include "net/input_budget.h"
 #include "net/limits.h"
 #include "net/protocol.h"
@@ -115,7 +114,6 @@ class ShardLoop final : private ConversationHost {
   const ShardLoopOptions options_;
   BufferPool pool_;
   std::vector<std::unique_ptr<Protocol>> protocols_;  // by door
-  FenceProbe fence_probe_;
   InputBudget input_budget_;
   std::vector<std::unique_ptr<Connection>> connections_;  // by the reactor's number
   std::vector<uint32_t> dirty_;                           // to settle and send, in this turn

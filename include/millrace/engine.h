@@ -309,6 +309,9 @@ class ShardPort {
   virtual TimeMs now() const = 0;
   // When tick() must be called though nothing else happens; kNever if not at all.
   virtual TimeMs next_deadline() const = 0;
+  // Nothing is acknowledged by this shard any more: a write or a sync failed, or stored bytes are
+  // not what was written. True for good once it is.
+  virtual bool fenced() const = 0;
   // Called from any thread when the shard has mail or a disk job is done: must make the driving
   // thread call tick() soon. Set once before the first tick.
   virtual void set_waker(std::function<void()> wake) = 0;

@@ -274,7 +274,7 @@ class FakePort final : public ShardPort {
     ShardStats stats;
     stats.shard = id();
     stats.end = {log_};
-    stats.fenced = fenced;
+    stats.fenced = is_fenced;
     auto answer = [this, stats, reply]() mutable {
       stats.disk_full = disk_full;
       BrokerStatsReply told;
@@ -352,10 +352,11 @@ class FakePort final : public ShardPort {
   void refresh_clock() override {}
   TimeMs now() const override { return TimeMs{1'000'000}; }
   TimeMs next_deadline() const override { return kNever; }
+  bool fenced() const override { return is_fenced; }
   void set_waker(std::function<void()> wake) override { wake_ = std::move(wake); }
   bool idle() const override { return answers.empty(); }
 
-  bool fenced = false;
+  bool is_fenced = false;
   bool disk_full = false;
 
  private:

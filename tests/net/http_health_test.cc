@@ -40,7 +40,7 @@ TEST_F(HttpHealth, IsOk) {
 }
 
 TEST_F(HttpHealth, AFencedShardFailsBoth) {
-  port_.fenced = true;
+  port_.is_fenced = true;
   for (const char* path : {"/healthz", "/readyz"}) {
     const FakeExchange noted = ask(path);
     EXPECT_EQ(noted.status, 503);

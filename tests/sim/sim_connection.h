@@ -75,6 +75,7 @@ class SimConnection final : public ShardPort, private net::ConversationHost {
   void refresh_clock() override { port_.refresh_clock(); }
   TimeMs now() const override { return port_.now(); }
   TimeMs next_deadline() const override { return port_.next_deadline(); }
+  bool fenced() const override { return port_.fenced(); }
   void set_waker(std::function<void()> wake) override { port_.set_waker(std::move(wake)); }
   bool idle() const override { return port_.idle(); }
 
