@@ -76,6 +76,7 @@ Status DirectoryLogs::find_shards(std::string* message) {
   shard_options_.logs_on_disk = count;
   shard_options_.durability = options_.durability;
   shard_options_.interval_ms = options_.interval_ms;
+  shard_options_.scrub_period_ms = uint64_t{options_.scrub_period_s} * 1000;
   return {};
 }
 

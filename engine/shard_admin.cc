@@ -121,6 +121,7 @@ void Shard::broker_stats(ReplyTo reply) {
 }
 
 ShardStats Shard::stats() const {
+  const storage::ScrubFigures scrubbed = log_->scrubbed();
   return {.shard = id_,
           .head = log_->head(),
           .end = log_->end(),
@@ -133,6 +134,9 @@ ShardStats Shard::stats() const {
           .index_bytes = state_.index_bytes(),
           .ticks = ticks_,
           .busy_ticks = busy_ticks_,
+          .scrubbed_bytes = scrubbed.bytes,
+          .scrub_mended = scrubbed.mended,
+          .scrub_unreadable = scrubbed.unreadable,
           .fenced = fenced_,
           .disk_full = log_->disk_full(),
           .commits = std::make_shared<const CommitTimes>(commit_clock_.times())};

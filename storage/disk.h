@@ -19,6 +19,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -46,11 +47,11 @@ enum class JobKind : uint8_t {
                     // unless `reserve_only` in steps of at most 64 KiB, synced every 2 MiB, sync
                     // file and directory; completion.file is open read_write. On failure nothing is
                     // left behind
-  replace_file,  // write `content` to a temporary name, sync, rename over `path`, sync directory
-                 // (checkpoints)
-  remove,        // unlink `path`, sync directory
-  read_ahead,  // ask for [offset, offset+bytes) of `file` to be brought into memory; completion is
-               // always ok
+  replace_file,     // write `content` to a temporary name, sync, rename over `path`, sync directory
+                    // (checkpoints)
+  remove,           // unlink `path`, sync directory
+  read_back,  // read_back() of [offset, offset+bytes) of `file` to `into`, all of it or io_error;
+              // canceled if the file was closed meanwhile
 };
 
 struct Job {
@@ -62,6 +63,7 @@ struct Job {
   std::string path;
   std::vector<std::byte> content;
   bool reserve_only = false;
+  std::shared_ptr<std::byte[]> into = nullptr;  // read_back: shared, as whoever asked may be gone
 };
 
 struct Completion {
@@ -93,6 +95,11 @@ class Disk {
                                      std::span<const Bytes> parts) = 0;
   // Reads up to out.size() bytes; the result is shorter only at the end of the file.
   [[nodiscard]] virtual Result<uint64_t> read(FileId file, uint64_t offset, MutableBytes out) = 0;
+  // As read, but from the device where the file system lets it past the page cache; `offset`, the
+  // size and the address of `out` are multiples of 4 KiB. Error canceled: the file is closed. For
+  // jobs.
+  [[nodiscard]] virtual Result<uint64_t> read_back(FileId file, uint64_t offset,
+                                                   MutableBytes out) = 0;
   // Maps [0, bytes) read-only. Later writes to the file show through. Lives until unmap().
   [[nodiscard]] virtual Result<Bytes> map(FileId file, uint64_t bytes) = 0;
   virtual void unmap(Bytes mapping) = 0;

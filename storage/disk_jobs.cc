@@ -22,7 +22,7 @@ JobRun::JobRun(Disk& disk, Job job) : disk_(disk), job_(std::move(job)) {
   if (job_.kind == JobKind::replace_file) replacement_ = replacement_name(job_.path);
   stage_ = first_stage();
   completion_ = {job_.kind, job_.token, Errc::ok, kNoFile};
-  if (job_.kind == JobKind::sync || job_.kind == JobKind::read_ahead) completion_.file = job_.file;
+  if (job_.kind == JobKind::sync || job_.kind == JobKind::read_back) completion_.file = job_.file;
 }
 
 JobRun::Stage JobRun::first_stage() const {
@@ -35,8 +35,8 @@ JobRun::Stage JobRun::first_stage() const {
       return Stage::remove_stale;
     case JobKind::remove:
       return Stage::remove_path;
-    case JobKind::read_ahead:
-      return Stage::finished;
+    case JobKind::read_back:
+      return Stage::read_back;
   }
   base::assert_failed("unknown job kind", __FILE__, __LINE__);
 }
@@ -110,6 +110,13 @@ bool JobRun::step() {
       if (!removed) return fail_with(removed.error());
       advance(Stage::sync_directory);
       return false;
+    }
+    case Stage::read_back: {
+      const MutableBytes out(job_.into.get(), job_.bytes);
+      const Result<uint64_t> read = disk_.read_back(job_.file, job_.offset, out);
+      if (!read) return fail_with(read.error());
+      if (*read != job_.bytes) return fail_with(Errc::io_error);
+      return finish();
     }
     case Stage::sync_directory: {
       const Status synced = disk_.sync_directory(parent_of(job_.path));

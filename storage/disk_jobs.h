@@ -5,8 +5,8 @@
 // the very calls that production makes. A failed job removes what it had made; after a failure at
 // or past the rename of replace_file the path may hold either content.
 //
-// `sync` here is a plain Disk::sync and `read_ahead` does nothing: a backend that has more to do
-// for them (cover only what was written before submission; ask the kernel) takes those two itself.
+// `sync` here is a plain Disk::sync: a backend that has more to do for it (cover only what was
+// written before submission) takes it itself.
 //
 // Threads: a JobRun is used by one thread at a time; the Disk's blocking calls must be allowed on
 // it. Memory: the job's content, and one static page of zeros for all.
@@ -51,6 +51,7 @@ class JobRun {
     sync_directory,
     remove_stale,
     remove_path,
+    read_back,
     finished,
   };
 

@@ -255,6 +255,8 @@ void Log::start_jobs(TimeMs now, bool hold_sync) {
   } else if (over_bound(total_segments())) {
     pool_->remove_surplus(next_token(JobType::remove), spares_to_keep());
   }
+  if (scrubber_ && scrubber_->due(now_))
+    scrubber_->start(segments_, durable_, now_, next_token(JobType::scrub));
 }
 
 // The first segment of a new log was made on the spot: each small commit there costs the file
@@ -293,6 +295,7 @@ TimeMs Log::next_deadline() const {
       next = std::min(next, unsynced_since_ + kBackgroundSyncMs);
   }
   if (spare_wanted()) next = std::min(next, pool_->retry_at());
+  if (scrubber_) next = std::min(next, scrubber_->next_deadline());
   return next;
 }
 
@@ -309,6 +312,10 @@ void Log::on_completion(const Completion& completion, TimeMs now) {
       break;
     case JobType::checkpoint:
       if (completion.token == checkpoint_token_) checkpoint_token_ = 0;
+      break;
+    case JobType::scrub:
+      if (!scrubber_ || !scrubber_->owns(completion.token)) break;
+      if (const auto bad = scrubber_->on_read(completion, segments_)) fence_corrupt(*bad);
       break;
     case JobType::remove:  // a file that could not be removed is found by the next start
       break;

@@ -46,6 +46,7 @@
 #include "storage/batch_buffer.h"
 #include "storage/disk.h"
 #include "storage/record.h"
+#include "storage/scrubber.h"
 #include "storage/segment.h"
 #include "storage/segment_pool.h"
 #include "storage/write_rate.h"
@@ -63,6 +64,7 @@ struct LogOptions {
       UINT64_MAX;  // segments beyond this are not made for records that grow the log
   Durability durability = Durability::commit;
   uint32_t interval_ms = 100;
+  uint64_t scrub_period_ms = 0;  // in which each byte is read back from the device; 0: never
   uint64_t entropy =
       0;  // fresh random bits for this open; generations of new segments derive from it
 };
@@ -166,6 +168,7 @@ class Log {
   uint64_t bytes_written() const { return bytes_written_; }
   uint64_t bytes_on_disk() const;  // segments in use + spares
   uint64_t syncs() const { return syncs_; }
+  ScrubFigures scrubbed() const { return scrubber_ ? scrubber_->figures() : ScrubFigures{}; }
 
   // Bytes at a written position, e.g. a message inside a record: valid until its segment is freed.
   // `bytes` must stay in the segment.
@@ -217,7 +220,7 @@ class Log {
 
  private:
   struct Opening;  // what open() found, until recover() has used it
-  enum class JobType : uint8_t { sync, prepare, checkpoint, remove };
+  enum class JobType : uint8_t { sync, prepare, checkpoint, remove, scrub };
 
   Log(Disk& disk, const LogOptions& options);
 
@@ -290,6 +293,7 @@ class Log {
   uint32_t segment_shift_ = 0;
   std::unique_ptr<Opening> opening_;
   std::unique_ptr<SegmentPool> pool_;
+  std::optional<Scrubber> scrubber_;
   SegmentTable segments_;
   Segment* active_ = nullptr;
   BatchBuffer batch_;

@@ -155,6 +155,8 @@ Result<RecoveryReport> Log::recover(Position from, ReplaySink& sink, TimeMs now)
   pool_->set_reserve(reserve_files());
   note_free_space();
   bytes_written_ = 0;
+  if (options_.scrub_period_ms != 0)
+    scrubber_.emplace(disk_, options_.directory, segment_bytes_, options_.scrub_period_ms, now_);
   opening_.reset();
   return report;
 }

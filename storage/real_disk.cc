@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 #include <dirent.h>
 #include <fcntl.h>
@@ -73,10 +74,23 @@ Status sync_descriptor(int fd) {
   return status_of(retry_on_signal([&] { return ::fdatasync(fd); }));
 }
 
+Result<uint64_t> read_descriptor(int fd, uint64_t offset, MutableBytes out) {
+  uint64_t done = 0;
+  while (done < out.size()) {
+    const ssize_t got = retry_on_signal([&] {
+      return ::pread(fd, out.data() + done, out.size() - done, static_cast<off_t>(offset + done));
+    });
+    if (got < 0) return last_error();
+    if (got == 0) break;
+    done += static_cast<uint64_t>(got);
+  }
+  return done;
+}
+
 }  // namespace
 
 RealDisk::Descriptor::~Descriptor() {
-  ::close(fd_);  // nothing to learn from it: what matters was synced
+  if (fd_ >= 0) ::close(fd_);  // nothing to learn from it: what matters was synced
 }
 
 Result<std::unique_ptr<RealDisk>> RealDisk::open_directory(const std::string& data_directory,
@@ -100,7 +114,6 @@ Result<std::unique_ptr<RealDisk>> RealDisk::open_directory(const std::string& da
 RealDisk::RealDisk(OpenFile root, std::function<void()> wake) : root_(std::move(root)) {
   workers_.emplace(*this,
                    RealDiskWorkers::Hooks{.sync = [this](FileId file) { return sync_job(file); },
-                                          .read_ahead = [this](const Job& job) { read_ahead(job); },
                                           .wake = std::move(wake)});
 }
 
@@ -300,18 +313,19 @@ Status RealDisk::write(FileId file, uint64_t offset, std::span<const Bytes> part
 }
 
 Result<uint64_t> RealDisk::read(FileId file, uint64_t offset, MutableBytes out) {
-  const OpenFile open_file = find(file);
-  uint64_t done = 0;
-  while (done < out.size()) {
-    const ssize_t got = retry_on_signal([&] {
-      return ::pread(open_file->fd(), out.data() + done, out.size() - done,
-                     static_cast<off_t>(offset + done));
-    });
-    if (got < 0) return last_error();
-    if (got == 0) break;
-    done += static_cast<uint64_t>(got);
-  }
-  return done;
+  return read_descriptor(find(file)->fd(), offset, out);
+}
+
+Result<uint64_t> RealDisk::read_back(FileId file, uint64_t offset, MutableBytes out) {
+  const OpenFile open_file = find_if_open(file);
+  if (open_file == nullptr) return fail(Errc::canceled);
+  // A description of its own: O_DIRECT would be everybody's who uses this one. A file system that
+  // has no such reads, or a process that sees no /proc, reads what the page cache has.
+  char name[40];
+  std::snprintf(name, sizeof name, "/proc/self/fd/%d", open_file->fd());
+  const Descriptor direct(
+      retry_on_signal([&] { return ::open(name, O_RDONLY | O_DIRECT | O_CLOEXEC); }));
+  return read_descriptor(direct.fd() < 0 ? open_file->fd() : direct.fd(), offset, out);
 }
 
 Result<Bytes> RealDisk::map(FileId file, uint64_t bytes) {
@@ -392,13 +406,6 @@ Errc RealDisk::sync_job(FileId file) const {
   const OpenFile open_file = find_if_open(file);
   if (open_file == nullptr) return Errc::canceled;
   return sync_descriptor(open_file->fd()).error();
-}
-
-void RealDisk::read_ahead(const Job& job) const {
-  const OpenFile open_file = find_if_open(job.file);
-  if (open_file == nullptr) return;
-  (void)::posix_fadvise(open_file->fd(), static_cast<off_t>(job.offset),
-                        static_cast<off_t>(job.bytes), POSIX_FADV_WILLNEED);
 }
 
 }  // namespace millrace::storage

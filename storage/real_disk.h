@@ -50,6 +50,7 @@ class RealDisk final : public Disk {
   [[nodiscard]] Status reserve(FileId file, uint64_t bytes) override;
   [[nodiscard]] Status write(FileId file, uint64_t offset, std::span<const Bytes> parts) override;
   [[nodiscard]] Result<uint64_t> read(FileId file, uint64_t offset, MutableBytes out) override;
+  [[nodiscard]] Result<uint64_t> read_back(FileId file, uint64_t offset, MutableBytes out) override;
   [[nodiscard]] Result<Bytes> map(FileId file, uint64_t bytes) override;
   void unmap(Bytes mapping) override;
   [[nodiscard]] Status sync(FileId file) override;
@@ -84,7 +85,6 @@ class RealDisk final : public Disk {
   OpenFile find(FileId file) const;
   void tell_open(std::string_view path, int error);
   Errc sync_job(FileId file) const;
-  void read_ahead(const Job& job) const;
 
   const OpenFile root_;
   OpenFile lock_file_;

@@ -89,10 +89,6 @@ void RealDiskWorkers::serve(Worker& worker) {
 
 Completion RealDiskWorkers::execute(Job job) {
   if (job.kind == JobKind::sync) return {job.kind, job.token, hooks_.sync(job.file), job.file};
-  if (job.kind == JobKind::read_ahead) {
-    hooks_.read_ahead(job);
-    return {job.kind, job.token, Errc::ok, job.file};
-  }
   JobRun run(disk_, std::move(job));
   while (!run.step())
     if (stopping_.load(std::memory_order_relaxed)) run.abandon();

@@ -27,7 +27,6 @@ class RealDiskWorkers {
  public:
   struct Hooks {
     std::function<Errc(FileId)> sync;
-    std::function<void(const Job&)> read_ahead;
     std::function<void()> wake;
   };
 

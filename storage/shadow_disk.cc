@@ -64,7 +64,6 @@ Result<std::unique_ptr<ShadowDisk>> ShadowDisk::open_directory(const std::string
   disk->real_ = std::move(real).value();
   if (const Status prepared = disk->prepare_folders(); !prepared) return fail(prepared.error());
   disk->workers_.emplace(*disk, RealDiskWorkers::Hooks{.sync = [](FileId) { return Errc::ok; },
-                                                       .read_ahead = [](const Job&) {},
                                                        .wake = std::move(wake)});
   return disk;
 }
@@ -291,7 +290,7 @@ Status ShadowDisk::remove(std::string_view path) {
 
 void ShadowDisk::submit(Job job) {
   if (job.kind == JobKind::sync) captures_.push_back(capture(job.file));
-  if (job.kind == JobKind::sync || job.kind == JobKind::read_ahead)
+  if (job.kind == JobKind::sync)
     real_->submit(std::move(job));
   else
     workers_->submit(std::move(job));

@@ -60,6 +60,10 @@ class ShadowDisk final : public Disk {
   [[nodiscard]] Result<uint64_t> read(FileId file, uint64_t offset, MutableBytes out) override {
     return real_->read(file, offset, out);
   }
+  [[nodiscard]] Result<uint64_t> read_back(FileId file, uint64_t offset,
+                                           MutableBytes out) override {
+    return real_->read_back(file, offset, out);
+  }
   [[nodiscard]] Result<Bytes> map(FileId file, uint64_t bytes) override {
     return real_->map(file, bytes);
   }

@@ -167,6 +167,9 @@ struct ShardStats {
   Position head, end, written, durable;
   uint64_t live_bytes = 0, disk_bytes = 0, bytes_written = 0, syncs = 0, index_bytes = 0, ticks = 0,
            busy_ticks = 0;
+  // Since the start: bytes read back and found right, stretches that were bad on the device and
+  // were written again, reads that the device refused.
+  uint64_t scrubbed_bytes = 0, scrub_mended = 0, scrub_unreadable = 0;
   bool fenced = false, disk_full = false;
   std::shared_ptr<const CommitTimes> commits = nullptr;  // never null in an answer
 };

@@ -20,6 +20,9 @@ struct BrokerOptions {
                                        // directory keeps the size it was made with
   uint64_t disk_bytes_max =
       0;  // 0: 90 % of what is free at start. Sends are refused past it, acks are not
+  // In which each byte of the logs is read back from the device once and compared with its
+  // checksum; 0: never. A byte is read within two periods of being written.
+  uint32_t scrub_period_s = 43'200;
   // The wall clock is right, though it is more than a day ahead of all that was stored: messages
   // may age out at once. Without it they wait for kRetentionWaitMs.
   bool accept_clock = false;

@@ -44,6 +44,9 @@ enum Metric : size_t {
   kShardLogWritten,
   kShardIndex,
   kShardSyncs,
+  kShardScrubbed,
+  kShardScrubMended,
+  kShardScrubUnreadable,
   kShardFenced,
   kShardDiskFull,
   // By protocol.

@@ -78,6 +78,9 @@ void write_shard(Exposition& to, const ShardStats& stats) {
   to.sample(kShardLogWritten, label, stats.bytes_written);
   to.sample(kShardIndex, label, stats.index_bytes);
   to.sample(kShardSyncs, label, stats.syncs);
+  to.sample(kShardScrubbed, label, stats.scrubbed_bytes);
+  to.sample(kShardScrubMended, label, stats.scrub_mended);
+  to.sample(kShardScrubUnreadable, label, stats.scrub_unreadable);
   to.sample(kShardFenced, label, uint64_t{stats.fenced});
   to.sample(kShardDiskFull, label, uint64_t{stats.disk_full});
 }

@@ -119,6 +119,22 @@ class Damage(DirectoryTest):
                      if segment.content.find(f"message {i:06d} ".encode(), lost[0][0]) >= 0)
         self.serves(data, missing=set(range(first, first + len(lost))), says=["are damaged"])
 
+    # Promise a16: what nobody receives is read all the same.
+    def test_rot_under_a_running_broker_is_found_though_nobody_reads_there(self):
+        segment = Segment(os.path.join(self.template, "shard-0", self.sealed[1]))
+        messages = [r for r in segment.records() if r[2] == KIND_ENQUEUE]
+        at, length, _ = messages[len(messages) // 2]
+        missing = [i for i in range(MESSAGES)
+                   if segment.content.find(f"message {i:06d} ".encode(), at, at + length) >= 0]
+        self.assertEqual(1, len(missing))
+        data = self.copy()
+        with Broker(data, *FLAGS, "--scrub-period", "1") as broker:
+            flip(os.path.join(data, "shard-0", segment.name), at + length // 2)
+            self.assertEqual(EXIT_STORAGE, broker.process.wait(STOP_SECONDS_MAX), broker.log())
+            self.assertIn("are not what was written there", broker.log())
+        self.serves(data, missing=set(missing), says=[
+            f"shard-0/{segment.name}: ", "are damaged, copied to quarantine"])
+
     # Promise a15: under a map, what can't be read is a signal and no error code.
     def test_a_file_that_is_cut_under_a_running_broker_ends_it_with_the_files_name(self):
         segment = Segment(os.path.join(self.template, "shard-0", self.sealed[1]))

@@ -149,8 +149,10 @@ Status SimDisk::write(FileId file, uint64_t offset, std::span<const Bytes> parts
   if (!open_file.writable) return fail(Errc::io_error);
   if (!open_file.file->allocate(offset + total)) return fail(Errc::disk_full);
   const uint64_t write_number = image_.next_write();
+  std::set<uint64_t>& rotten = rotten_[open_file.file.get()];
   for (Bytes part : parts) {
     part = part.first(std::min<uint64_t>(part.size(), to_write));
+    rotten.erase(rotten.lower_bound(offset), rotten.lower_bound(offset + part.size()));
     open_file.file->write(write_number, offset, part);
     offset += part.size();
     to_write -= part.size();
@@ -168,6 +170,25 @@ Result<uint64_t> SimDisk::read(FileId file, uint64_t offset, MutableBytes out) {
   const uint64_t bytes = std::min<uint64_t>(out.size(), content.size() - offset);
   std::memcpy(out.data(), content.data() + offset, bytes);
   return bytes;
+}
+
+Result<uint64_t> SimDisk::read_back(FileId file, uint64_t offset, MutableBytes out) {
+  const auto open_file = files_.find(static_cast<uint32_t>(file));
+  if (open_file == files_.end()) return fail(Errc::canceled);
+  const Result<uint64_t> bytes = read(file, offset, out);
+  if (!bytes) return bytes;
+  const auto rotten = rotten_.find(open_file->second.file.get());
+  if (rotten == rotten_.end()) return bytes;
+  for (auto at = rotten->second.lower_bound(offset);
+       at != rotten->second.end() && *at < offset + *bytes; ++at)
+    out[*at - offset] ^= std::byte{0x10};
+  return bytes;
+}
+
+void SimDisk::rot(std::string_view path, uint64_t offset) {
+  const auto entry = image_.entries_.find(path);
+  MR_ASSERT(entry != image_.entries_.end());
+  rotten_[entry->second.get()].insert(offset);
 }
 
 Result<Bytes> SimDisk::map(FileId file, uint64_t bytes) {

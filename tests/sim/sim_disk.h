@@ -19,6 +19,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -81,6 +82,8 @@ class SimDisk final : public storage::Disk {
   }  // syncs that said ok and lost what they covered
   // Calls of a kind so far, failed ones included; write and short_write count the same calls.
   uint64_t calls(DiskCall call) const { return calls_[static_cast<size_t>(call)]; }
+  // The device's copy of a byte goes bad, for read_back() only; writing over it mends it.
+  void rot(std::string_view path, uint64_t offset);
   // For faults by chance and for the length of short writes.
   void seed(uint64_t seed) { prng_ = base::Prng(seed); }
 
@@ -98,6 +101,8 @@ class SimDisk final : public storage::Disk {
                              std::span<const Bytes> parts) override;
   [[nodiscard]] Result<uint64_t> read(storage::FileId file, uint64_t offset,
                                       MutableBytes out) override;
+  [[nodiscard]] Result<uint64_t> read_back(storage::FileId file, uint64_t offset,
+                                           MutableBytes out) override;
   [[nodiscard]] Result<Bytes> map(storage::FileId file, uint64_t bytes) override;
   void unmap(Bytes mapping) override;
   [[nodiscard]] Status sync(storage::FileId file) override;
@@ -152,8 +157,9 @@ class SimDisk final : public storage::Disk {
   std::array<std::deque<JobUnderWay>, kKinds> jobs_;  // by JobKind
   std::deque<storage::Completion> done_;
   std::vector<PlannedFault> faults_;
-  std::set<const SimFile*> failed_late_;  // their next sync reports it
-  std::vector<LostPages> lost_pages_;     // which are still read
+  std::set<const SimFile*> failed_late_;                 // their next sync reports it
+  std::vector<LostPages> lost_pages_;                    // which are still read
+  std::map<const SimFile*, std::set<uint64_t>> rotten_;  // offsets
   std::array<uint64_t, kDiskCalls> calls_{};
   uint64_t faults_hit_ = 0;
   uint64_t lies_told_ = 0;

@@ -295,17 +295,30 @@ TEST_P(DiskContract, RemoveJobUnlinksAndReportsWhatIsNotThere) {
   EXPECT_EQ(run({.kind = JobKind::remove, .path = "file", .content = {}}).error, Errc::not_found);
 }
 
-TEST_P(DiskContract, ReadAheadAlwaysSucceeds) {
-  const FileId file = make_file("file", "content");
-  const Completion done = run({.kind = JobKind::read_ahead,
-                               .token = 3,
-                               .file = file,
-                               .offset = 0,
-                               .bytes = 1 << 20,
-                               .path = {},
-                               .content = {}});
+TEST_P(DiskContract, ReadBackReadsAllOfARangeOrFails) {
+  constexpr uint64_t kPage = 4096;
+  const FileId file = make_file("file", std::string(kPage, 'a') + std::string(kPage, 'b'));
+  ASSERT_TRUE(disk().sync(file));
+  const std::shared_ptr<std::byte[]> into(
+      static_cast<std::byte*>(::operator new[](2 * kPage, std::align_val_t{kPage})),
+      [](std::byte* buffer) { ::operator delete[](buffer, std::align_val_t{kPage}); });
+  const auto read_back = [&](uint64_t offset, uint64_t bytes) {
+    return run({.kind = JobKind::read_back,
+                .token = 3,
+                .file = file,
+                .offset = offset,
+                .bytes = bytes,
+                .path = {},
+                .content = {},
+                .into = into});
+  };
+  const Completion done = read_back(kPage, kPage);
   EXPECT_EQ(done.error, Errc::ok);
   EXPECT_EQ(done.token, 3u);
+  EXPECT_EQ(as_text(Bytes(into.get(), kPage)), std::string(kPage, 'b'));
+  EXPECT_EQ(read_back(kPage, 2 * kPage).error, Errc::io_error);
+  disk().close(file);
+  EXPECT_EQ(read_back(0, kPage).error, Errc::canceled);
 }
 
 TEST_P(DiskContract, JobsOfOneKindCompleteInTheOrderSubmitted) {

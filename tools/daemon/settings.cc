@@ -98,6 +98,13 @@ bool read_max_disk(const std::string& text, Settings& settings) {
   return text == "auto" || (bytes && *bytes > 0);
 }
 
+bool read_scrub_period(const std::string& text, Settings& settings) {
+  constexpr uint64_t kYearS = 31'536'000;
+  const uint64_t seconds = parse_whole(text).value_or(kYearS + 1);
+  settings.broker.scrub_period_s = static_cast<uint32_t>(std::min(seconds, kYearS));
+  return seconds <= kYearS;
+}
+
 bool read_spin(const std::string& text, Settings& settings) {
   constexpr uint64_t kSpinUsMax = 10'000;
   const uint64_t us = parse_whole(text).value_or(kSpinUsMax + 1);
@@ -176,6 +183,10 @@ constexpr Row kRows[] = {
      read_segment_size},
     {"max-disk", "BYTES", "auto", "a size such as 20GiB, or auto",
      "sends are refused past it, acks are not; auto: 90 % of what is free at start", read_max_disk},
+    {"scrub-period", "SECONDS", "43200", "0 to 31536000 (seconds)",
+     "each byte of the logs is read back from the disk once in so long and compared with its "
+     "checksum; 0: never",
+     read_scrub_period},
     {"spin", "US", "0", "0 to 10000 (microseconds)",
      "an idle shard looks for work so many microseconds before it sleeps: shorter latency, paid "
      "with "
