@@ -248,19 +248,21 @@ void ModelQueue::purge() {
 std::string ModelQueue::looked_at(const std::map<uint64_t, int64_t>& here, int64_t now) {
   forget_expired(now);
   for (ModelQueue* source : sources_) {
-    std::vector<uint64_t> uncertain;
-    for (const Message& message : source->messages_)
-      if (message.may_have_moved) uncertain.push_back(message.sent.number);
-    for (const uint64_t number : uncertain) {
-      const auto message = source->find(number);
-      if (message == source->messages_.end()) continue;
+    // None of them leaves the source before its turn comes: what may have moved is not forgotten.
+    std::vector<Messages::iterator> uncertain;
+    for (auto message = source->messages_.begin(); message != source->messages_.end(); ++message)
+      if (message->may_have_moved) uncertain.push_back(message);
+    for (const auto message : uncertain) {
+      const uint64_t number = message->sent.number;
       if (!here.contains(number))
         message->may_have_moved = message->may_be_gone;  // nobody knows of those
       else if (find_moved(number, now) == messages_.end())
         return fmt::format("{} moved before others of its group", number);
     }
   }
+  std::set<uint64_t> known;
   for (Message& message : messages_) {
+    known.insert(message.sent.number);
     const auto seen = here.find(message.sent.number);
     if (seen == here.end()) {
       if (!message.may_be_gone && !message.may_have_moved)
@@ -272,7 +274,7 @@ std::string ModelQueue::looked_at(const std::map<uint64_t, int64_t>& here, int64
     }
   }
   for (const auto& [number, sent_at] : here)
-    if (find(number) == messages_.end() && !over_.contains(number))
+    if (!known.contains(number) && !over_.contains(number))
       return fmt::format("{} came from nowhere", number);
   forget_expired(now);
   return {};
