@@ -18,6 +18,9 @@ namespace millrace::base {
 enum class LogLevel : uint8_t { debug = 0, info = 1, warn = 2, error = 3 };
 enum class LogFormat : uint8_t { text, json };
 
+// "2026-01-31T23:59:59.123Z"; `ms` since the Unix epoch.
+std::string utc_text(int64_t ms);
+
 void set_log(LogLevel lowest, LogFormat format);
 bool log_enabled(LogLevel level);
 void write_log(LogLevel level, std::string_view area, std::string_view text);
