@@ -12,14 +12,17 @@
 namespace millrace::net {
 
 std::optional<std::string> read_private_file(const std::string& path, size_t bytes_max,
-                                             std::string* why) {
+                                             std::string* why, Links links) {
   const auto refuse = [&](std::string_view text) {
     *why = fmt::format("{}: {}", path, text);
     return std::nullopt;
   };
   // Not to hang in the opening of a named pipe.
-  const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (file < 0) return refuse(std::strerror(errno));
+  const int file = ::open(
+      path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | (links == Links::refused ? O_NOFOLLOW : 0));
+  if (file < 0)
+    return refuse(errno == ELOOP && links == Links::refused ? "it is a link, which is not followed"
+                                                            : std::strerror(errno));
   struct Closer {
     int file;
     ~Closer() { ::close(file); }

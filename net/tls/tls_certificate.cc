@@ -46,7 +46,7 @@ int no_passphrase(char*, int, int, void*) {
 }
 
 std::unique_ptr<EVP_PKEY, FreeKey> read_key(const std::string& path, std::string* why) {
-  std::optional<std::string> text = read_private_file(path, kKeyBytesMax, why);
+  std::optional<std::string> text = read_private_file(path, kKeyBytesMax, why, Links::followed);
   if (!text) return nullptr;
   const std::unique_ptr<BIO, FreeBio> bio(
       BIO_new_mem_buf(text->data(), static_cast<int>(text->size())));
