@@ -95,7 +95,7 @@ Result<std::unique_ptr<BrokerOnDisk>> BrokerOnDisk::open_directory(const BrokerO
                                     make_key(environment), wall, message);
   if (!keeper) return fail(keeper.error());
   CatalogKeeper& catalog = **keeper;
-  broker->report_.push_back(report_line(std::string(kCatalogDirectory), catalog.recovery()));
+  broker->report(kCatalogDirectory, catalog.recovery());
   for (uint16_t shard = 0; shard < catalog.shard_count(); ++shard)
     if (!(*logs)->found(shard)) {
       *message = fmt::format("{} is missing from the data directory", shard_directory(shard));
@@ -126,7 +126,7 @@ Result<std::unique_ptr<BrokerOnDisk>> BrokerOnDisk::open_directory(const BrokerO
       return fail(report.error());
     }
     newest = std::max(newest, report->last_server_time);
-    broker->report_.push_back(report_line(shard_directory(i), *report));
+    broker->report(shard_directory(i), *report);
     broker->shards_.push_back(std::move(shard));
   }
   catalog.set_shard_count(count);
@@ -145,6 +145,11 @@ Result<std::unique_ptr<BrokerOnDisk>> BrokerOnDisk::open_directory(const BrokerO
   for (const auto& shard : broker->shards_)
     shard->start(clock, retention_from);
   return broker;
+}
+
+void BrokerOnDisk::report(std::string_view log, const storage::RecoveryReport& recovery) {
+  report_.push_back(report_line(log, recovery));
+  if (recovery.damaged_ranges > 0) damage_.push_back(report_.back());
 }
 
 BrokerOnDisk::~BrokerOnDisk() {

@@ -27,6 +27,7 @@ class BrokerOnDisk final : public Broker {
   ShardPort& shard(ShardId shard) override { return *shards_[raw(shard)]; }
   Shard& shard_at(ShardId shard) { return *shards_[raw(shard)]; }
   const std::vector<std::string>& recovery_report() const override { return report_; }
+  const std::vector<std::string>& damage_report() const override { return damage_; }
   Status start_threads() override;
   Status stop() override;
 
@@ -47,7 +48,9 @@ class BrokerOnDisk final : public Broker {
   std::unique_ptr<Mailroom> room_;
   std::unique_ptr<ShardThreads> threads_;  // outlives the shards, whose disks may still wake it
   std::vector<std::unique_ptr<Shard>> shards_;
+  void report(std::string_view log, const storage::RecoveryReport& recovery);
   std::vector<std::string> report_;
+  std::vector<std::string> damage_;
   bool stopped_ = false;
 };
 

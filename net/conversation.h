@@ -85,6 +85,10 @@ class Conversation {
   // latest; kNotWatched: after more input.
   virtual int64_t watch(const InputTimes& times) = 0;
 
+  // The connection is inside TLS from here on, and these bytes name its session (RFC 9266,
+  // tls-exporter); none: it has no such name. Before the first feed().
+  virtual void bind_to(Bytes /*session*/) {}
+
   virtual InputState input() const = 0;
   // Nothing more will be written to output().
   virtual bool finished() const = 0;

@@ -8,6 +8,7 @@
 
 #include "millrace/engine.h"
 #include "net/admission.h"
+#include "net/audit/audit_log.h"
 #include "net/conversation.h"
 #include "net/holders.h"
 #include "net/limits.h"
@@ -20,6 +21,7 @@ struct ShardSetting {
   BufferPool* pool = nullptr;
   ConversationHost* host = nullptr;
   Holders* holders = nullptr;  // null: nobody asks who holds what
+  AuditLog* audit = nullptr;   // null: there is none
   Limits limits{};
   bool secure = false;  // what the protocol sees came over TLS
 };

@@ -92,10 +92,8 @@ class StartReport {
 };
 
 // Others than this machine reach it, unprotected.
-bool is_exposed(const Address& address, Spoken spoken, const ServerOptions& options) {
-  const bool protects =
-      spoken == Spoken::http && options.tls != nullptr && options.http_authenticated;
-  return !address.loopback() && !protects;
+bool is_exposed(const Address& address, const ServerOptions& options) {
+  return !address.loopback() && (options.tls == nullptr || !options.authenticated);
 }
 
 ServerOptions with_holders(ServerOptions options) {
@@ -109,7 +107,7 @@ class ThreadedServer final : public Server {
       : broker_(broker),
         options_(with_holders(options)),
         shards_(broker.shard_count()),
-        gate_(shards_),
+        gate_(shards_, options.audit),
         admission_(options.limits),
         figures_(shards_) {}
   ~ThreadedServer() override { stop(); }
@@ -125,8 +123,7 @@ class ThreadedServer final : public Server {
   bool fenced() const override { return gate_.fenced(); }
 
  private:
-  Result<std::unique_ptr<Listener>> open_listener(const std::string& text, Spoken spoken,
-                                                  std::string* message);
+  Result<std::unique_ptr<Listener>> open_listener(const std::string& text, std::string* message);
   std::vector<Door> doors(uint16_t shard);
   ProtocolMaker behind_tls(const Listener& listener, ProtocolMaker maker) const;
   void run_shard(uint16_t shard, int core);
@@ -149,14 +146,13 @@ class ThreadedServer final : public Server {
 };
 
 Result<std::unique_ptr<Listener>> ThreadedServer::open_listener(const std::string& text,
-                                                                Spoken spoken,
                                                                 std::string* message) {
   const Result<Address> address = parse_address(text, message);
   if (!address) return fail(address.error());
-  *message = why_not_listen(*address, spoken, options_);
+  *message = why_not_listen(*address, options_);
   if (!message->empty()) return fail(Errc::invalid_argument);
   auto listener = Listener::open(*address, shards_, message);
-  if (listener && is_exposed(*address, spoken, options_)) {
+  if (listener && is_exposed(*address, options_)) {
     if (!insecure_addresses_.empty()) insecure_addresses_ += " and ";
     insecure_addresses_ += (*listener)->address().text();
   }
@@ -165,9 +161,9 @@ Result<std::unique_ptr<Listener>> ThreadedServer::open_listener(const std::strin
 
 Status ThreadedServer::begin(std::string* message) {
   raise_descriptor_limit();
-  auto listener = open_listener(options_.listen, Spoken::binary, message);
+  auto listener = open_listener(options_.listen, message);
   if (!listener) return fail(listener.error());
-  auto http_listener = open_listener(options_.http, Spoken::http, message);
+  auto http_listener = open_listener(options_.http, message);
   if (!http_listener) return fail(http_listener.error());
   listener_ = std::move(listener).value();
   http_listener_ = std::move(http_listener).value();
@@ -192,8 +188,9 @@ std::vector<Door> ThreadedServer::doors(uint16_t shard) {
     doors.push_back({socket,
                      behind_tls(*listener_,
                                 [this](const ShardSetting& setting) {
-                                  return std::make_unique<BinaryProtocol>(setting, shards_,
-                                                                          options_.durability);
+                                  return std::make_unique<BinaryProtocol>(
+                                      setting, shards_, options_.durability,
+                                      options_.gatekeepers ? options_.gatekeepers() : nullptr);
                                 }),
                      &figures_.binary});
   }
@@ -242,6 +239,7 @@ void ThreadedServer::run_shard(uint16_t shard, int core) {
   ShardLoop loop(broker_.shard(ShardId{shard}), **reactor, admission_, gate_,
                  {.limits = options_.limits,
                   .holders = options_.holders.get(),
+                  .audit = options_.audit,
                   .doors = doors(shard),
                   .spin_us = options_.spin_us,
                   .insecure_address = shard == 0 ? insecure_addresses_ : std::string()});
@@ -269,14 +267,13 @@ void ThreadedServer::stop() {
 
 }  // namespace
 
-std::string why_not_listen(const Address& address, Spoken spoken, const ServerOptions& options) {
-  if (options.insecure_listen || !is_exposed(address, spoken, options)) return {};
+std::string why_not_listen(const Address& address, const ServerOptions& options) {
+  if (options.insecure_listen || !is_exposed(address, options)) return {};
   return fmt::format(
       "{} is reachable from other machines, and {}: only loopback addresses and unix sockets are "
       "taken without --insecure",
       address.text(),
-      spoken == Spoken::binary ? "the binary protocol has no authentication"
-      : options.tls == nullptr && !options.http_authenticated
+      options.tls == nullptr && !options.authenticated
           ? "there is neither encryption (--tls-cert) nor authentication (--credentials)"
       : options.tls == nullptr ? "there is no encryption (--tls-cert)"
                                : "there is no authentication (--credentials, with mode strict)");

@@ -31,6 +31,8 @@
 #include "millrace/options.h"
 #include "millrace/result.h"
 #include "net/address.h"
+#include "net/audit/audit_log.h"
+#include "net/binary/gatekeeper.h"
 #include "net/holders.h"
 #include "net/http/router.h"
 #include "net/limits.h"
@@ -54,7 +56,12 @@ struct ServerOptions {
   HttpFronts http_fronts{};  // may be empty
   // TLS on both; not on unix sockets, which only this machine reaches. Null: none.
   std::shared_ptr<const TlsCertificate> tls{};
-  bool http_authenticated = false;  // the fronts want signatures and check them
+  // HTTP wants signatures and the binary protocol log-ins, and both are checked in full.
+  bool authenticated = false;
+  // Makes the gatekeeper of one shard's binary listener; called on the shard's thread. Empty: there
+  // are no credentials.
+  std::function<std::unique_ptr<Gatekeeper>()> gatekeepers{};
+  AuditLog* audit = nullptr;  // outlives the server; null: there is none
   ReactorKind reactor = ReactorKind::automatic;
   bool insecure_listen = false;                // allows any address, see why_not_listen()
   Durability durability = Durability::commit;  // the broker's, as WELCOME tells it to clients
@@ -67,13 +74,9 @@ struct ServerOptions {
   std::shared_ptr<Holders> holders{};
 };
 
-// What is spoken on a listener.
-enum class Spoken : uint8_t { binary, http };
-
 // Empty, or one line: why this address is not listened on. Those that other machines reach are for
-// HTTP with TLS and authentication. The binary protocol has no authentication, so it is never
-// listened to there; insecure_listen allows both.
-std::string why_not_listen(const Address& address, Spoken spoken, const ServerOptions& options);
+// TLS and authentication; insecure_listen allows any.
+std::string why_not_listen(const Address& address, const ServerOptions& options);
 
 class Server {
  public:

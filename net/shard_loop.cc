@@ -35,6 +35,7 @@ ShardLoop::ShardLoop(ShardPort& port, Reactor& reactor, Admission& admission, St
                              .pool = &pool_,
                              .host = this,
                              .holders = options.holders,
+                             .audit = options.audit,
                              .limits = options.limits};
   for (const Door& door : options_.doors) {
     protocols_.push_back(door.make_protocol(setting));

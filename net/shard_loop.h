@@ -40,6 +40,7 @@ struct Door {
 struct ShardLoopOptions {
   Limits limits{};
   Holders* holders = nullptr;
+  AuditLog* audit = nullptr;
   std::vector<Door> doors;  // at most 255
   uint32_t spin_us = 0;
   std::string insecure_address;  // not empty: this shard says now and then that it is open to all

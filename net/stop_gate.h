@@ -8,12 +8,13 @@
 #include <cstdint>
 
 #include "millrace/types.h"
+#include "net/audit/audit_log.h"
 
 namespace millrace::net {
 
 class StopGate {
  public:
-  explicit StopGate(uint16_t shards);
+  explicit StopGate(uint16_t shards, AuditLog* audit = nullptr);
   ~StopGate();
   StopGate(const StopGate&) = delete;
   StopGate& operator=(const StopGate&) = delete;
@@ -25,13 +26,14 @@ class StopGate {
   void report_drained() { drained_.fetch_add(1, std::memory_order_acq_rel); }
   bool all_drained() const { return drained_.load(std::memory_order_acquire) == shards_; }
 
-  // Logs the first time and makes fence_fd() readable.
+  // Tells the logs the first time and makes fence_fd() readable.
   void report_fence(ShardId shard);
   bool fenced() const { return fenced_.load(std::memory_order_acquire); }
   int fence_fd() const { return fence_fd_; }
 
  private:
   const uint16_t shards_;
+  AuditLog* const audit_;
   int fence_fd_;
   std::atomic<bool> stop_{false};
   std::atomic<bool> fenced_{false};

@@ -182,6 +182,10 @@ bool answer_fits(Opcode opcode, Bytes body) {
       return true;
     case Opcode::hello:
       return body.size() == sizeof(wire::Welcome);
+    case Opcode::login:
+      return body.size() == sizeof(wire::LoginChallenge);
+    case Opcode::login_proof:
+      return body.size() == sizeof(wire::LoginAnswer);
     case Opcode::resolve:
     case Opcode::queue_create:
       return body.size() == sizeof(wire::QueueRef);

@@ -1,10 +1,12 @@
 #include "clients/cpp/client.h"
 
 #include <algorithm>
+#include <cstring>
 #include <utility>
 
 #include "base/assert.h"
 #include "base/os_clock.h"
+#include "base/scram.h"
 #include "millrace/options.h"
 #include "millrace/properties.h"
 
@@ -57,6 +59,10 @@ static_assert(sizeof(ExtendEntry) == sizeof(wire::ExtendItem) &&
               offsetof(ExtendEntry, visibility_ms) == offsetof(wire::ExtendItem, visibility_ms) &&
               offsetof(ExtendEntry, lease_ms_max) == offsetof(wire::ExtendItem, lease_ms_max));
 
+int64_t now_ms() {
+  return base::os_monotonic_ns() / 1'000'000;
+}
+
 }  // namespace
 
 Client::Client(Socket socket, const ClientOptions& options)
@@ -74,15 +80,33 @@ Result<std::unique_ptr<Client>> Client::connect(std::string_view address,
   Result<Socket> socket = Socket::connect(address, options.connect_timeout_ms, message);
   if (!socket) return fail(socket.error());
   std::unique_ptr<Client> client(new Client(std::move(*socket), options));
-  if (Status hello = client->say_hello(options); !hello) {
+  const auto refuse = [&](std::string_view what, Errc error) -> Failure {
     if (message != nullptr)
-      *message = "no broker answers at " + std::string(address) + ": " + client->failure_text_;
-    return fail(hello.error());
+      *message = std::string(what) + std::string(address) + ": " + client->failure_text_;
+    return fail(error);
+  };
+  const int64_t deadline_ms = now_ms() + options.connect_timeout_ms;
+  if (Status hello = client->say_hello(options, deadline_ms); !hello)
+    return refuse("no broker answers at ", hello.error());
+  if (client->welcome_.login != 0) {
+    if (Status logged_in = client->log_in(options, deadline_ms); !logged_in)
+      return refuse("no log-in at ", logged_in.error());
   }
   return client;
 }
 
-Status Client::say_hello(const ClientOptions& options) {
+// Polls until it is true. The request's callback sets it.
+Status Client::wait_for(const bool& answered, int64_t deadline_ms) {
+  for (int64_t left_ms = deadline_ms - now_ms(); !answered && left_ms > 0;
+       left_ms = deadline_ms - now_ms()) {
+    if (Status turn = poll(static_cast<int>(left_ms)); !turn) return turn;
+  }
+  if (!answered) fail_connection(Errc::timed_out, "no answer to the greeting in time");
+  if (failure_ != Errc::ok) return fail(failure_);
+  return {};
+}
+
+Status Client::say_hello(const ClientOptions& options, int64_t deadline_ms) {
   free_ = {0};
   const std::string_view name = std::string_view(options.name).substr(0, wire::kClientNameBytesMax);
   const wire::Hello hello{wire::kMagic, wire::kVersion, wire::kVersion,
@@ -97,22 +121,82 @@ Status Client::say_hello(const ClientOptions& options) {
   if (!draft) return fail(draft.error());
   put_padded(put(draft->body, hello), as_bytes(name));
   if (const auto sent = finish(*draft); !sent) return fail(sent.error());
-  const int64_t deadline_ms = base::os_monotonic_ns() / 1'000'000 + options.connect_timeout_ms;
-  for (int64_t left_ms = options.connect_timeout_ms; !answered && left_ms > 0;
-       left_ms = deadline_ms - base::os_monotonic_ns() / 1'000'000) {
-    if (Status turn = poll(static_cast<int>(left_ms)); !turn) return turn;
-  }
-  if (!answered)
-    fail_connection(Errc::timed_out, "no answer to the greeting in time");
-  else if (welcome_.magic != wire::kMagic || welcome_.version != wire::kVersion)
+  if (Status done = wait_for(answered, deadline_ms); !done) return done;
+  if (welcome_.magic != wire::kMagic || welcome_.version != wire::kVersion) {
     fail_connection(Errc::version_mismatch, errc_text(Errc::version_mismatch));
-  if (failure_ != Errc::ok) return fail(failure_);
-
+    return fail(failure_);
+  }
   if (welcome_.inflight_max > 0 && welcome_.inflight_max < slots_.size())
     slots_.resize(welcome_.inflight_max);
   free_.clear();
   for (size_t slot = slots_.size(); slot > 0; --slot)
     free_.push_back(static_cast<uint16_t>(slot - 1));
+  return {};
+}
+
+// base/scram.h has the steps.
+Status Client::log_in(const ClientOptions& options, int64_t deadline_ms) {
+  const auto give_up = [this](Errc error, std::string_view text) -> Failure {
+    fail_connection(error, text);
+    return fail(failure_);
+  };
+  const std::string_view key = options.access_key;
+  if (key.empty()) return give_up(Errc::login_required, "it wants an access key and its secret");
+  if (key.size() > wire::kAccessKeyBytesMax)
+    return give_up(Errc::invalid_argument, "the access key's id is too long");
+
+  wire::Login first{};
+  base::scram_random(first.nonce, sizeof first.nonce);
+  first.key_bytes = static_cast<uint16_t>(key.size());
+  first.binding = static_cast<uint8_t>(wire::LoginBinding::none);
+  std::vector<std::byte> first_bytes(sizeof first + padded8(key.size()));
+  put_padded(put(first_bytes.data(), first), as_bytes(key));
+  wire::LoginChallenge challenge{};
+  std::string refusal;
+  Errc refused = Errc::ok;
+  bool answered = false;
+  // An error that is about the request alone, as of a server that knows no LOGIN.
+  const auto note = [&](const Answer& answer) {
+    answered = true;
+    refused = answer.error();
+    if (!answer) refusal = answer.text();
+  };
+  Result<Draft> draft = begin(Opcode::login, first_bytes.size(), [&](const Answer& answer) {
+    note(answer);
+    if (answer) challenge = take<wire::LoginChallenge>(answer.echoed().data());
+  });
+  if (!draft) return fail(draft.error());
+  std::copy(first_bytes.begin(), first_bytes.end(), draft->body);
+  if (const auto sent = finish(*draft); !sent) return fail(sent.error());
+  if (Status done = wait_for(answered, deadline_ms); !done) return done;
+  if (refused != Errc::ok) return give_up(refused, refusal);
+  // Fewer would make what we are about to show easier to search for the secret.
+  if (challenge.iterations < base::kScramIterations ||
+      challenge.iterations > base::kScramIterationsMax)
+    return give_up(Errc::login_refused, "the server asks for an unusual number of iterations");
+
+  base::ScramSalt salt;
+  std::copy(std::begin(challenge.salt), std::end(challenge.salt), salt.begin());
+  base::ScramDigest client_key;
+  const base::ScramKeys keys =
+      base::scram_keys(options.secret, salt, challenge.iterations, &client_key);
+  const std::string transcript = base::scram_transcript(
+      first_bytes, std::as_bytes(std::span<const wire::LoginChallenge>(&challenge, 1)), {});
+  const base::ScramDigest proof = base::scram_proof(client_key, keys, transcript);
+  base::scram_wipe(client_key.data(), client_key.size());
+  base::ScramDigest signature{};
+  answered = false;
+  draft = begin(Opcode::login_proof, sizeof(wire::LoginProof), [&](const Answer& answer) {
+    note(answer);
+    if (answer) std::memcpy(signature.data(), answer.echoed().data(), signature.size());
+  });
+  if (!draft) return fail(draft.error());
+  std::memcpy(draft->body, proof.data(), proof.size());
+  if (const auto sent = finish(*draft); !sent) return fail(sent.error());
+  if (Status done = wait_for(answered, deadline_ms); !done) return done;
+  if (refused != Errc::ok) return give_up(refused, refusal);
+  if (!base::scram_equal(signature, base::scram_signature(keys, transcript)))
+    return give_up(Errc::login_refused, "the server does not know the secret itself");
   return {};
 }
 

@@ -54,12 +54,17 @@ struct ClientOptions {
   // What people know this program by, shown by PEEK of the messages it holds. Cut after 64 bytes. A
   // server that knows no names yet refuses a HELLO with one.
   std::string name{};
+  // For a server that wants a log-in; to others they are not told. Empty: none. The secret does not
+  // leave this process: the server gets a proof that it is known, and has to prove the same.
+  std::string access_key{};
+  std::string secret{};
 };
 
 class Client {
  public:
-  // Connects and says HELLO; may sleep up to twice the timeout. Errors: those of Socket::connect,
-  // version_mismatch, malformed (it is no broker that answers). `message` gets one line.
+  // Connects, says HELLO and logs in; may sleep up to twice the timeout. Errors: those of
+  // Socket::connect, version_mismatch, malformed (it is no broker that answers), login_required (no
+  // access key was given), login_refused (by either side). `message` gets one line.
   static Result<std::unique_ptr<Client>> connect(std::string_view address,
                                                  const ClientOptions& options,
                                                  std::string* message);
@@ -142,7 +147,9 @@ class Client {
   Result<RequestId> finish(const Draft& draft);
   template <class Fixed>
   Result<RequestId> simple(wire::Opcode opcode, const Fixed& fixed, Callback callback);
-  Status say_hello(const ClientOptions& options);
+  Status say_hello(const ClientOptions& options, int64_t deadline_ms);
+  Status log_in(const ClientOptions& options, int64_t deadline_ms);
+  Status wait_for(const bool& answered, int64_t deadline_ms);
   void take_frame(const Frame& frame);
   void push(Slot& slot, const Answer& answer);
   void release(Slot& slot);

@@ -341,6 +341,8 @@ class Broker {
   virtual ShardPort& shard(ShardId shard) = 0;
   virtual const std::vector<std::string>& recovery_report()
       const = 0;  // a line a shard, for the log
+  // Of those, what was damaged and set aside when it was opened: a line a log.
+  virtual const std::vector<std::string>& damage_report() const = 0;
 
   // Own threads, one per shard, pinned if there are enough cores. Afterwards only LocalClient and
   // stop() may be used.

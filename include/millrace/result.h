@@ -24,6 +24,8 @@ enum class Errc : uint16_t {
   corrupt = 4,             // checksum mismatch: a frame, a record
   protocol_violation = 5,  // correlation id reused, request before the greeting, ...
   frame_too_large = 6,     // longer than the limit in force
+  login_required = 7,      // a request before the log-in
+  login_refused = 8,       // no such access key, a wrong proof, or the key is no longer valid
 
   // The request is well formed and refused.
   invalid_argument = 16,
@@ -46,6 +48,7 @@ enum class Errc : uint16_t {
   same_queue = 33,               // source and destination
   move_task_running = 34,        // its source has one already
   move_task_not_found = 35,      // or it is not running any more
+  access_denied = 36,            // no policy allows it to who asks, or one forbids it
 
   // The world fails.
   disk_full = 48,

@@ -5,8 +5,8 @@
 // Requests flow client to server, each answered by exactly one frame with the same correlation id
 // and opcode | kReplyBit, or by an ERROR frame; DELIVER frames are pushed between them. A client's
 // correlation ids must rise strictly (gaps are fine). Answers may come in another order than the
-// requests. The first frame must be HELLO; until WELCOME is sent a frame may be at most
-// kPreLoginFrameBytesMax long.
+// requests. The first frame must be HELLO, then LOGIN and LOGIN_PROOF if WELCOME says so; until
+// then a frame may be at most kPreLoginFrameBytesMax long.
 #pragma once
 
 #include <cstddef>
@@ -48,6 +48,8 @@ enum class Opcode : uint8_t {
   move_start = 20,  // MoveStartBody -> CountBody + MoveTaskItem with its texts
   move_cancel = 21,  // MoveCancelBody -> as move_start
   move_list = 22,    // MoveListBody -> CountBody + MoveTaskItems with their texts
+  login = 32,        // Login + an access key's id -> LoginChallenge
+  login_proof = 33,  // LoginProof -> LoginAnswer
   deliver =
       0x60,  // pushed by the server: DeliveryHeader + entries + run; correlation is the SUBSCRIBE's
   error = 0x7F,  // ErrorBody + text; status says which. correlation 0: about the connection, which
@@ -80,7 +82,7 @@ struct Welcome {
   uint16_t shards;              // 10
   uint16_t shard;               // 12  the shard this connection landed on
   uint8_t durability;           // 14  the server's
-  uint8_t reserved;             // 15
+  uint8_t login;                // 15  1: LOGIN has to come before anything else
   uint32_t frame_bytes_max;     // 16
   uint32_t batch_messages_max;  // 20
   uint32_t message_bytes_max;   // 24
@@ -88,6 +90,39 @@ struct Welcome {
       inflight_max;  // 28  requests under way on one connection before the server stops reading
 };
 static_assert(sizeof(Welcome) == 32);
+
+// What a log-in is bound to, besides both sides' nonces.
+enum class LoginBinding : uint8_t {
+  none = 0,
+  tls_exporter = 1,  // RFC 9266: the TLS session that the connection is in
+};
+
+struct Login {
+  uint8_t nonce[32];    //  0  the client's, random, never used before
+  uint16_t key_bytes;   // 32  of an access key's id, which follows, padded to 8: 1..128
+  uint8_t binding;      // 34  LoginBinding
+  uint8_t reserved[5];  // 35  0
+};
+static_assert(sizeof(Login) == 40);
+inline constexpr uint16_t kAccessKeyBytesMax = 128;
+
+struct LoginChallenge {
+  uint8_t nonce[32];    //  0  the server's, random, for this connection only
+  uint8_t salt[16];     // 32
+  uint32_t iterations;  // 48  of PBKDF2
+  uint32_t reserved;    // 52  0
+};
+static_assert(sizeof(LoginChallenge) == 56);
+
+struct LoginProof {
+  uint8_t proof[32];  // 0
+};
+static_assert(sizeof(LoginProof) == 32);
+
+struct LoginAnswer {
+  uint8_t signature[32];  // 0  the server knows the secret too
+};
+static_assert(sizeof(LoginAnswer) == 32);
 
 struct QueueRef {
   uint32_t queue_id;  // 0

@@ -44,6 +44,11 @@ Scope scope_of(std::string_view text, std::string_view name, std::string_view sl
 
 }  // namespace
 
+std::string_view claimed_key(const HttpRequest& request) {
+  const Scope scope = scope_of(request.field("authorization"), "Credential=", "/");
+  return !scope.key.empty() ? scope.key : scope_of(request.query(), "X-Amz-Credential=", "%2F").key;
+}
+
 AllowAll::AllowAll(std::string account, std::string region)
     : account_(std::move(account)),
       region_(std::move(region)),

@@ -3,10 +3,14 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "net/aws/authorizer.h"
 
 namespace millrace::net {
+
+// The access key's id that a request names, if it is one that there can be. A view of the request.
+std::string_view claimed_key(const HttpRequest& request);
 
 class AllowAll final : public Authorizer {
  public:

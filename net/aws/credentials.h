@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -64,6 +65,7 @@ class Credentials {
 
   AuthMode mode() const { return mode_; }
   size_t key_count() const { return keys_.size(); }
+  std::span<const AccessKey> keys() const { return keys_; }  // that are enabled
   // A key that is enabled; null if there is none.
   const AccessKey* find(std::string_view id) const;
   // By its ARN, among those that keys or [[user]] name; null if there is none.

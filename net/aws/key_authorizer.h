@@ -15,9 +15,10 @@
 #include <memory>
 #include <string>
 
+#include "net/aws/access_judge.h"
 #include "net/aws/allow_all.h"
 #include "net/aws/credential_store.h"
-#include "net/aws/queue_policies.h"
+#include "net/aws/refusal_log.h"
 #include "net/aws/sigv4.h"
 
 namespace millrace::net {
@@ -34,8 +35,6 @@ class KeyAuthorizer final : public Authorizer {
 
  private:
   void follow_store();
-  Decision ask_policy(const Access& access, bool account_itself, const AccessRequest& asked,
-                      bool* unreadable);
   AwsError refuse(const ErrorKind& kind, std::string text, const HttpRequest& request);
 
   std::shared_ptr<const CredentialStore> store_;
@@ -45,11 +44,8 @@ class KeyAuthorizer final : public Authorizer {
   uint64_t epoch_ = 0;
   std::shared_ptr<const Credentials> credentials_;
   SignatureVerifier verifier_;
-  QueuePolicies policies_;
-  std::string action_;
-  std::string resource_;
-  int64_t logged_s_ = 0;
-  uint64_t not_logged_ = 0;
+  AccessJudge judge_;
+  RefusalLog refusals_;
 };
 
 }  // namespace millrace::net

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "net/aws/allow_all.h"
+
 namespace millrace::net {
 namespace {
 
@@ -22,29 +24,42 @@ bool is_for_sts(const HttpRequest& request) {
 
 }  // namespace
 
-StsFront::StsFront(std::unique_ptr<Authorizer> authorizer, HttpFront& others, uint64_t seed)
+StsFront::StsFront(std::unique_ptr<Authorizer> authorizer, HttpFront& others, uint64_t seed,
+                   AuditLog* audit)
     : authorizer_(std::move(authorizer)),
       others_(others),
+      audit_(audit),
       ids_(seed),
       writer_(out_, kStsNamespace) {}
 
 void StsFront::handle(const HttpRequest& request, HttpExchange& exchange) {
   if (!is_for_sts(request)) return others_.handle(request, exchange);
-  if (const auto error = authorizer_->authenticate(request, "sts", &caller_))
-    return answer(exchange, error);
+  const RequestId id = ids_.next();
+  if (const auto error = authorizer_->authenticate(request, "sts", &caller_)) {
+    record(audit_, {.event = AuditEvent::signature_refused,
+                    .via = "http",
+                    .from = request.peer.empty() ? "unix socket" : request.peer,
+                    .key = claimed_key(request),
+                    .action = kStsAction,
+                    .result = error.kind->code,
+                    .reason = error.text,
+                    .request = id.text()});
+    return answer(exchange, error, id);
+  }
   arena_.clear();
   if (const auto error = reader_.parse(request.query(), request.body, arena_))
-    return answer(exchange, error);
+    return answer(exchange, error, id);
   const std::string_view action = reader_.find("Action");
   if (action != kStsAction)
-    return answer(exchange, {errors::kUnknownOperation,
-                             fmt::format("The action {} is not valid for this endpoint.",
-                                         action.substr(0, 128))});
-  answer(exchange, {});
+    return answer(
+        exchange,
+        {errors::kUnknownOperation,
+         fmt::format("The action {} is not valid for this endpoint.", action.substr(0, 128))},
+        id);
+  answer(exchange, {}, id);
 }
 
-void StsFront::answer(HttpExchange& exchange, const AwsError& error) {
-  const RequestId id = ids_.next();
+void StsFront::answer(HttpExchange& exchange, const AwsError& error, const RequestId& id) {
   if (error) {
     writer_.error(error, id.text());
   } else {

@@ -11,6 +11,7 @@
 #include <memory>
 #include <string>
 
+#include "net/audit/audit_log.h"
 #include "net/aws/arena.h"
 #include "net/aws/authorizer.h"
 #include "net/aws/query_reader.h"
@@ -22,8 +23,10 @@ namespace millrace::net {
 
 class StsFront final : public HttpFront {
  public:
-  // `others` gets what is not for STS, and outlives this. `seed` is for request ids.
-  StsFront(std::unique_ptr<Authorizer> authorizer, HttpFront& others, uint64_t seed);
+  // `others` gets what is not for STS, and outlives this. `seed` is for request ids. `audit` may be
+  // null.
+  StsFront(std::unique_ptr<Authorizer> authorizer, HttpFront& others, uint64_t seed,
+           AuditLog* audit = nullptr);
 
   void handle(const HttpRequest& request, HttpExchange& exchange) override;
   // Ours are answered at once.
@@ -31,10 +34,11 @@ class StsFront final : public HttpFront {
   void stop_waiting(HttpExchange& exchange) override { others_.stop_waiting(exchange); }
 
  private:
-  void answer(HttpExchange& exchange, const AwsError& error);
+  void answer(HttpExchange& exchange, const AwsError& error, const RequestId& id);
 
   std::unique_ptr<Authorizer> authorizer_;
   HttpFront& others_;
+  AuditLog* const audit_;
   RequestIds ids_;
   Caller caller_;
   Arena arena_;

@@ -1,5 +1,7 @@
 // QUEUE_CREATE, QUEUE_SET, QUEUE_PURGE, QUEUE_DELETE, QUEUE_LIST, QUEUE_STATS, SERVER_STATS,
 // MOVE_START, MOVE_CANCEL, MOVE_LIST.
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "net/binary/answers.h"
@@ -20,7 +22,11 @@ void Handlers::queue_create(Session& session, const Frame& frame) {
   std::string_view name;
   QueueSettings settings;
   if (!take_settings(head, texts, &name, &settings)) return texts_do_not_fit(session, texts);
-  session.port().create_queue(name, settings, session.open_request(frame, 0, 1));
+  if (!session.allows_named(frame.header.correlation, rights::kCreateQueue, name)) return;
+  if (!allows_settings(session, frame, settings, name)) return;
+  const ReplyTo reply = session.open_request(frame, 0, 1);
+  session.note(reply.token, AuditEvent::queue_created, rights::kCreateQueue.action, name);
+  session.port().create_queue(name, settings, reply);
 }
 
 void Handlers::queue_set(Session& session, const Frame& frame) {
@@ -31,8 +37,32 @@ void Handlers::queue_set(Session& session, const Frame& frame) {
   QueueSettings settings;
   if (!take_settings(head, texts, &name, &settings) || !name.empty())
     return texts_do_not_fit(session, texts);
-  session.port().set_queue(QueueId{queue.queue_id}, settings,
-                           session.open_request(frame, queue.queue_id, 1));
+  const QueueInfo* info = session.port().find_queue(QueueId{queue.queue_id});
+  if (info != nullptr && !allows_settings(session, frame, settings, info->name)) return;
+  const ReplyTo reply = session.open_request(frame, queue.queue_id, 1);
+  const bool of_policy =
+      std::any_of(settings.attributes.begin(), settings.attributes.end(),
+                  [](const NamedText& attribute) { return attribute.name == "Policy"; });
+  session.note_queue(reply.token,
+                     of_policy ? AuditEvent::policy_changed : AuditEvent::queue_changed,
+                     rights::kSetQueueAttributes.action, queue.queue_id);
+  session.port().set_queue(QueueId{queue.queue_id}, settings, reply);
+}
+
+// Attributes, tags and their removal are three rights. A queue that is created may have what it has
+// at its creation: of these only tags are asked about, as over HTTP nothing is.
+bool Handlers::allows_settings(Session& session, const Frame& frame, const QueueSettings& settings,
+                               std::string_view queue) {
+  const uint64_t correlation = frame.header.correlation;
+  const bool creates = frame.header.opcode == static_cast<uint8_t>(wire::Opcode::queue_create);
+  // An empty change is one of the attributes.
+  const bool of_attributes = !creates && (!settings.attributes.empty() ||
+                                          (settings.tags.empty() && settings.untagged.empty()));
+  if (of_attributes && !session.allows_named(correlation, rights::kSetQueueAttributes, queue))
+    return false;
+  if (!settings.tags.empty() && !session.allows_named(correlation, rights::kTagQueue, queue))
+    return false;
+  return settings.untagged.empty() || session.allows_named(correlation, rights::kUntagQueue, queue);
 }
 
 void Handlers::texts_do_not_fit(Session& session, Bytes texts) {
@@ -44,14 +74,20 @@ void Handlers::texts_do_not_fit(Session& session, Bytes texts) {
 
 void Handlers::queue_purge(Session& session, const Frame& frame) {
   const auto queue = take<wire::QueueRef>(frame.body.data());
-  session.port().purge_queue(QueueId{queue.queue_id},
-                             session.open_request(frame, queue.queue_id, 1));
+  if (!session.allows(frame.header.correlation, rights::kPurgeQueue, queue.queue_id)) return;
+  const ReplyTo reply = session.open_request(frame, queue.queue_id, 1);
+  session.note_queue(reply.token, AuditEvent::queue_purged, rights::kPurgeQueue.action,
+                     queue.queue_id);
+  session.port().purge_queue(QueueId{queue.queue_id}, reply);
 }
 
 void Handlers::queue_delete(Session& session, const Frame& frame) {
   const auto queue = take<wire::QueueRef>(frame.body.data());
-  session.port().delete_queue(QueueId{queue.queue_id},
-                              session.open_request(frame, queue.queue_id, 1));
+  if (!session.allows(frame.header.correlation, rights::kDeleteQueue, queue.queue_id)) return;
+  const ReplyTo reply = session.open_request(frame, queue.queue_id, 1);
+  session.note_queue(reply.token, AuditEvent::queue_deleted, rights::kDeleteQueue.action,
+                     queue.queue_id);
+  session.port().delete_queue(QueueId{queue.queue_id}, reply);
 }
 
 void Handlers::queue_list(Session& session, const Frame& frame) {
@@ -76,6 +112,7 @@ void Handlers::queue_list(Session& session, const Frame& frame) {
                    fmt::format("max is {}; allowed are 1 to {}", body.max, kListMax));
     return;
   }
+  if (!session.allows_named(frame.header.correlation, rights::kListQueues, {})) return;
   session.port().list_queues(as_text(rest.first(body.prefix_bytes)),
                              as_text(rest.subspan(body.prefix_bytes, body.after_bytes)), body.max,
                              session.open_request(frame, 0, 1));
@@ -101,9 +138,25 @@ void Handlers::queue_stats(Session& session, const Frame& frame) {
     return;
   }
   const std::span<const QueueId> queues(reinterpret_cast<const QueueId*>(rest.data()), body.count);
+  if (!allows_stats(session, frame, queues, body.details == 1)) return;
   const ReplyTo reply = session.open_request(frame, 0, 1);
   session.requests_.at(place_of(reply.token)).details = body.details == 1;
   session.port().queue_stats(queues, reply);
+}
+
+// None named are all: then it takes a right to each of them.
+bool Handlers::allows_stats(Session& session, const Frame& frame, std::span<const QueueId> queues,
+                            bool with_details) {
+  if (!session.admitted_) return true;
+  const uint64_t correlation = frame.header.correlation;
+  if (queues.empty())
+    return session.allows_named(correlation, rights::kListQueues, {}) &&
+           session.allows_named(correlation, rights::kGetQueueAttributes, {}) &&
+           (!with_details || session.allows_named(correlation, rights::kListQueueTags, {}));
+  return std::all_of(queues.begin(), queues.end(), [&](QueueId queue) {
+    return session.allows(correlation, rights::kGetQueueAttributes, raw(queue)) &&
+           (!with_details || session.allows(correlation, rights::kListQueueTags, raw(queue)));
+  });
 }
 
 void Handlers::server_stats(Session& session, const Frame& frame) {
@@ -112,18 +165,27 @@ void Handlers::server_stats(Session& session, const Frame& frame) {
 
 void Handlers::move_start(Session& session, const Frame& frame) {
   const auto body = take<wire::MoveStartBody>(frame.body.data());
-  session.port().start_move({QueueId{body.source}, QueueId{body.destination}, body.rate},
-                            session.open_request(frame, body.source, 1));
+  const uint64_t correlation = frame.header.correlation;
+  if (!session.allows(correlation, rights::kStartMove, body.source)) return;
+  if (body.destination != 0 && !session.allows(correlation, rights::kSendMessage, body.destination))
+    return;
+  const ReplyTo reply = session.open_request(frame, body.source, 1);
+  session.note_queue(reply.token, AuditEvent::move_started, rights::kStartMove.action, body.source);
+  session.port().start_move({QueueId{body.source}, QueueId{body.destination}, body.rate}, reply);
 }
 
 void Handlers::move_cancel(Session& session, const Frame& frame) {
   const auto body = take<wire::MoveCancelBody>(frame.body.data());
-  session.port().cancel_move(QueueId{body.source}, body.task,
-                             session.open_request(frame, body.source, 1));
+  if (!session.allows(frame.header.correlation, rights::kCancelMove, body.source)) return;
+  const ReplyTo reply = session.open_request(frame, body.source, 1);
+  session.note_queue(reply.token, AuditEvent::move_cancelled, rights::kCancelMove.action,
+                     body.source);
+  session.port().cancel_move(QueueId{body.source}, body.task, reply);
 }
 
 void Handlers::move_list(Session& session, const Frame& frame) {
   const auto body = take<wire::MoveListBody>(frame.body.data());
+  if (!session.allows(frame.header.correlation, rights::kListMoves, body.source)) return;
   session.port().list_moves(QueueId{body.source}, body.max,
                             session.open_request(frame, body.source, 1));
 }

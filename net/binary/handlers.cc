@@ -17,41 +17,53 @@ using wire::Opcode;
 
 constexpr uint32_t kNoMax = std::numeric_limits<uint32_t>::max();
 
+constexpr auto kAnybody = Handlers::Who::anybody;
+constexpr auto kByPolicies = Handlers::Who::by_policies;
+
 constexpr Handlers::Row kRows[] = {
     {Opcode::hello, sizeof(wire::Hello), sizeof(wire::Hello) + wire::kClientNameBytesMax,
-     Handlers::hello},
-    {Opcode::echo, 0, kNoMax, Handlers::echo},
+     Handlers::hello, false, kAnybody},
+    {Opcode::login, sizeof(wire::Login), sizeof(wire::Login) + wire::kAccessKeyBytesMax,
+     Handlers::login, false, kAnybody},
+    {Opcode::login_proof, sizeof(wire::LoginProof), sizeof(wire::LoginProof), Handlers::login_proof,
+     false, kAnybody},
+    {Opcode::echo, 0, kNoMax, Handlers::echo, false, kAnybody},
     // A longer name is a bad name, not a bad frame.
-    {Opcode::resolve, 0, wire::kPreLoginFrameBytesMax, Handlers::resolve},
-    {Opcode::send, sizeof(wire::SendBody), kNoMax, Handlers::send, true},
+    {Opcode::resolve, 0, wire::kPreLoginFrameBytesMax, Handlers::resolve, false, kByPolicies},
+    {Opcode::send, sizeof(wire::SendBody), kNoMax, Handlers::send, true, kByPolicies},
     {Opcode::receive, sizeof(wire::ReceiveBody), sizeof(wire::ReceiveBody) + kGroupIdBytesMax,
-     Handlers::receive, true},
-    {Opcode::ack, sizeof(wire::CountBody), kNoMax, Handlers::ack, true},
-    {Opcode::extend, sizeof(wire::CountBody), kNoMax, Handlers::extend, true},
+     Handlers::receive, true, kByPolicies},
+    {Opcode::ack, sizeof(wire::CountBody), kNoMax, Handlers::ack, true, kByPolicies},
+    {Opcode::extend, sizeof(wire::CountBody), kNoMax, Handlers::extend, true, kByPolicies},
     {Opcode::subscribe, sizeof(wire::SubscribeBody), sizeof(wire::SubscribeBody),
-     Handlers::subscribe},
-    {Opcode::credit, sizeof(wire::CreditBody), sizeof(wire::CreditBody), Handlers::credit},
+     Handlers::subscribe, false, kByPolicies},
+    {Opcode::credit, sizeof(wire::CreditBody), sizeof(wire::CreditBody), Handlers::credit, false,
+     kByPolicies},
     {Opcode::unsubscribe, sizeof(wire::SubscriptionRef), sizeof(wire::SubscriptionRef),
-     Handlers::unsubscribe},
-    {Opcode::peek, sizeof(wire::PeekBody), sizeof(wire::PeekBody), Handlers::peek, true},
+     Handlers::unsubscribe, false, kAnybody},
+    {Opcode::peek, sizeof(wire::PeekBody), sizeof(wire::PeekBody), Handlers::peek, true,
+     kByPolicies},
     {Opcode::queue_create, sizeof(wire::SettingsBody), wire::kSettingsBytesMax,
-     Handlers::queue_create, true},
+     Handlers::queue_create, true, kByPolicies},
     {Opcode::queue_set, sizeof(wire::QueueRef) + sizeof(wire::SettingsBody),
-     wire::kSettingsBytesMax, Handlers::queue_set, true},
+     wire::kSettingsBytesMax, Handlers::queue_set, true, kByPolicies},
     {Opcode::queue_purge, sizeof(wire::QueueRef), sizeof(wire::QueueRef), Handlers::queue_purge,
-     true},
+     true, kByPolicies},
     {Opcode::queue_delete, sizeof(wire::QueueRef), sizeof(wire::QueueRef), Handlers::queue_delete,
-     true},
-    {Opcode::queue_list, sizeof(wire::ListBody), kNoMax, Handlers::queue_list, true},
-    {Opcode::queue_stats, sizeof(wire::StatsBody), kNoMax, Handlers::queue_stats, true},
-    {Opcode::server_stats, 0, 0, Handlers::server_stats, true},
+     true, kByPolicies},
+    {Opcode::queue_list, sizeof(wire::ListBody), kNoMax, Handlers::queue_list, true, kByPolicies},
+    {Opcode::queue_stats, sizeof(wire::StatsBody), kNoMax, Handlers::queue_stats, true,
+     kByPolicies},
+    // What /metrics says to anybody.
+    {Opcode::server_stats, 0, 0, Handlers::server_stats, true, kAnybody},
     {Opcode::move_start, sizeof(wire::MoveStartBody), sizeof(wire::MoveStartBody),
-     Handlers::move_start, true},
+     Handlers::move_start, true, kByPolicies},
     {Opcode::move_cancel, sizeof(wire::MoveCancelBody), sizeof(wire::MoveCancelBody),
-     Handlers::move_cancel, true},
+     Handlers::move_cancel, true, kByPolicies},
     {Opcode::move_list, sizeof(wire::MoveListBody), sizeof(wire::MoveListBody), Handlers::move_list,
-     true},
-    {Opcode::cancel, sizeof(wire::CancelBody), sizeof(wire::CancelBody), Handlers::cancel},
+     true, kByPolicies},
+    {Opcode::cancel, sizeof(wire::CancelBody), sizeof(wire::CancelBody), Handlers::cancel, false,
+     kAnybody},
 };
 
 constexpr std::array<Handlers::Row, 256> by_opcode() {
@@ -100,15 +112,18 @@ void Handlers::hello(Session& session, const Frame& frame) {
     return;
   }
   session.client_name_ = as_text(name.first(hello.name_bytes));
-  session.state_ = Session::State::open;
-  session.logged_in_ = true;
   const SessionSetting& setting = session.setting_;
+  const bool wants_login = setting.gatekeeper != nullptr && setting.gatekeeper->wants_login();
+  if (setting.gatekeeper != nullptr) session.epoch_ = setting.gatekeeper->epoch();
+  session.state_ = wants_login ? Session::State::login : Session::State::open;
+  session.logged_in_ = !wants_login;
   wire::Welcome welcome{};
   welcome.magic = wire::kMagic;
   welcome.version = wire::kVersion;
   welcome.shards = setting.shards;
   welcome.shard = raw(session.port().id());
   welcome.durability = static_cast<uint8_t>(setting.durability);
+  welcome.login = wants_login ? 1 : 0;
   welcome.frame_bytes_max = setting.limits.frame_bytes_max;
   welcome.batch_messages_max = kBatchMessagesMax;
   welcome.message_bytes_max = kMessageBytesMax;
@@ -125,6 +140,7 @@ void Handlers::echo(Session& session, const Frame& frame) {
 void Handlers::resolve(Session& session, const Frame& frame) {
   const std::string_view name = without_padding(frame.body);
   const QueueInfo* queue = session.port().find_queue(name);
+  if (!session.allows_named(frame.header.correlation, rights::kGetQueueUrl, name)) return;
   if (queue == nullptr) {
     session.refuse(frame.header.correlation, Errc::queue_not_found,
                    fmt::format("there is no queue '{}'", base::printable(name)));

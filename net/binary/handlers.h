@@ -13,12 +13,19 @@
 namespace millrace::net {
 
 struct Handlers {
+  // Who may ask for it, on a server with credentials.
+  enum class Who : uint8_t {
+    account_itself,  // what nothing else is said of
+    by_policies,     // the handler asks, when it knows of which queue
+    anybody,         // who has logged in
+  };
   struct Row {
     wire::Opcode opcode{};
     uint32_t body_bytes_min = 0;
     uint32_t body_bytes_max = 0;
     void (*handle)(Session&, const Frame&) = nullptr;  // null: no such opcode
     bool waits = false;                                // takes a place among the requests under way
+    Who who = Who::account_itself;
   };
   // The row of an opcode; one without a handler if it is not a request.
   static const Row& row(uint8_t opcode);
@@ -29,6 +36,10 @@ struct Handlers {
   static void resolve(Session& session, const Frame& frame);
   static void cancel(Session& session, const Frame& frame);
 
+  // login.cc
+  static void login(Session& session, const Frame& frame);
+  static void login_proof(Session& session, const Frame& frame);
+
   // messages.cc
   static void send(Session& session, const Frame& frame);
   static void receive(Session& session, const Frame& frame);
@@ -36,6 +47,9 @@ struct Handlers {
   static void extend(Session& session, const Frame& frame);
   static void peek(Session& session, const Frame& frame);
   static bool check_receive(Session& session, uint64_t correlation, const ReceiveRequest& request);
+  template <class T, class QueueOf>
+  static bool allows_entries(Session& session, const Frame& frame, const Right& right,
+                             std::span<const T> entries, QueueOf queue_of);
 
   // subscriptions.cc
   static void subscribe(Session& session, const Frame& frame);
@@ -46,6 +60,10 @@ struct Handlers {
   static void queue_create(Session& session, const Frame& frame);
   static void queue_set(Session& session, const Frame& frame);
   static void texts_do_not_fit(Session& session, Bytes texts);
+  static bool allows_settings(Session& session, const Frame& frame, const QueueSettings& settings,
+                              std::string_view queue);
+  static bool allows_stats(Session& session, const Frame& frame, std::span<const QueueId> queues,
+                           bool with_details);
   static void queue_purge(Session& session, const Frame& frame);
   static void queue_delete(Session& session, const Frame& frame);
   static void queue_list(Session& session, const Frame& frame);

@@ -27,6 +27,22 @@ bool take_entries(Bytes body, std::span<const T>& entries) {
 
 }  // namespace
 
+// Of each queue that entries are about, once for each stretch of them.
+template <class T, class QueueOf>
+bool Handlers::allows_entries(Session& session, const Frame& frame, const Right& right,
+                              std::span<const T> entries, QueueOf queue_of) {
+  if (!session.admitted_) return true;
+  uint32_t last = 0;
+  for (const T& entry : entries) {
+    const uint32_t queue = queue_of(entry);
+    if (queue == last) continue;
+    last = queue;
+    const auto index = static_cast<uint32_t>(&entry - entries.data());
+    if (!session.allows(frame.header.correlation, right, queue, index)) return false;
+  }
+  return true;
+}
+
 void Handlers::send(Session& session, const Frame& frame) {
   const auto body = take<wire::SendBody>(frame.body.data());
   const Bytes run = frame.body.subspan(sizeof body);
@@ -36,6 +52,7 @@ void Handlers::send(Session& session, const Frame& frame) {
         fmt::format("a SEND of {} messages has only {} bytes of them", body.count, run.size()));
     return;
   }
+  if (!session.allows(frame.header.correlation, rights::kSendMessage, body.queue_id)) return;
   const ReplyTo reply = session.open_request(frame, body.queue_id, body.count);
   session.run_in_hand_ = run;
   session.port().send({QueueId{body.queue_id}, body.count, run}, reply);
@@ -86,6 +103,7 @@ void Handlers::receive(Session& session, const Frame& frame) {
                                as_text(rest.first(body.attempt_bytes)),
                                false,
                                session.holder()};
+  if (!session.allows(frame.header.correlation, rights::kReceiveMessage, body.queue_id)) return;
   if (!check_receive(session, frame.header.correlation, request)) return;
   const ReplyTo reply = session.open_request(frame, body.queue_id, 1);
   session.requests_.at(place_of(reply.token)).waits = request.wait_ms != 0;
@@ -98,6 +116,8 @@ void Handlers::ack(Session& session, const Frame& frame) {
     session.fail_connection(Errc::malformed, "the count of an ACK does not match its receipts");
     return;
   }
+  const auto queue_of = [](const Receipt& receipt) { return receipt.queue_id; };
+  if (!allows_entries(session, frame, rights::kDeleteMessage, receipts, queue_of)) return;
   const auto count = static_cast<uint32_t>(receipts.size());
   session.port().ack({receipts}, session.open_request(frame, 0, count));
 }
@@ -108,6 +128,8 @@ void Handlers::extend(Session& session, const Frame& frame) {
     session.fail_connection(Errc::malformed, "the count of an EXTEND does not match its entries");
     return;
   }
+  const auto queue_of = [](const ExtendEntry& entry) { return entry.receipt.queue_id; };
+  if (!allows_entries(session, frame, rights::kChangeVisibility, entries, queue_of)) return;
   for (const ExtendEntry& entry : entries) {
     const bool visibility_is_good = entry.visibility_ms <= kLeaseMsMax;
     if (visibility_is_good && entry.lease_ms_max <= kLeaseMsMax) continue;
@@ -136,6 +158,8 @@ void Handlers::peek(Session& session, const Frame& frame) {
     session.refuse(frame.header.correlation, Errc::invalid_argument, fault);
     return;
   }
+  // Bodies are shown.
+  if (!session.allows(frame.header.correlation, rights::kReceiveMessage, body.queue_id)) return;
   session.port().peek(
       {QueueId{body.queue_id}, body.messages_max, static_cast<uint8_t>(body.states)},
       session.open_request(frame, body.queue_id, 1));

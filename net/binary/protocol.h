@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <utility>
 
 #include "net/binary/session.h"
 #include "net/protocol.h"
@@ -10,11 +11,17 @@ namespace millrace::net {
 
 class BinaryProtocol final : public Protocol {
  public:
-  BinaryProtocol(const ShardSetting& shard, uint16_t shards, Durability durability)
-      : setting_{.port = shard.port,
+  // `gatekeeper` may be null: there are no credentials.
+  BinaryProtocol(const ShardSetting& shard, uint16_t shards, Durability durability,
+                 std::unique_ptr<Gatekeeper> gatekeeper)
+      : gatekeeper_(std::move(gatekeeper)),
+        setting_{.port = shard.port,
                  .pool = shard.pool,
                  .host = shard.host,
                  .holders = shard.holders,
+                 .gatekeeper = gatekeeper_.get(),
+                 .audit = shard.audit,
+                 .secure = shard.secure,
                  .limits = shard.limits,
                  .shards = shards,
                  .durability = durability} {}
@@ -25,6 +32,7 @@ class BinaryProtocol final : public Protocol {
   bool trusts(const Peer& peer) const override { return peer.local; }
 
  private:
+  const std::unique_ptr<Gatekeeper> gatekeeper_;
   const SessionSetting setting_;
 };
 

@@ -63,7 +63,7 @@ void Session::on_receive(uint64_t token, const ReceiveReply& reply) {
     return;
   }
   std::span<const Delivery> deliveries = reply.deliveries;
-  if (overfull()) {
+  if (overfull() || is_stale()) {
     give_back(deliveries);
     deliveries = {};
   }
@@ -82,7 +82,7 @@ void Session::on_push(uint32_t place, const ReceiveReply& reply) {
   }
   if (reply.deliveries.empty()) return;
   subscription.granted -= std::min<uint64_t>(subscription.granted, reply.deliveries.size());
-  if (overfull()) {
+  if (overfull() || is_stale()) {
     subscription.credit += reply.deliveries.size();
     give_back(reply.deliveries);
     return;
@@ -124,6 +124,7 @@ void Session::on_peek(uint64_t token, const PeekReply& reply) {
 
 void Session::on_queues(uint64_t token, const QueueReply& reply) {
   const PendingRequest request = close_request(token);
+  tell_note(token, request.correlation, reply.error);
   if (reply.error != Errc::ok) {
     refuse_pending(request, reply.error, kWholeRequest, reply.detail);
     return;
@@ -165,6 +166,7 @@ void Session::on_stats(uint64_t token, const BrokerStatsReply& reply) {
 
 void Session::on_moves(uint64_t token, const MoveReply& reply) {
   const PendingRequest request = close_request(token);
+  tell_note(token, request.correlation, reply.error);
   if (reply.error != Errc::ok) {
     refuse_pending(request, reply.error, kWholeRequest, reply.detail);
     return;

@@ -28,6 +28,7 @@ Session::Session(const SessionSetting& setting, uint32_t id, const Peer& peer)
     : Conversation(*setting.pool, id), setting_(setting), peer_(peer), held_(*setting.pool) {}
 
 Session::~Session() {
+  tell_unanswered();
   port().cancel_all(this);
   if (holder_ != 0) setting_.holders->leave(holder_);
 }
@@ -101,13 +102,13 @@ size_t Session::handle_frames(MutableBytes bytes) {
 
 bool Session::length_is_acceptable(uint32_t length) {
   const uint32_t length_max =
-      state_ == State::greeting ? wire::kPreLoginFrameBytesMax : setting_.limits.frame_bytes_max;
+      logged_in_ ? setting_.limits.frame_bytes_max : wire::kPreLoginFrameBytesMax;
   const Errc error = check_frame_length(length, length_max);
   if (error == Errc::ok) return true;
   fail_connection(
       error, error == Errc::frame_too_large
                  ? fmt::format("a frame of {} bytes is announced; at most {} are taken{}", length,
-                               length_max, state_ == State::greeting ? " before WELCOME" : "")
+                               length_max, logged_in_ ? "" : " before WELCOME and the log-in")
                  : fmt::format("a frame's length is {}; it must be a multiple of 8 and at "
                                "least {}",
                                length, kFrameHeaderBytes));
@@ -127,10 +128,8 @@ void Session::handle_frame(MutableBytes bytes) {
     fail_connection(Errc::corrupt, "a frame's checksum does not match its bytes");
     return;
   }
-  if (state_ == State::greeting && header.opcode != static_cast<uint8_t>(wire::Opcode::hello)) {
-    fail_connection(Errc::protocol_violation, "the first frame must be HELLO");
-    return;
-  }
+  if (!comes_in_order(frame)) return;
+  if (is_stale() && !look_again()) return;
   if (header.correlation <= last_correlation_) {
     fail_connection(Errc::protocol_violation,
                     fmt::format("correlation id {} does not rise: the last one was {}",
@@ -161,7 +160,21 @@ void Session::handle_frame(MutableBytes bytes) {
                     frame.body.size(), row.body_bytes_min, row.body_bytes_max));
     return;
   }
+  if (row.who == Handlers::Who::account_itself && !allows_owner(header.correlation)) return;
   row.handle(*this, frame);
+}
+
+bool Session::comes_in_order(const Frame& frame) {
+  const auto opcode = static_cast<wire::Opcode>(frame.header.opcode);
+  if (state_ == State::greeting && opcode != wire::Opcode::hello) {
+    fail_connection(Errc::protocol_violation, "the first frame must be HELLO");
+  } else if (state_ == State::login && opcode != wire::Opcode::login &&
+             opcode != wire::Opcode::login_proof) {
+    fail_connection(Errc::login_required, errc_text(Errc::login_required));
+  } else {
+    return true;
+  }
+  return false;
 }
 
 size_t Session::input_bytes() const {
@@ -207,6 +220,7 @@ bool Session::settle() {
   if (failed_ != Errc::ok) fail_connection(failed_, errc_text(failed_));
   bool gave_work = give_back_leases();
   if (!taking_frames()) return gave_work;
+  if (is_stale() && !look_again()) return gave_work;
   const size_t output_max = setting_.limits.output_bytes_max;
   if (output_.pending() >= output_max) {
     end_waiting_receives(Errc::ok);
@@ -263,6 +277,7 @@ void Session::abandon() {
   state_ = State::closing;
   failed_ = Errc::ok;
   blocked_ = false;
+  tell_unanswered();
   port().cancel_all(this);
   requests_.clear();
   subscriptions_ = {};
@@ -274,8 +289,12 @@ int64_t Session::watch(const InputTimes& times) {
   const Limits& limits = setting_.limits;
   if (!taking_frames()) return kNotWatched;
   if (!logged_in_) {
-    const int64_t until_ns = times.since_ns + limits.login_ms * kMsNs;
-    if (times.now_ns >= until_ns) refuse_connection(Errc::timed_out, "no HELLO came in time");
+    // since_ns moves with each answer; a log-in has its time in all.
+    if (begun_ns_ == 0) begun_ns_ = times.since_ns;
+    const int64_t until_ns = begun_ns_ + limits.login_ms * kMsNs;
+    if (times.now_ns >= until_ns)
+      refuse_connection(Errc::timed_out, state_ == State::greeting ? "no HELLO came in time"
+                                                                   : "no log-in came in time");
     return until_ns;
   }
   requests_.trim();
@@ -369,6 +388,7 @@ void Session::fail_connection(Errc code, std::string_view text) {
   state_ = State::closing;
   failed_ = Errc::ok;
   blocked_ = false;
+  tell_unanswered();
   port().cancel_all(this);
   requests_.clear();
   subscriptions_ = {};

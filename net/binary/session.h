@@ -4,26 +4,32 @@
 // port, and the answers, which arrive through the ReplySink half, are encoded into output(). The
 // server and the simulator drive the same class.
 //
-// States: greeting (only HELLO is known, frames up to 4 KiB) -> open -> draining (the peer sends no
-// more and every whole frame it sent is handled; what is under way is still answered) or closing
-// (an ERROR frame with correlation 0 was written; nothing else will be). Back-pressure: with
-// Limits::inflight_max requests under way, or Limits::output_bytes_max bytes of output waiting, no
-// further frame is handled (wants_input() is false) until there is room; past the output bound
-// waiting RECEIVEs end early with an empty answer, and subscriptions get no credit. All the
-// requests under way may be answered in one tick, though: past Limits::output_bytes_hard their
-// messages are given back instead of written.
+// States: greeting (only HELLO is known, frames up to 4 KiB) -> login (only LOGIN and LOGIN_PROOF,
+// if there is a gatekeeper that wants them) -> open -> draining (the peer sends no more and every
+// whole frame it sent is handled; what is under way is still answered) or closing (an ERROR frame
+// with correlation 0 was written; nothing else will be). Back-pressure: with Limits::inflight_max
+// requests under way, or Limits::output_bytes_max bytes of output waiting, no further frame is
+// handled (wants_input() is false) until there is room; past the output bound waiting RECEIVEs end
+// early with an empty answer, and subscriptions get no credit. All the requests under way may be
+// answered in one tick, though: past Limits::output_bytes_hard their messages are given back
+// instead of written.
 //
 // Threads: shard-local. A callback of the sink only encodes; what else follows from it is done in
 // settle() or by the frame loop.   Memory: a few hundred bytes, plus what is under way.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "millrace/engine.h"
 #include "net/admission.h"
+#include "net/audit/audit_log.h"
+#include "net/binary/admin_notes.h"
+#include "net/binary/answers.h"
 #include "net/binary/frame.h"
+#include "net/binary/login.h"
 #include "net/binary/request_table.h"
 #include "net/binary/subscriptions.h"
 #include "net/buffer_pool.h"
@@ -39,7 +45,10 @@ struct SessionSetting {
   ShardPort* port = nullptr;
   BufferPool* pool = nullptr;
   ConversationHost* host = nullptr;
-  Holders* holders = nullptr;  // null: nobody asks who holds what
+  Holders* holders = nullptr;        // null: nobody asks who holds what
+  Gatekeeper* gatekeeper = nullptr;  // null: whoever connects may do everything
+  AuditLog* audit = nullptr;         // null: there is none
+  bool secure = false;               // it is spoken over TLS
   Limits limits{};
   uint16_t shards = 1;
   Durability durability = Durability::commit;
@@ -63,8 +72,9 @@ class Session final : public Conversation, public ReplySink {
   // Acts on what the callbacks left, handles held input if there is room again, hands out credit.
   bool settle() override;
   void abandon() override;
-  // HELLO has to come in time, and the rest of a frame.
+  // HELLO and the log-in have to come in time, and the rest of a frame.
   int64_t watch(const InputTimes& times) override;
+  void bind_to(Bytes session) override;
 
   InputState input() const override {
     return {.units = frames_,
@@ -87,7 +97,7 @@ class Session final : public Conversation, public ReplySink {
 
  private:
   friend struct Handlers;
-  enum class State : uint8_t { greeting, open, draining, closing };
+  enum class State : uint8_t { greeting, login, open, draining, closing };
 
   void on_send(uint64_t token, const SendReply& reply) override;
   void on_receive(uint64_t token, const ReceiveReply& reply) override;
@@ -105,7 +115,10 @@ class Session final : public Conversation, public ReplySink {
   void handle_frame(MutableBytes frame);
   MutableBytes complete_held_frame(MutableBytes bytes);
   void handle_held();
-  bool taking_frames() const { return state_ == State::greeting || state_ == State::open; }
+  bool taking_frames() const {
+    return state_ == State::greeting || state_ == State::login || state_ == State::open;
+  }
+  bool comes_in_order(const Frame& frame);
 
   // For the handlers.
   ShardPort& port() { return *setting_.port; }
@@ -120,6 +133,34 @@ class Session final : public Conversation, public ReplySink {
   void fail_connection(Errc code, std::string_view text);
   void fail_later(Errc code);
 
+  SessionLogin& login();
+  // The gatekeeper's part (login.cc). allows() answers with access_denied if it is not allowed; a
+  // queue that there is not is left to who knows how to say so.
+  bool allows(uint64_t correlation, const Right& right, uint32_t queue,
+              uint32_t entry_index = kWholeRequest) {
+    return !admitted_ || allowed(correlation, right, queue, entry_index);
+  }
+  bool allows_named(uint64_t correlation, const Right& right, std::string_view queue) {
+    return !admitted_ || allowed(correlation, right, queue, nullptr, kWholeRequest);
+  }
+  bool allowed(uint64_t correlation, const Right& right, uint32_t queue, uint32_t entry_index);
+  bool allowed(uint64_t correlation, const Right& right, std::string_view name,
+               const QueueInfo* queue, uint32_t entry_index);
+  bool allows_owner(uint64_t correlation);
+  // The credentials were read anew since it was last looked at.
+  bool is_stale() const {
+    return setting_.gatekeeper != nullptr && epoch_ != setting_.gatekeeper->epoch();
+  }
+  bool look_again();
+  void refuse_login(std::string_view why);
+
+  // The audit log's.
+  void note(uint64_t token, AuditEvent event, std::string_view action, std::string_view queue);
+  void note_queue(uint64_t token, AuditEvent event, std::string_view action, uint32_t queue);
+  void tell_note(uint64_t token, uint64_t correlation, Errc result);
+  void tell_unanswered();
+  void audit(AuditEvent event, const AuditRecord& about, uint64_t correlation);
+
   void mark_dirty();
   void drain(Errc reason);
   void end_waiting_receives(Errc code);
@@ -131,6 +172,10 @@ class Session final : public Conversation, public ReplySink {
 
   const SessionSetting& setting_;
   const Peer peer_;
+  std::unique_ptr<SessionLogin> login_;  // null: none is wanted, nor is there a TLS session
+  AdminNotes notes_;
+  uint64_t epoch_ = 0;       // of the gatekeeper, when it last let this one be
+  int64_t begun_ns_ = 0;     // when the connection came, as watch() was told first
   std::string client_name_;  // as HELLO gave it
   uint32_t holder_ = 0;      // among setting_.holders, once it asked for messages
   InputBuffer held_;
@@ -142,7 +187,8 @@ class Session final : public Conversation, public ReplySink {
   uint64_t frames_ = 0;
   State state_ = State::greeting;
   Errc failed_ = Errc::ok;  // fail_later()
-  bool logged_in_ = false;
+  bool logged_in_ = false;  // or no log-in is wanted
+  bool admitted_ = false;   // by the gatekeeper, who is asked about each request
   bool dirty_ = false;
   bool blocked_ = false;
   bool input_ended_ = false;

@@ -22,6 +22,7 @@ void Handlers::subscribe(Session& session, const Frame& frame) {
                                .bytes_max = body.bytes_max == 0 ? kBatchBytesMax : body.bytes_max,
                                .visibility_ms = body.visibility_ms,
                                .holder = session.holder()};
+  if (!session.allows(correlation, rights::kReceiveMessage, body.queue_id)) return;
   if (!check_receive(session, correlation, request)) return;
   if (body.credit == 0 || body.credit > kCreditMax) {
     session.refuse(correlation, Errc::invalid_argument,
@@ -66,6 +67,8 @@ void Handlers::credit(Session& session, const Frame& frame) {
     return;
   }
   Subscription& subscription = session.subscriptions_.at(place);
+  if (!session.allows(frame.header.correlation, rights::kReceiveMessage, subscription.queue))
+    return;
   if (body.messages > kCreditMax || subscription.credit + body.messages > kCreditMax) {
     session.refuse(
         frame.header.correlation, Errc::invalid_argument,

@@ -19,10 +19,19 @@ void ResetFront::handle(const HttpRequest& request, HttpExchange& exchange) {
     constexpr HttpField kTakes{"Allow", "POST"};
     return exchange.answer({.status = 405, .fields = {&kTakes, 1}, .body = "POST is taken here\n"});
   }
-  if (!from_here(request.peer))
-    return exchange.answer({.status = 403, .body = "only from the server's own machine\n"});
+  if (!from_here(request.peer)) {
+    constexpr std::string_view kWhy = "only from the server's own machine\n";
+    record(audit_, {.event = AuditEvent::access_denied,
+                    .via = "http",
+                    .from = request.peer,
+                    .action = kPath,
+                    .result = errc_name(Errc::access_denied),
+                    .reason = kWhy.substr(0, kWhy.size() - 1)});
+    return exchange.answer({.status = 403, .body = kWhy});
+  }
   asked_.push_back(&exchange);
   if (under_way_) return;
+  asked_from_ = request.peer.empty() ? "unix socket" : request.peer;
   under_way_ = true;
   rounds_ = 0;
   deleted_ = 0;
@@ -55,6 +64,13 @@ void ResetFront::on_queues(uint64_t token, const QueueReply& reply) {
 void ResetFront::finish() {
   under_way_ = false;
   forget_();
+  const std::string count = fmt::format("{} queues were deleted", deleted_);
+  record(audit_, {.event = AuditEvent::queues_reset,
+                  .via = "http",
+                  .from = asked_from_,
+                  .action = kPath,
+                  .result = errc_name(error_),
+                  .reason = count});
   const std::string body = error_ == Errc::ok ? fmt::format("{{\"queues\":{}}}\n", deleted_)
                                               : fmt::format("{}\n", errc_text(error_));
   for (HttpExchange* const exchange : std::exchange(asked_, {})) {

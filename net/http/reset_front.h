@@ -11,10 +11,12 @@
 
 #include <cstdint>
 #include <functional>
+#include <string>
 #include <string_view>
 #include <vector>
 
 #include "millrace/engine.h"
+#include "net/audit/audit_log.h"
 #include "net/http/front.h"
 
 namespace millrace::net {
@@ -24,9 +26,9 @@ class ResetFront final : public HttpFront, private ReplySink {
   static constexpr std::string_view kPath = "/_millrace/reset";
   static constexpr std::string_view kMotoPath = "/moto-api/reset";
 
-  // `forget` is called before the answer: what else the server remembers.
-  ResetFront(ShardPort& port, std::function<void()> forget)
-      : port_(port), forget_(std::move(forget)) {}
+  // `forget` is called before the answer: what else the server remembers. `audit` may be null.
+  ResetFront(ShardPort& port, std::function<void()> forget, AuditLog* audit = nullptr)
+      : port_(port), forget_(std::move(forget)), audit_(audit) {}
   ~ResetFront() override { port_.cancel_all(this); }
   ResetFront(const ResetFront&) = delete;
   ResetFront& operator=(const ResetFront&) = delete;
@@ -54,6 +56,8 @@ class ResetFront final : public HttpFront, private ReplySink {
 
   ShardPort& port_;
   const std::function<void()> forget_;
+  AuditLog* const audit_;
+  std::string asked_from_;  // the first of asked_
   std::vector<HttpExchange*> asked_;
   bool under_way_ = false;
   uint32_t rounds_ = 0;   // lists asked for

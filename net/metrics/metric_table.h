@@ -55,6 +55,9 @@ enum Metric : size_t {
   kConnectionsRefused,
   // Of SQS's actions.
   kSqsRequests,
+  // Of the audit log.
+  kAuditLines,
+  kAuditDropped,
   // Of the process.
   kBuildInfo,
   kProcessStart,

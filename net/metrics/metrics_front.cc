@@ -108,6 +108,9 @@ void MetricsFront::write_process() {
     settings_.requests->visit([&](std::string_view action, uint16_t status, uint64_t count) {
       text.sample(kSqsRequests, {"action", action}, {"status", std::to_string(status)}, count);
     });
+  const AuditLog* const audit = settings_.audit;
+  text.sample(kAuditLines, {}, audit != nullptr ? audit->written() : uint64_t{0});
+  text.sample(kAuditDropped, {}, audit != nullptr ? audit->dropped() : uint64_t{0});
   text.sample(kBuildInfo, {"version", settings_.version}, uint64_t{1});
   text.sample(kProcessStart, {}, static_cast<double>(figures_.started_ms()) / 1e3);
   rusage usage{};

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "millrace/engine.h"
+#include "net/audit/audit_log.h"
 #include "net/http/front.h"
 #include "net/http/request_figures.h"
 #include "net/metrics/exposition.h"
@@ -28,6 +29,7 @@ struct MetricsSettings {
   std::string version = "unknown";
   uint32_t queues_max = 1'000;               // with series of their own
   const RequestFigures* requests = nullptr;  // lasts as long as the server; null: there are none
+  const AuditLog* audit = nullptr;           // the same
 };
 
 class MetricsFront final : public HttpFront, private ReplySink {

@@ -68,6 +68,12 @@ struct Row {
   constexpr Row owner_only() const {
     return with([](Action& a) { a.owner_only = true; });
   }
+  constexpr Row audited_as(AuditEvent event) const {
+    return with([=](Action& a) {
+      a.audited = true;
+      a.event = event;
+    });
+  }
   constexpr Row allowed_as(std::string_view name) const {
     return with([=](Action& a) { a.policy_name = name; });
   }
@@ -115,9 +121,19 @@ constexpr Action kTable[] = {
         .allowed_as("ChangeMessageVisibility")
         .then(handles_done),
 
-    Row<create_queue>("CreateQueue", kCreateQueueShape).owner_only().then(queue_created),
-    Row<delete_queue>("DeleteQueue", kQueueShape).is_void().owner_only().then(queue_deleted),
-    Row<purge_queue>("PurgeQueue", kQueueShape).is_void().then(queue_changed),
+    Row<create_queue>("CreateQueue", kCreateQueueShape)
+        .owner_only()
+        .audited_as(AuditEvent::queue_created)
+        .then(queue_created),
+    Row<delete_queue>("DeleteQueue", kQueueShape)
+        .is_void()
+        .owner_only()
+        .audited_as(AuditEvent::queue_deleted)
+        .then(queue_deleted),
+    Row<purge_queue>("PurgeQueue", kQueueShape)
+        .is_void()
+        .audited_as(AuditEvent::queue_purged)
+        .then(queue_changed),
     Row<get_queue_url>("GetQueueUrl", kGetQueueUrlShape),
     Row<list_queues>("ListQueues", kListQueuesShape).owner_only().then(queues_listed),
     Row<list_sources>("ListDeadLetterSourceQueues", kListSourcesShape).then(sources_listed),
@@ -125,22 +141,39 @@ constexpr Action kTable[] = {
     Row<set_queue_attributes>("SetQueueAttributes", kSetQueueAttributesShape)
         .is_void()
         .owner_only()
+        .audited_as(AuditEvent::queue_changed)
         .then(queue_changed),
 
-    Row<tag_queue>("TagQueue", kTagQueueShape).is_void().owner_only().then(queue_changed),
-    Row<untag_queue>("UntagQueue", kUntagQueueShape).is_void().owner_only().then(queue_changed),
+    Row<tag_queue>("TagQueue", kTagQueueShape)
+        .is_void()
+        .owner_only()
+        .audited_as(AuditEvent::queue_changed)
+        .then(queue_changed),
+    Row<untag_queue>("UntagQueue", kUntagQueueShape)
+        .is_void()
+        .owner_only()
+        .audited_as(AuditEvent::queue_changed)
+        .then(queue_changed),
     Row<list_queue_tags>("ListQueueTags", kQueueShape).owner_only(),
     Row<add_permission>("AddPermission", kAddPermissionShape)
         .is_void()
         .owner_only()
+        .audited_as(AuditEvent::policy_changed)
         .then(permission_changed),
     Row<remove_permission>("RemovePermission", kRemovePermissionShape)
         .is_void()
         .owner_only()
+        .audited_as(AuditEvent::policy_changed)
         .then(permission_changed),
 
-    Row<start_move>("StartMessageMoveTask", kStartMoveShape).owner_only().then(move_started),
-    Row<cancel_move>("CancelMessageMoveTask", kCancelMoveShape).owner_only().then(move_cancelled),
+    Row<start_move>("StartMessageMoveTask", kStartMoveShape)
+        .owner_only()
+        .audited_as(AuditEvent::move_started)
+        .then(move_started),
+    Row<cancel_move>("CancelMessageMoveTask", kCancelMoveShape)
+        .owner_only()
+        .audited_as(AuditEvent::move_cancelled)
+        .then(move_cancelled),
     Row<list_moves>("ListMessageMoveTasks", kListMovesShape).owner_only().then(moves_listed),
 };
 

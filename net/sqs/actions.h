@@ -9,6 +9,7 @@
 // Threads: shard-local.
 #pragma once
 
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -19,6 +20,7 @@
 #include "net/aws/md5.h"
 #include "net/aws/shape.h"
 #include "net/http/front.h"
+#include "net/sqs/audited.h"
 #include "net/sqs/errors.h"
 #include "net/sqs/inputs.h"
 #include "net/sqs/kept.h"
@@ -72,7 +74,8 @@ class Answer {
   SqsFront& front_;
   HttpExchange* exchange_;
   const Action* action_ = nullptr;
-  QueueId queue_id_{};  // 0: of no queue
+  QueueId queue_id_{};                // 0: of no queue
+  std::unique_ptr<Audited> audited_;  // null: nothing that the audit log is told of
   bool xml_;
 };
 
@@ -92,6 +95,13 @@ class Request final : public Answer {
   uint32_t holder();
   // "http://127.0.0.1:9324", by which the client reached us.
   std::string url_base();
+  // What becomes of it is for the audit log. `key`: as it was claimed, where there is no caller.
+  void audit(AuditEvent event, std::string_view name, std::string_view about_queue,
+             std::string_view claimed_key = {});
+  // A change of the queue is one of its policy.
+  void audit_policy() {
+    if (audited_ != nullptr) audited_->event = AuditEvent::policy_changed;
+  }
 };
 
 // The shard has replied.
@@ -117,8 +127,10 @@ struct Action {
   // The ARN of a queue that messages are sent to by it, which the caller must be allowed to do.
   const Text* (*destination)(const void* input) = nullptr;
   void (*ask)(Request& request, const void* input) = nullptr;
-  bool has_result = true;             // it has an output, though it may be empty
-  bool owner_only = false;            // no policy gives it to others
+  bool has_result = true;   // it has an output, though it may be empty
+  bool owner_only = false;  // no policy gives it to others
+  bool audited = false;     // it changes something, which is this event
+  AuditEvent event{};
   std::string_view policy_name = {};  // what policies call it; empty: by its name
   // What answers, by the kind of reply.
   void (*sent)(Reply& reply, const SendReply& from_shard) = nullptr;

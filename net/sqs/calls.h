@@ -15,6 +15,7 @@
 
 #include "millrace/types.h"
 #include "net/http/front.h"
+#include "net/sqs/audited.h"
 #include "net/sqs/first_part.h"
 
 namespace millrace::net::sqs {
@@ -34,6 +35,7 @@ struct Call {
   uint32_t visibility_ms = 0;  // as it was asked
   uint32_t holder = 0;
   std::unique_ptr<FirstPart> first{};
+  std::unique_ptr<Audited> audited{};
   std::string kept{};
 };
 

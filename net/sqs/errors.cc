@@ -36,6 +36,8 @@ const ErrorKind& kind_of(Errc code) {
       return errors::kRequestThrottled;
     case Errc::move_task_not_found:
       return errors::kResourceNotFound;
+    case Errc::access_denied:
+      return errors::kAccessDenied;
     // Clients try these again.
     case Errc::disk_full:
     case Errc::shard_fenced:
@@ -51,6 +53,8 @@ const ErrorKind& kind_of(Errc code) {
     case Errc::corrupt:
     case Errc::protocol_violation:
     case Errc::frame_too_large:
+    case Errc::login_required:
+    case Errc::login_refused:
     case Errc::subscription_not_found:
     case Errc::io_error:
     case Errc::connection_closed:

@@ -140,6 +140,10 @@ void set_queue_attributes(Request& request, const SetQueueAttributesInput& input
                                 queue.attributes.fifo};
   if (const auto error = read_attributes(input.attributes, context, &settings))
     return request.refuse(error);
+  const bool of_policy =
+      std::any_of(settings.attributes.begin(), settings.attributes.end(),
+                  [](const NamedText& attribute) { return attribute.name == "Policy"; });
+  if (of_policy) request.audit_policy();
   request.port().set_queue(queue.id, settings, request.wait());
 }
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "millrace/types.h"
+#include "net/audit/audit_log.h"
 #include "net/holders.h"
 #include "net/http/request_figures.h"
 
@@ -26,6 +27,7 @@ struct SqsSettings {
   uint16_t shards = 1;               // of the broker
   int64_t recreate_wait_ms = 0;      // from a queue's deletion to another of its name; SQS: 60 s
   Holders* holders = nullptr;        // told who receives; null: nobody asks
+  AuditLog* audit = nullptr;         // null: there is none
 };
 
 // When queues were purged and deleted. A restart forgets it: it only keeps clients to habits that

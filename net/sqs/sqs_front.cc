@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "base/printable.h"
+#include "net/aws/allow_all.h"
 #include "net/aws/arn.h"
 
 namespace millrace::net::sqs {
@@ -22,6 +23,11 @@ constexpr uint64_t kGiveBackToken = UINT64_MAX;
 AwsError unknown_action(std::string_view name) {
   return {errors::kUnknownOperation,
           fmt::format("The action {} is not valid for this endpoint.", name)};
+}
+
+// The name in an ARN, or a name.
+std::string_view last_part(std::string_view named) {
+  return named.substr(named.rfind(':') + 1);
 }
 
 bool begins_with_type(std::string_view field, std::string_view type) {
@@ -56,8 +62,11 @@ void SqsFront::handle(const HttpRequest& request, HttpExchange& exchange) {
       !target.empty() || begins_with_type(request.field("content-type"), "application/x-amz-json");
   Request work(*this, request, exchange, caller_, !json);
   // Before anything of the body is decoded where it lies.
-  if (const auto error = authorizer_->authenticate(request, "sqs", &caller_))
+  if (const auto error = authorizer_->authenticate(request, "sqs", &caller_)) {
+    caller_ = {};
+    work.audit(AuditEvent::signature_refused, {}, {}, claimed_key(request));
     return work.refuse(error);
+  }
   if (json)
     handle_json(work, target);
   else
@@ -111,6 +120,11 @@ void SqsFront::perform(Request& work, const void* input) {
   const Action& action = work.action();
   if (action.queue_url != nullptr && !find_queue(work, *action.queue_url(input))) return;
   if (!authorize(work, input)) return;
+  if (action.audited)
+    work.audit(action.event, action.name,
+               work.queue != nullptr          ? std::string_view(work.queue->name)
+               : action.queue_name != nullptr ? last_part(action.queue_name(input)->value)
+                                              : std::string_view());
   action.ask(work, input);
 }
 
@@ -135,23 +149,23 @@ bool SqsFront::authorize(Request& work, const void* input) {
                 .region = caller_.region,
                 .account = settings_.account,
                 .resource = {}};
-  const auto name_of = [](const Text& named) {
-    return named.value.substr(named.value.rfind(':') + 1);
-  };
   const QueueInfo* queue = work.queue;
   if (queue == nullptr && action.queue_name != nullptr) {
-    access.resource = name_of(*action.queue_name(input));
+    access.resource = last_part(action.queue_name(input)->value);
     queue = port_.find_queue(access.resource);
   }
   AwsError error = authorize(work, access, queue);
   if (!error && action.destination != nullptr && !action.destination(input)->value.empty()) {
     access.action = "SendMessage";
     access.owner_only = false;
-    access.resource = name_of(*action.destination(input));
+    access.resource = last_part(action.destination(input)->value);
     error = authorize(work, access, port_.find_queue(access.resource));
   }
-  if (error) work.refuse(error);
-  return !error;
+  if (!error) return true;
+  work.audit(AuditEvent::access_denied, access.action,
+             queue != nullptr ? std::string_view(queue->name) : access.resource);
+  work.refuse(error);
+  return false;
 }
 
 // `queue`: the one that is meant, if it exists.
@@ -197,9 +211,12 @@ void SqsFront::answer(uint64_t token, const FromShard& from_shard,
   const QueueId queue = call->queue;
   // Its place is free from here on: the answer may bring the next request.
   scratch_.kept.swap(call->kept);
+  std::unique_ptr<Audited> audited = std::move(call->audited);
   calls_.close(token);
-  if (exchange == nullptr) return;
+  if (exchange == nullptr)
+    return tell(audited.get(), errc_name(from_shard.error), "the client was gone by then", {});
   Reply reply(*this, *exchange, action, xml, queue, scratch_.kept);
+  reply.audited_ = std::move(audited);
   (action.*how)(reply, from_shard);
 }
 
@@ -283,6 +300,21 @@ void SqsFront::respond(HttpExchange& exchange, const Action* action, bool xml, u
                    .body = scratch_.out});
 }
 
+void SqsFront::tell(const Audited* audited, std::string_view result, std::string_view reason,
+                    std::string_view id) {
+  if (audited == nullptr) return;
+  settings_.audit->record({.event = audited->event,
+                           .via = "http",
+                           .from = audited->from,
+                           .who = audited->who,
+                           .key = audited->key,
+                           .action = audited->action,
+                           .queue = audited->queue,
+                           .result = result,
+                           .reason = reason,
+                           .request = id});
+}
+
 ShardPort& Answer::port() {
   return front_.port_;
 }
@@ -308,6 +340,7 @@ void Answer::finish() {
   AnswerWriter& writer = xml_ ? static_cast<AnswerWriter&>(front_.xml_writer_)
                               : static_cast<AnswerWriter&>(front_.json_writer_);
   writer.end(front_.id_.text());
+  front_.tell(audited_.get(), errc_name(Errc::ok), {}, front_.id_.text());
   front_.respond(*std::exchange(exchange_, nullptr), action_, xml_, 200, nullptr, front_.id_);
 }
 
@@ -325,6 +358,7 @@ void Answer::refuse(const AwsError& error) {
     front_.xml_writer_.error(told, id.text());
   else
     front_.json_writer_.error(told, id.text());
+  front_.tell(audited_.get(), told.kind->code, told.text, id.text());
   front_.respond(*std::exchange(exchange_, nullptr), action_, xml_, told.kind->status, &told, id);
 }
 
@@ -339,6 +373,7 @@ ReplyTo Answer::wait(bool receives) {
   call.queue = queue_id_;
   call.xml = xml_;
   call.receives = receives;
+  call.audited = std::move(audited_);
   call.kept.swap(scratch().kept);
   return {&front_, token};
 }
@@ -350,6 +385,18 @@ ReplyTo Answer::wait_for_messages(uint32_t messages_max, uint32_t visibility_ms,
   call.visibility_ms = visibility_ms;
   call.holder = holder;
   return to;
+}
+
+void Request::audit(AuditEvent event, std::string_view name, std::string_view about_queue,
+                    std::string_view claimed_key) {
+  if (settings().audit == nullptr) return;
+  audited_ = std::make_unique<Audited>(
+      Audited{.event = event,
+              .from = std::string(http.peer.empty() ? "unix socket" : http.peer),
+              .who = caller.arn,
+              .key = std::string(claimed_key.empty() ? caller.key : claimed_key),
+              .action = std::string(name),
+              .queue = std::string(about_queue)});
 }
 
 uint32_t Request::holder() {

@@ -69,6 +69,9 @@ class SqsFront final : public HttpFront, private ReplySink {
   bool find_queue(Request& work, const Text& url);
   bool authorize(Request& work, const void* input);
   AwsError authorize(const Request& work, Access access, const QueueInfo* queue);
+  // What became of it; of a request that nobody waits for any more, without an id.
+  void tell(const Audited* audited, std::string_view result, std::string_view reason,
+            std::string_view id);
   // `action` null: none that there is was asked for.
   void respond(HttpExchange& exchange, const Action* action, bool xml, uint16_t status,
                const AwsError* error, const RequestId& id);

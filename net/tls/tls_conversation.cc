@@ -1,7 +1,9 @@
 #include "net/tls/tls_conversation.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
+#include <string_view>
 
 #include <openssl/bio.h>
 #include <openssl/err.h>
@@ -129,8 +131,24 @@ void TlsConversation::pump() {
 bool TlsConversation::shake_hands() {
   const int result = SSL_do_handshake(ssl_.get());
   shaken_ = result == 1;
-  if (!shaken_) handle_failure(result);
+  if (shaken_)
+    bind_inner();
+  else
+    handle_failure(result);
   return shaken_;
+}
+
+// Without the extended master secret a session of TLS 1.2 can be made to have another's keys.
+void TlsConversation::bind_inner() {
+  constexpr std::string_view kLabel = "EXPORTER-Channel-Binding";
+  std::array<std::byte, 32> bytes{};
+  const bool named =
+      SSL_version(ssl_.get()) >= TLS1_3_VERSION || SSL_get_extms_support(ssl_.get()) == 1;
+  const bool has = named && SSL_export_keying_material(
+                                ssl_.get(), reinterpret_cast<unsigned char*>(bytes.data()),
+                                bytes.size(), kLabel.data(), kLabel.size(), nullptr, 0, 1) == 1;
+  ERR_clear_error();
+  inner_->bind_to(has ? Bytes(bytes) : Bytes{});
 }
 
 bool TlsConversation::wants_plain() const {

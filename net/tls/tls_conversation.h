@@ -55,6 +55,7 @@ class TlsConversation final : public Conversation {
   void pump_held();
   void pump();
   bool shake_hands();
+  void bind_inner();
   bool wants_plain() const;
   bool encrypt();
   void handle_failure(int result);

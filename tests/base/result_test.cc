@@ -20,6 +20,8 @@ bool declared(Errc e) {
     case Errc::corrupt:
     case Errc::protocol_violation:
     case Errc::frame_too_large:
+    case Errc::login_required:
+    case Errc::login_refused:
     case Errc::invalid_argument:
     case Errc::queue_not_found:
     case Errc::queue_exists:
@@ -40,6 +42,7 @@ bool declared(Errc e) {
     case Errc::same_queue:
     case Errc::move_task_running:
     case Errc::move_task_not_found:
+    case Errc::access_denied:
     case Errc::disk_full:
     case Errc::io_error:
     case Errc::shard_fenced:

@@ -3,9 +3,10 @@
 // The first byte of an input chooses how it is read. Even: the rest is the stream as a socket would
 // bring it. Odd: the rest is a list of frames without lengths and checksums - opcode, step of the
 // correlation id, body length in 8 bytes, body - which are sealed here, so that the fuzzer gets
-// past the checksum. The byte's other bits choose the pieces the stream comes in. Checked: no
-// crash, every answer is a whole frame with a right checksum, output and requests stay in their
-// bounds, nothing follows a connection error.
+// past the checksum. Bit 5: the server wants a log-in, which a proof that begins with a zero is
+// good for. The byte's other bits choose the pieces the stream comes in. Checked: no crash, every
+// answer is a whole frame with a right checksum, output and requests stay in their bounds, nothing
+// follows a connection error.
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
@@ -32,6 +33,25 @@ ByteString sealed_frames(std::span<const uint8_t> input) {
   return stream;
 }
 
+// Lets half of all actions be done.
+class EasyGatekeeper final : public Gatekeeper {
+ public:
+  uint64_t epoch() const override { return 1; }
+  bool wants_login() override { return true; }
+  wire::LoginChallenge challenge(std::string_view) override { return {}; }
+  bool admit(std::string_view key, std::string_view transcript, const base::ScramDigest& proof,
+             Visitor* visitor, base::ScramDigest* signature) override {
+    MR_ASSERT(!key.empty() && key.size() <= wire::kAccessKeyBytesMax && !transcript.empty());
+    *signature = proof;
+    visitor->owns_server = proof[1] == 0;
+    return proof[0] == 0;
+  }
+  bool still_admits(const Visitor&) override { return true; }
+  std::string why_not(const Visitor&, const Wanted& wanted) override {
+    return wanted.action.size() % 2 == 0 ? "" : "an odd wish";
+  }
+};
+
 void listen(test::Peer& peer, const Limits& limits) {
   MR_ASSERT(peer.session.under_way() <= limits.inflight_max);
   const bool finished = peer.session.finished();
@@ -57,7 +77,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   Limits limits;
   limits.inflight_max = 8;
   limits.output_bytes_max = 16 << 10;
-  test::Peer peer(limits);
+  EasyGatekeeper gatekeeper;
+  test::Peer peer(limits, {.gatekeeper = (mode & 32) != 0 ? &gatekeeper : nullptr});
   peer.port.add_queue("one");
   peer.port.add_queue("two");
   const size_t piece_bytes = size_t{1} << (mode / 2 % 16);

@@ -220,7 +220,7 @@ class FakePort final : public ShardPort {
     } else {
       answer.error = Errc::queue_not_found;
     }
-    reply.sink->on_queues(reply.token, answer);
+    give(reply, [answer, reply] { reply.sink->on_queues(reply.token, answer); });
   }
   void delete_queue(QueueId queue, ReplyTo reply) override {
     QueueReply answer;

@@ -187,10 +187,20 @@ inline std::vector<Answer> parse(Bytes bytes) {
 // A session on a FakePort. hear() is what a socket would carry to the client.
 class Peer : public ConversationHost {
  public:
-  explicit Peer(const Limits& limits = {})
+  // What a session of a server with credentials has besides.
+  struct Guard {
+    Gatekeeper* gatekeeper = nullptr;
+    AuditLog* audit = nullptr;
+    bool secure = false;
+  };
+  explicit Peer(const Limits& limits = {}) : Peer(limits, Guard{}) {}
+  Peer(const Limits& limits, const Guard& guard)
       : setting_{.port = &port,
                  .pool = &pool,
                  .host = this,
+                 .gatekeeper = guard.gatekeeper,
+                 .audit = guard.audit,
+                 .secure = guard.secure,
                  .limits = limits,
                  .shards = 4,
                  .durability = Durability::commit},

@@ -30,6 +30,7 @@ class FakeBroker final : public Broker {
   uint16_t shard_count() const override { return 1; }
   ShardPort& shard(ShardId) override { return port; }
   const std::vector<std::string>& recovery_report() const override { return report_; }
+  const std::vector<std::string>& damage_report() const override { return report_; }
   Status start_threads() override { return {}; }
   Status stop() override { return {}; }
 

@@ -46,8 +46,24 @@ std::map<std::string, Layout> layouts() {
   }
   {
     using S = Welcome;
-    STRUCT(Welcome, F(magic), F(version), F(shards), F(shard), F(durability), F(reserved),
+    STRUCT(Welcome, F(magic), F(version), F(shards), F(shard), F(durability), F(login),
            F(frame_bytes_max), F(batch_messages_max), F(message_bytes_max), F(inflight_max));
+  }
+  {
+    using S = Login;
+    STRUCT(Login, F(nonce), F(key_bytes), F(binding), F(reserved));
+  }
+  {
+    using S = LoginChallenge;
+    STRUCT(LoginChallenge, F(nonce), F(salt), F(iterations), F(reserved));
+  }
+  {
+    using S = LoginProof;
+    STRUCT(LoginProof, F(proof));
+  }
+  {
+    using S = LoginAnswer;
+    STRUCT(LoginAnswer, F(signature));
   }
   {
     using S = QueueRef;
@@ -250,7 +266,8 @@ TEST(WireDocument, LimitsAreTheOnesInForce) {
   }
   const Limits limits;
   const std::pair<const char*, uint64_t> expected[] = {
-      {"frame before WELCOME", wire::kPreLoginFrameBytesMax},
+      {"frame before WELCOME, and before the log-in if one is wanted",
+       wire::kPreLoginFrameBytesMax},
       {"frame", limits.frame_bytes_max},
       {"messages of a SEND or RECEIVE, entries of an ACK or EXTEND", kBatchMessagesMax},
       {"bytes of a SEND's run", kBatchBytesMax},
@@ -259,8 +276,9 @@ TEST(WireDocument, LimitsAreTheOnesInForce) {
       {"output waiting on a connection", limits.output_bytes_max},
       {"subscriptions of a connection", Subscriptions::kMax},
       {"connections", limits.connections_max},
-      {"connections of an address that have not said HELLO", limits.prelogin_per_address_max},
-      {"time to HELLO", limits.login_ms},
+      {"connections of an address that have not said HELLO, or not logged in if that is wanted",
+       limits.prelogin_per_address_max},
+      {"time to HELLO, and to the log-in if one is wanted", limits.login_ms},
       {"output waiting and nothing of it read", limits.stalled_output_ms},
       {"a frame, from its first byte to its last", limits.frame_ms},
       {"held of frames under way, over 65536 bytes each: all of a shard", limits.input_bytes_max},

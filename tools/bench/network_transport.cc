@@ -33,11 +33,12 @@ class NetworkTransport final : public Transport {
   }
 
   bool open(const BenchOptions& options, std::string* message) {
-    auto control = client::BlockingClient::connect(options.server, {}, message);
+    client::ClientOptions client_options;
+    if (!options.login.read(client_options, message)) return false;
+    auto control = client::BlockingClient::connect(options.server, client_options, message);
     if (!control) return false;
     control_ = std::move(*control);
     epoll_ = ::epoll_create1(EPOLL_CLOEXEC);
-    client::ClientOptions client_options;
     client_options.name = "millrace-bench";
     client_options.inflight_max = options.inflight + kInflightExtra;
     for (uint32_t i = 0; i < options.connections; ++i) {

@@ -113,6 +113,8 @@ std::optional<int> read_bench_options(int argc, char** argv, BenchOptions& optio
       .flag("--sign", options.sign,
             "with --http: sign each request (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, "
             "AWS_SESSION_TOKEN, AWS_REGION)")
+      .option("--user", "ID", options.login.user, kUserHelp)
+      .option("--secret-file", "FILE", options.login.secret_file, kSecretFileHelp)
       .option("--workload", "NAME", given.workload,
               "produce (send), consume (fill, then lease and acknowledge), e2e (send, receive, "
               "acknowledge), latency (e2e at a rate), echo (frames there and back) [e2e]",

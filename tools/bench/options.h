@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "millrace/types.h"
+#include "tools/common/login.h"
 
 namespace millrace::tools {
 
@@ -37,6 +38,7 @@ struct BenchOptions {
   bool sign = false;  // http: with a key of the environment
   std::string sign_id, sign_secret, sign_token;
   std::string region = "us-east-1";
+  LoginFlags login;  // not http
   bool embedded = false;
   std::string data;                            // embedded: empty: a temporary directory
   uint16_t shards = 1;                         // embedded

@@ -13,7 +13,12 @@ namespace millrace::tools {
 client::BlockingClient* Context::connect() {
   if (!client_) {
     std::string why;
-    auto made = client::BlockingClient::connect(server, {.name = "millrace"}, &why);
+    client::ClientOptions options{.name = "millrace"};
+    if (!login.read(options, &why)) {
+      misuse(why);
+      return nullptr;
+    }
+    auto made = client::BlockingClient::connect(server, options, &why);
     if (!made) {
       refuse(why);
       return nullptr;

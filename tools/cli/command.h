@@ -16,6 +16,7 @@
 #include "clients/cpp/blocking_client.h"
 #include "millrace/result.h"
 #include "millrace/types.h"
+#include "tools/common/login.h"
 #include "tools/common/parser.h"
 
 namespace millrace::tools {
@@ -29,6 +30,7 @@ using Json = nlohmann::ordered_json;
 
 struct Context {
   std::string server;
+  LoginFlags login;
   bool json = false;
 
   // Connected on first use; null after the one line was written.

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "engine/records.h"
+#include "net/audit/audit_log.h"
 #include "storage/log_inspect.h"
 #include "tools/cli/command.h"
 #include "tools/cli/log_files.h"
@@ -181,7 +182,11 @@ int verify(Context& context, const std::string& path) {
   return verdict.finish();
 }
 
-int repair(Context& context, const std::string& path) {
+int repair(Context& context, const std::string& path, const std::string& audit_path) {
+  std::unique_ptr<net::AuditLog> audit;
+  std::string why;
+  if (!audit_path.empty()) audit = net::AuditLog::open(audit_path, &why);
+  if (!audit_path.empty() && audit == nullptr) return misuse("--audit " + why);
   LogFiles directory;
   if (!directory.open(path, LogFiles::Use::locked)) return kRefused;
   Verdict verdict(context);
@@ -190,6 +195,11 @@ int repair(Context& context, const std::string& path) {
     const auto report = storage::repair_log(directory.disk(), log, std::nullopt);
     if (!report) return directory.refused(log, report.error());
     for (const std::string& action : report->actions) {
+      const std::string told = log + ": " + action;
+      net::record(audit.get(), {.event = net::AuditEvent::loss_accepted,
+                                .via = "server",
+                                .result = errc_name(report->after.error),
+                                .reason = told});
       if (context.json)
         print_json({{"log", log}, {"action", action}});
       else
@@ -208,6 +218,7 @@ int repair(Context& context, const std::string& path) {
 void add_log_commands(Parser& parser, Context& context) {
   auto path = std::make_shared<std::string>();
   auto records = std::make_shared<bool>(false);
+  auto audit = std::make_shared<std::string>();
   parser
       .command(
           "log inspect", "the files of each log and what is in them",
@@ -221,8 +232,9 @@ void add_log_commands(Parser& parser, Context& context) {
       .argument("DIR", *path, "the data directory");
   parser
       .command("log repair", "make a log that a start refuses serve what is left of it",
-               [&context, path] { return repair(context, *path); })
-      .argument("DIR", *path, "the data directory");
+               [&context, path, audit] { return repair(context, *path, *audit); })
+      .argument("DIR", *path, "the data directory")
+      .option("--audit", "FILE", *audit, "the server's audit log, to be told of it");
 }
 
 }  // namespace millrace::tools

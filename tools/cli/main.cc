@@ -17,6 +17,8 @@ int main(int argc, char** argv) {
   parser.root()
       .option("--server", "ADDR", context.server,
               "ADDR:PORT or unix:PATH [MILLRACE_SERVER, else 127.0.0.1:7411]")
+      .option("--user", "ID", context.login.user, kUserHelp)
+      .option("--secret-file", "FILE", context.login.secret_file, kSecretFileHelp)
       .flag("--json", context.json, "one line of JSON for each result, for scripts");
   add_queue_commands(parser, context);
   add_send_command(parser, context);

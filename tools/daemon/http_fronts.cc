@@ -32,8 +32,8 @@ std::unique_ptr<net::Authorizer> HttpFronts::make_authorizer() const {
 void HttpFronts::add(ShardPort& port, net::HttpRouter& router) {
   if (settings_.test_api) {
     router.add(std::string(net::kEchoPath), router.own(std::make_unique<net::EchoFront>()));
-    net::HttpFront& reset =
-        router.own(std::make_unique<net::ResetFront>(port, [this] { sqs_shared_.forget(); }));
+    net::HttpFront& reset = router.own(std::make_unique<net::ResetFront>(
+        port, [this] { sqs_shared_.forget(); }, sqs_.audit));
     router.add(std::string(net::ResetFront::kPath), reset);
     router.add(std::string(net::ResetFront::kMotoPath), reset);
   }
@@ -50,7 +50,7 @@ void HttpFronts::add(ShardPort& port, net::HttpRouter& router) {
   net::HttpFront& sqs = router.own(
       std::make_unique<net::sqs::SqsFront>(port, make_authorizer(), sqs_shared_, sqs_, seed()));
   router.add_for_others(
-      router.own(std::make_unique<net::StsFront>(make_authorizer(), sqs, seed())));
+      router.own(std::make_unique<net::StsFront>(make_authorizer(), sqs, seed(), sqs_.audit)));
 }
 
 }  // namespace millrace::tools

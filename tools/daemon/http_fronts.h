@@ -20,15 +20,16 @@ namespace millrace::tools {
 
 class HttpFronts {
  public:
-  // Without credentials anything is accepted.
+  // Without credentials anything is accepted. `audit` may be null.
   HttpFronts(const Settings& settings, std::shared_ptr<const net::CredentialStore> credentials,
-             std::shared_ptr<net::Holders> holders, uint16_t shards)
+             std::shared_ptr<net::Holders> holders, net::AuditLog* audit, uint16_t shards)
       : settings_(settings),
         sqs_(settings.sqs),
         credentials_(std::move(credentials)),
         holders_(std::move(holders)) {
     sqs_.shards = shards;
     sqs_.holders = holders_.get();
+    sqs_.audit = audit;
   }
   // The fronts of one shard.
   void add(ShardPort& port, net::HttpRouter& router);

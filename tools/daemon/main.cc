@@ -61,21 +61,23 @@ int exit_code_of_start(Errc error) {
   return error == Errc::invalid_argument ? kExitUsage : kExitFailed;
 }
 
-void wait_for_end(int signals, int fence, Protection& protection) {
+// The signal's name; empty: a shard is fenced.
+std::string_view wait_for_end(int signals, int fence, Protection& protection,
+                              net::AuditLog* audit) {
   pollfd waits[] = {{signals, POLLIN, 0}, {fence, POLLIN, 0}};
   while (true) {
     if (::poll(waits, 2, -1) < 0 && errno == EINTR) continue;
     signalfd_siginfo signal{};
     if (waits[0].revents == 0 ||
         ::read(signals, &signal, sizeof signal) != static_cast<ssize_t>(sizeof signal))
-      return;
+      return {};
     if (signal.ssi_signo == SIGHUP) {
-      protection.reload();
+      protection.reload(audit);
       continue;
     }
-    base::log_line(LogLevel::info, "server", "{}: stopping",
-                   signal.ssi_signo == SIGINT ? "SIGINT" : "SIGTERM");
-    return;
+    const std::string_view name = signal.ssi_signo == SIGINT ? "SIGINT" : "SIGTERM";
+    base::log_line(LogLevel::info, "server", "{}: stopping", name);
+    return name;
   }
 }
 
@@ -92,11 +94,10 @@ net::ServerOptions server_options(const Settings& settings, const Protection& pr
 }
 
 // What a start would say about an address, for --check-config.
-bool check_address(const char* flag, const std::string& text, net::Spoken spoken,
-                   const net::ServerOptions& options) {
+bool check_address(const char* flag, const std::string& text, const net::ServerOptions& options) {
   std::string message;
   const Result<net::Address> address = net::parse_address(text, &message);
-  if (address) message = net::why_not_listen(*address, spoken, options);
+  if (address) message = net::why_not_listen(*address, options);
   if (address && message.empty()) return true;
   complain(fmt::format("{} {}", flag, message), kExitUsage);
   return false;
@@ -110,8 +111,18 @@ bool check_config(const Settings& settings) {
     return false;
   }
   const net::ServerOptions options = server_options(settings, protection);
-  return check_address("--listen", settings.listen, net::Spoken::binary, options) &&
-         check_address("--http", settings.http, net::Spoken::http, options);
+  return check_address("--listen", settings.listen, options) &&
+         check_address("--http", settings.http, options);
+}
+
+void tell_of_recovery(const Broker& broker, const Settings& settings, net::AuditLog* audit) {
+  for (const std::string& line : broker.damage_report())
+    net::record(audit,
+                {.event = net::AuditEvent::data_quarantined, .via = "server", .reason = line});
+  if (settings.broker.accept_clock)
+    net::record(audit, {.event = net::AuditEvent::clock_accepted,
+                        .via = "server",
+                        .reason = "started with --accept-clock"});
 }
 
 int serve(const Settings& settings, const std::vector<QueueDefinition>& definitions) {
@@ -123,6 +134,10 @@ int serve(const Settings& settings, const std::vector<QueueDefinition>& definiti
   std::string message;
   Protection protection;
   if (!protection.load(settings, &message)) return complain(message, kExitUsage);
+  std::unique_ptr<net::AuditLog> audit;
+  if (!settings.audit.empty()) audit = net::AuditLog::open(settings.audit, &message);
+  if (!settings.audit.empty() && audit == nullptr)
+    return complain("--audit " + message, kExitUsage);
   const char* shadow = std::getenv("MILLRACE_SHADOW");
   ShadowEnvironment shadowing(shadow != nullptr ? shadow : "");
   Result<std::unique_ptr<Broker>> broker = shadow != nullptr
@@ -131,6 +146,7 @@ int serve(const Settings& settings, const std::vector<QueueDefinition>& definiti
   if (!broker) return complain(message, exit_code_of_open(broker.error()));
   for (const std::string& line : (*broker)->recovery_report())
     base::log_line(LogLevel::info, "recovery", "{}", line);
+  tell_of_recovery(**broker, settings, audit.get());
 
   if (!settings.definitions.empty()) {
     const RunEnd end = apply_at_start(**broker, definitions, &message);
@@ -141,26 +157,40 @@ int serve(const Settings& settings, const std::vector<QueueDefinition>& definiti
 
   net::ServerOptions options = server_options(settings, protection);
   options.holders = std::make_shared<net::Holders>();
-  HttpFronts fronts(settings, protection.credentials(), options.holders, (*broker)->shard_count());
+  options.audit = audit.get();
+  HttpFronts fronts(settings, protection.credentials(), options.holders, audit.get(),
+                    (*broker)->shard_count());
   options.metrics.requests = &fronts.requests();
+  options.metrics.audit = audit.get();
   options.http_fronts = [&fronts](ShardPort& port, net::HttpRouter& router) {
     fronts.add(port, router);
   };
   Result<std::unique_ptr<net::Server>> server = net::Server::start(**broker, options, &message);
   if (!server) return complain(message, exit_code_of_start(server.error()));
 
-  fmt::print("millraced ready: binary={} http={} data={} shards={} durability={}\n",
-             (*server)->address(), (*server)->http_address(), settings.broker.data_directory,
-             (*broker)->shard_count(), durability_text(settings.broker));
+  const std::string ready =
+      fmt::format("binary={} http={} data={} shards={} durability={}", (*server)->address(),
+                  (*server)->http_address(), settings.broker.data_directory,
+                  (*broker)->shard_count(), durability_text(settings.broker));
+  const std::string started = fmt::format("version {}, {}", MILLRACE_VERSION, ready);
+  net::record(audit.get(),
+              {.event = net::AuditEvent::server_started, .via = "server", .reason = started});
+  fmt::print("millraced ready: {}\n", ready);
   std::fflush(stdout);
   notify_service_manager("READY=1");
 
-  wait_for_end(signals, (*server)->fence_fd(), protection);
+  const std::string_view signal =
+      wait_for_end(signals, (*server)->fence_fd(), protection, audit.get());
   notify_service_manager("STOPPING=1");
   // A second signal ends a stop that takes too long for whoever sent it.
   ::sigprocmask(SIG_UNBLOCK, &ending, nullptr);
   (*server)->stop();
   const Status stopped = (*broker)->stop();
+  net::record(audit.get(), {.event = net::AuditEvent::server_stopped,
+                            .via = "server",
+                            .result = (*server)->fenced() ? errc_name(Errc::shard_fenced)
+                                                          : errc_name(stopped.error()),
+                            .reason = signal});
   if ((*server)->fenced())
     return complain(
         "a write or sync failed; nothing more is acknowledged. Look at the disk, then "

@@ -19,7 +19,8 @@ class Protection {
  public:
   // Reads the files that the settings name. False, with one line in `why`, if one cannot be used.
   bool load(const Settings& settings, std::string* why);
-  void reload();
+  // Opens the audit log again, too, which may be null, and tells it what became of the others.
+  void reload(net::AuditLog* audit);
 
   // Null without --credentials.
   std::shared_ptr<const net::CredentialStore> credentials() const { return credentials_; }
@@ -27,6 +28,8 @@ class Protection {
   void apply(net::ServerOptions& options) const;
 
  private:
+  std::string account_;
+  std::string region_;
   std::shared_ptr<net::CredentialStore> credentials_;
   std::shared_ptr<net::TlsCertificate> certificate_;
 };

@@ -212,6 +212,10 @@ constexpr Row kRows[] = {
      [](const std::string& text, Settings& s) { return read_path(text, s.tls_certificate); }},
     {"tls-key", "FILE", "", "a file", "the certificate's key, PEM, readable by its owner only",
      [](const std::string& text, Settings& s) { return read_path(text, s.tls_key); }},
+    {"audit", "FILE", "", "a file, or -",
+     "audit log, a line of JSON for each change and refusal; - is standard error; opened again on "
+     "SIGHUP",
+     [](const std::string& text, Settings& s) { return read_path(text, s.audit); }},
     {"definitions", "FILE", "", "a file",
      "queues to make sure of at the start: TOML, as millrace export writes it",
      [](const std::string& text, Settings& s) { return read_path(text, s.definitions); }},

@@ -26,6 +26,7 @@ struct Settings {
   std::string credentials;  // files; empty: none
   std::string tls_certificate;
   std::string tls_key;
+  std::string audit;  // a file, or "-"; empty: none
   bool insecure = false;
   bool test_api = false;
   bool localstack = false;  // be found where LocalStack is

@@ -419,7 +419,7 @@ TEST(Errors, EveryOutcomeOfTheEngineHasOne) {
     ASSERT_TRUE(error);
     EXPECT_FALSE(error.text.empty());
     // What a client's request can come to is its sender's; what is wrong with us is ours.
-    const bool refused = code >= Errc::invalid_argument && code <= Errc::move_task_not_found &&
+    const bool refused = code >= Errc::invalid_argument && code <= Errc::access_denied &&
                          code != Errc::subscription_not_found;
     EXPECT_EQ(error.kind->senders(), refused) << errc_name(code);
   }

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 #include <openssl/ssl.h>
 
+#include "tests/net/login_peer.h"
 #include "tests/net/server_fixture.h"
 #include "tests/net/tls/test_certificate.h"
 
@@ -15,8 +16,9 @@ using test::TestCertificate;
 // A blocking client's TLS on a socket.
 class TlsSocket {
  public:
-  explicit TlsSocket(const std::string& address) : raw_(address) {
+  explicit TlsSocket(const std::string& address, int version = 0) : raw_(address) {
     context_ = SSL_CTX_new(TLS_client_method());
+    SSL_CTX_set_max_proto_version(context_, version);
     ssl_ = SSL_new(context_);
     SSL_set_fd(ssl_, raw_.socket());
     int done = 0;
@@ -32,6 +34,23 @@ class TlsSocket {
   TlsSocket& operator=(const TlsSocket&) = delete;
 
   bool shaken() const { return shaken_; }
+  // RFC 9266, tls-exporter.
+  test::ByteString binding() {
+    test::ByteString bytes(32);
+    SSL_export_keying_material(ssl_, reinterpret_cast<unsigned char*>(bytes.data()), bytes.size(),
+                               "EXPORTER-Channel-Binding", 24, nullptr, 0, 1);
+    return bytes;
+  }
+  test::Answer ask(const test::ByteString& frame) {
+    say(frame.data(), frame.size());
+    const std::string head = hear(sizeof(wire::FrameHeader));
+    wire::FrameHeader header{};
+    if (head.size() < sizeof header) return {};
+    std::memcpy(&header, head.data(), sizeof header);
+    const std::string body = hear(header.length - sizeof header);
+    const Bytes bytes = as_bytes(body);
+    return {header, {bytes.begin(), bytes.end()}};
+  }
   void say(const void* bytes, size_t size) { SSL_write(ssl_, bytes, static_cast<int>(size)); }
   std::string hear(size_t size) {
     std::string text(size, '\0');
@@ -108,6 +127,37 @@ TEST_P(TlsServer, AnswersHttpAndTheBinaryProtocol) {
   }
 }
 
+TEST_P(TlsServer, ALogInIsBoundToItsSession) {
+  test::LoginServer credentials;
+  options_.gatekeepers = [&credentials] {
+    return std::make_unique<KeyGatekeeper>(
+        credentials.store, "000000000000", "us-east-1", +[] { return int64_t{1'700'000'000}; });
+  };
+  start();
+  test::ByteString last;
+  for (const int version : {TLS1_3_VERSION, TLS1_2_VERSION}) {
+    for (const bool own : {true, false}) {
+      TlsSocket client(address(), version);
+      ASSERT_TRUE(client.shaken());
+      EXPECT_EQ(client.ask(test::hello()).as<wire::Welcome>().login, 1);
+      const test::ByteString body = test::login_body("ROOT", 1);
+      const auto challenge = client.ask(test::frame(wire::Opcode::login, 2, body));
+      ASSERT_TRUE(challenge.is(wire::Opcode::login)) << challenge.error_text();
+      // Else that of the session before: as if somebody in the middle passed the log-in on.
+      const test::ByteString binding = own ? client.binding() : last;
+      last = client.binding();
+      const auto proof =
+          test::proof_of(body, challenge.as<wire::LoginChallenge>(), test::kSecret, binding);
+      const test::Answer answer =
+          client.ask(test::frame(wire::Opcode::login_proof, 3, test::bytes_of(proof)));
+      if (own)
+        EXPECT_TRUE(answer.is(wire::Opcode::login_proof)) << version;
+      else
+        EXPECT_TRUE(answer.is_error(Errc::login_refused)) << version;
+    }
+  }
+}
+
 TEST_P(TlsServer, ClosesOnWhoSpeaksPlainly) {
   start();
   RawClient plain(server_->http_address());
@@ -149,22 +199,21 @@ TEST(WhyNotListen, FollowsTheTable) {
   const auto tls = std::make_shared<TlsCertificate>("", "");
   struct Row {
     const char* address;
-    Spoken spoken;
     bool tls, authenticated, insecure;
     const char* part;  // of why; empty: it may
   };
   const Row rows[] = {
-      {"127.0.0.1:1", Spoken::http, false, false, false, ""},
-      {"[::1]:1", Spoken::binary, false, false, false, ""},
-      {"unix:/x", Spoken::http, false, false, false, ""},
-      {"off", Spoken::http, false, false, false, ""},
-      {"0.0.0.0:1", Spoken::http, false, false, false, "there is neither encryption"},
-      {"0.0.0.0:1", Spoken::http, true, false, false, "there is no authentication"},
-      {"0.0.0.0:1", Spoken::http, false, true, false, "there is no encryption"},
-      {"0.0.0.0:1", Spoken::http, true, true, false, ""},
-      {"0.0.0.0:1", Spoken::http, false, false, true, ""},
-      {"[::]:1", Spoken::binary, true, true, false, "the binary protocol has no authentication"},
-      {"[::]:1", Spoken::binary, false, false, true, ""},
+      {"127.0.0.1:1", false, false, false, ""},
+      {"[::1]:1", false, false, false, ""},
+      {"unix:/x", false, false, false, ""},
+      {"off", false, false, false, ""},
+      {"0.0.0.0:1", false, false, false, "there is neither encryption"},
+      {"0.0.0.0:1", true, false, false, "there is no authentication"},
+      {"0.0.0.0:1", false, true, false, "there is no encryption"},
+      {"0.0.0.0:1", true, true, false, ""},
+      {"0.0.0.0:1", false, false, true, ""},
+      {"[::]:1", true, true, false, ""},
+      {"[::]:1", false, false, true, ""},
   };
   for (const Row& row : rows) {
     std::string message;
@@ -172,9 +221,9 @@ TEST(WhyNotListen, FollowsTheTable) {
     ASSERT_TRUE(address);
     ServerOptions options;
     if (row.tls) options.tls = tls;
-    options.http_authenticated = row.authenticated;
+    options.authenticated = row.authenticated;
     options.insecure_listen = row.insecure;
-    const std::string why = why_not_listen(*address, row.spoken, options);
+    const std::string why = why_not_listen(*address, options);
     EXPECT_EQ(why.empty(), row.part[0] == '\0') << &row - rows;
     EXPECT_NE(why.find(row.part), std::string::npos) << why;
   }
