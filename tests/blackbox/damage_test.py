@@ -135,6 +135,27 @@ class Damage(DirectoryTest):
         self.serves(data, missing=set(missing), says=[
             f"shard-0/{segment.name}: ", "are damaged, copied to quarantine"])
 
+    def test_the_audit_log_is_told_of_a_fence_of_damage_and_of_what_was_given_up(self):
+        segment = Segment(os.path.join(self.template, "shard-0", self.sealed[1]))
+        at, length, _ = [r for r in segment.records() if r[2] == KIND_ENQUEUE][3]
+        data = self.copy()
+        audit = os.path.join(os.path.dirname(data), "audit.log")
+        with Broker(data, *FLAGS, "--scrub-period", "1", "--audit", audit) as broker:
+            flip(os.path.join(data, "shard-0", segment.name), at + length // 2)
+            self.assertEqual(EXIT_STORAGE, broker.process.wait(STOP_SECONDS_MAX), broker.log())
+        with Broker(data, *FLAGS, "--audit", audit, "--accept-clock") as broker:
+            self.assertEqual(0, broker.stop())
+        os.remove(os.path.join(data, "shard-0", self.sealed[0]))
+        repair = millrace("log", "repair", data, "--audit", audit)
+        self.assertEqual(0, repair.returncode, repair.stderr)
+        lines = [json.loads(line) for line in read(audit).decode().splitlines()]
+        events = [line["event"] for line in lines]
+        self.assertEqual(["server.started", "shard.fenced", "server.stopped", "data.quarantined", "clock.accepted",
+                          "server.started", "server.stopped"], events[:7])
+        self.assertEqual({"loss.accepted"}, set(events[7:]))
+        self.assertEqual(["shard_fenced", "ok"], [lines[2]["result"], lines[6]["result"]])
+        self.assertIn("shard-0: ", lines[3]["reason"])
+
     # Promise a15: under a map, what can't be read is a signal and no error code.
     def test_a_file_that_is_cut_under_a_running_broker_ends_it_with_the_files_name(self):
         segment = Segment(os.path.join(self.template, "shard-0", self.sealed[1]))
