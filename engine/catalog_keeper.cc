@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "base/assert.h"
+#include "base/crash_point.h"
 #include "engine/limits.h"
 #include "engine/queue_attributes.h"
 #include "engine/redrive_policy.h"
@@ -120,6 +121,7 @@ Status CatalogKeeper::append_put(const QueueInfo& queue, storage::Space space) {
   if (!position) return fail(position.error());
   last_end_ = *position + record_bytes(body.size());
   on_record({*position, raw(RecordKind::queue_put), body});
+  base::crash_here("catalog-appended");
   return {};
 }
 
@@ -270,6 +272,7 @@ void CatalogKeeper::accept(const Mail& mail, QueueId queue, const QueueInfo* now
 
 void CatalogKeeper::tell_durable(Mailbox& mailbox) {
   while (!waiting_.empty() && waiting_.front().end <= log_->durable()) {
+    base::crash_here("catalog-not-told");
     Change change = waiting_.pop();
     const uint64_t number = next_change_++;
     change.acks_left = mailbox.shards();
@@ -289,6 +292,7 @@ void CatalogKeeper::on_applied(const Mail& mail, Mailbox& mailbox) {
   const auto found = telling_.find(mail.job);
   MR_ASSERT(found != telling_.end());
   if (--found->second.acks_left > 0) return;
+  base::crash_here("catalog-not-answered");
   auto answer = std::make_unique<Mail>();
   answer->kind = MailKind::admin_answer;
   answer->job = found->second.asker_job;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/assert.h"
+#include "base/crash_point.h"
 #include "engine/limits.h"
 #include "engine/message_names.h"
 #include "storage/format.h"
@@ -68,6 +69,7 @@ bool Cleaner::step() {
     }
     bytes += *carried;
   }
+  if (bytes > 0) base::crash_here("cleaning-midway");
   carried_bytes_ += bytes;
   return true;
 }
@@ -157,7 +159,9 @@ void Cleaner::free_head() {
   MR_CHECK_DEEP(state_.accounts_hold());
   // All that could be read there is dead or carried: what still counts went bad.
   if (log.live_bytes(log.segment_of(log.head())) != 0) return log.fence_corrupt(log.head());
+  base::crash_here("cleaning-not-freed");
   log.free_head();
+  base::crash_here("cleaning-freed");
   walking_ = walked_ = false;
 }
 

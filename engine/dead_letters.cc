@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "base/crash_point.h"
 #include "base/planted.h"
 #include "engine/message_names.h"
 #include "engine/shard_state.h"
@@ -117,6 +118,7 @@ Status ShardState::move(Partition& source, Slot slot, Partition& target, TimeMs 
     return fail(Errc::batch_too_large);
   const auto position = append(RecordKind::dead_letter, bytes_of(head), moved_message_);
   if (!position) return fail(position.error());
+  base::crash_here("dead-letter-appended");
   apply_dead_letter(head, moved_message_, *position);
   ++source.tally.dead_lettered;
   moves_left_.messages -= 1;

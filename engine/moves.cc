@@ -11,6 +11,7 @@
 // back to the source what the destination has shown.
 #include <algorithm>
 
+#include "base/crash_point.h"
 #include "base/planted.h"
 #include "engine/message_names.h"
 #include "engine/shard_state.h"
@@ -121,6 +122,7 @@ Errc ShardState::append_moved(Partition& source, TimeMs now, Moved* moved) {
   if (!record) return record.error();
   apply_move(head, record->body.subspan(sizeof head), record->position);
   log_.seal_record();
+  base::crash_here("move-appended");
   moved_through_ = last_end_;
   become_visible(target, last_end_, true);
   moved->messages += moving_;

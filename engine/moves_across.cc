@@ -10,6 +10,7 @@
 // yes to what it knows, and stores what it does not. docs/ARCHITECTURE.md has the argument.
 #include <algorithm>
 
+#include "base/crash_point.h"
 #include "engine/message_names.h"
 #include "engine/shard_state.h"
 #include "storage/format.h"
@@ -33,6 +34,7 @@ Errc ShardState::hide(Partition& source, std::span<const uint64_t> slots, TimeMs
       append(RecordKind::lease, bytes_of(head), bytes_of(std::span<const SlotRun>(expired_runs_)));
   if (!position) return position.error();
   source.apply_lease(context(), head, expired_runs_, kMoveTaskHolder);
+  base::crash_here("move-across-hidden");
   moved_through_ = last_end_;
   return Errc::ok;
 }
@@ -57,6 +59,8 @@ Errc ShardState::show_again(Partition& source, std::span<const uint64_t> slots, 
 }
 
 Errc ShardState::let_go(Partition& source, std::span<const uint64_t> slots) {
+  // The destination says that it has them for good.
+  base::crash_here("move-across-not-let-go");
   if (const Status status = append_gone(RecordKind::ack, source, slots); !status)
     return status.error();
   moved_through_ = last_end_;
@@ -87,6 +91,7 @@ Errc ShardState::take_in(Partition& target, MoveOrigin origin, std::span<const u
   if (!record) return record.error();
   apply_move_in(head, record->body.subspan(sizeof head), record->position);
   log_.seal_record();
+  base::crash_here("move-across-taken-in");
   become_visible(target, last_end_, true);
   return Errc::ok;
 }
@@ -131,6 +136,7 @@ void ShardState::apply_move_ids(const MoveIdsHead& head, std::span<const uint64_
 }
 
 Errc ShardState::forget_moved_in(MoveOrigin origin, std::span<const uint64_t> slots) {
+  base::crash_here("move-across-not-forgotten");
   std::vector<uint64_t> known;
   for (const uint64_t slot : slots)
     if (move_ids_.knows(origin, slot)) known.push_back(slot);

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/assert.h"
+#include "base/crash_point.h"
 #include "engine/limits.h"
 
 namespace millrace::engine {
@@ -40,6 +41,7 @@ Result<storage::RecoveryReport> Shard::recover(const Catalog& catalog, TimeMs no
     if (state_.load(checkpoint->second)) from = checkpoint->first;
   const auto report = log_->recover(from, state_, now);
   if (!report) return report;
+  base::crash_here("shard-recovered");
   state_.finish_recovery();
   catalog_.for_each([&](const QueueInfo& queue) { note_rules(queue); });
   MR_CHECK_DEEP(state_.accounts_hold());

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/assert.h"
+#include "base/crash_point.h"
 #include "base/planted.h"
 #include "storage/disk_path.h"
 
@@ -95,12 +96,15 @@ bool JobRun::step() {
         return false;
       }
       if (base::planted(base::Bug::directory_not_synced)) return finish();
+      base::crash_here("segment-not-in-directory");
       advance(Stage::sync_directory);
       return false;
     }
     case Stage::rename: {
+      base::crash_here("checkpoint-not-renamed");
       const Status renamed = disk_.rename(replacement_, job_.path);
       if (!renamed) return fail_with(renamed.error());
+      base::crash_here("checkpoint-renamed");
       made_ = false;
       advance(Stage::sync_directory);
       return false;
@@ -108,6 +112,7 @@ bool JobRun::step() {
     case Stage::remove_path: {
       const Status removed = disk_.remove(job_.path);
       if (!removed) return fail_with(removed.error());
+      base::crash_here("segment-removed");
       advance(Stage::sync_directory);
       return false;
     }

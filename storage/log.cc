@@ -4,6 +4,7 @@
 #include <cstring>
 #include <utility>
 
+#include "base/crash_point.h"
 #include "base/hash.h"
 #include "base/planted.h"
 #include "storage/checkpoint_file.h"
@@ -94,7 +95,9 @@ Status Log::write_gathered(TimeMs now, uint32_t flags) {
   mark.generation = active_->generation;
   const uint64_t chain = batch_.close(mark, chain_);
   const Bytes parts[] = {batch_.bytes()};
+  base::crash_here("before-write");
   if (!disk_.write(active_->storage.file, written_ - active_->start, parts)) return fence();
+  base::crash_here("after-write");
   written_ += batch_.size();
   MR_ASSERT(written_ - active_->start <= segment_bytes_);
   active_->end = written_;
@@ -160,6 +163,7 @@ Status Log::begin_segment(const SegmentStorage& storage, TimeMs now) {
       return fence();
     }
     bytes_written_ += pages.size();
+    base::crash_here("segment-header-written");
   }
   active_ = segments_.add(std::move(segment));
   written_ = active_->end;
@@ -206,6 +210,7 @@ void Log::submit_sync() {
   // Segments in order, one at a time: nothing in a segment is durable before all of the one before
   // it is. The target is what is written now; what comes later waits for the next sync.
   const Segment* segment = next_unsynced();
+  base::crash_here("before-sync");
   sync_token_ = next_token(JobType::sync);
   sync_target_ = segment->end;
   sync_file_ = segment->storage.file;
@@ -226,6 +231,7 @@ void Log::on_sync(const Completion& completion, TimeMs now) {
     return;
   }
   ++syncs_;
+  base::crash_here("after-sync");
   set_durable(sync_target_, now);
 }
 

@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "base/crash_point.h"
 #include "base/log_line.h"
 #include "storage/checkpoint_file.h"
 #include "storage/log.h"
@@ -141,10 +142,12 @@ Result<RecoveryReport> Log::recover(Position from, ReplaySink& sink, TimeMs now)
   for (const Segment* segment = segments_.head(); segment != nullptr;
        segment = segments_.at_or_after(segment->sequence + 1))
     replay(*segment, std::max(from.value, segment->data_begin()), segment->end, sink, report);
+  base::crash_here("recovery-replayed");
   const Status status = plan.clean_mark ? reopen_in_place()
                         : in_place_     ? confirm_in_place()
                                         : rehome(from.value, sink, report);
   if (!status) return fail(fenced_ ? Errc::io_error : status.error());
+  base::crash_here("recovery-committed");
   hand_over_files();
 
   head_position_ = segments_.head()->data_begin();
@@ -207,6 +210,7 @@ Status Log::prepare_pool() {
     if (status) status = disk_.sync(file);
     if (status) status = disk_.sync_directory(options_.directory);
     if (!status) return status;
+    base::crash_here("recovery-cut-confirmed");
   }
   for (size_t i = 0; i < found.files.size(); ++i)
     if (found.files[i].reading.state == HeaderState::blank || std::ranges::count(plan.dead, i) != 0)
@@ -284,6 +288,7 @@ Status Log::reopen_in_place() {
   // The name of a spare whose preparation the stop interrupted may not be durable yet.
   if (status) status = disk_.sync_directory(options_.directory);
   if (!status) return status;
+  base::crash_here("reopen-confirmed");
   durable_ = written_;
   batch_.begin_batch(active_->generation, active_->start, written_);
   status = write_gathered(now_, kMarkWatermarkOnly);
@@ -379,6 +384,7 @@ Status Log::rehome(uint64_t from, ReplaySink& sink, RecoveryReport& report) {
         std::max({from, plan.durable, view.start + kSegmentDataOffset}) - view.start;
     const Status status = rehome_records(view, begin, surviving.end - view.start, report);
     if (!status) return status;
+    base::crash_here("recovery-tail-copied");
   }
   // At least one mark: it names the head, also when nothing was left to copy.
   if (batch_.size() == 0 && !mark_fits()) {
@@ -421,7 +427,9 @@ Status Log::commit_fresh_segments() {
     if (&fresh != &fresh_.back()) fresh.header.flags = kSegmentContinues;
     const std::vector<std::byte> pages = segment_header_pages(fresh.header);
     const Bytes parts[] = {pages};
+    base::crash_here("recovery-tail-not-committed");
     Status status = disk_.write(fresh.file, 0, parts);
+    base::crash_here("recovery-tail-not-synced");
     if (status) status = disk_.sync(fresh.file);
     if (!status) return status;
   }

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/assert.h"
+#include "base/crash_point.h"
 #include "base/log_line.h"
 #include "base/planted.h"
 #include "storage/segment_header.h"
@@ -60,6 +61,7 @@ Status SegmentPool::create(TimeMs now) {
     storage.file = *file;
     status = disk_.reserve(*file, bytes_);
     if (status) status = disk_.sync(*file);
+    base::crash_here("segment-made-at-once");
     if (status && !base::planted(base::Bug::directory_not_synced))
       status = disk_.sync_directory(directory_);
     if (status) {
@@ -116,6 +118,7 @@ void SegmentPool::on_durable(uint64_t durable, uint64_t token) {
     released_.pop_front();
     if (storage.map.size() >= bytes_ && (storage.written || spares_.size() < reserve_)) {
       add_spare(storage);
+      base::crash_here("segment-recycled");
       continue;
     }
     // Its file was cut short once, which recovery took for damage, and what would be written to it
