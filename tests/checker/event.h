@@ -35,11 +35,12 @@ enum class Op : uint8_t {
   eio,
   full,
   clock,
-  drain
+  drain,
+  move
 };
-inline constexpr std::array<std::string_view, 14> kOpNames = {
-    "send", "recv",  "del",  "vis", "purge", "mkq",   "rmq",
-    "kill", "power", "boot", "eio", "full",  "clock", "drain"};
+inline constexpr std::array<std::string_view, 15> kOpNames = {
+    "send",  "recv", "del", "vis",  "purge", "mkq",   "rmq", "kill",
+    "power", "boot", "eio", "full", "clock", "drain", "move"};
 inline constexpr size_t kOps = kOpNames.size();
 
 constexpr std::string_view name(Phase phase) {

@@ -21,6 +21,29 @@ bool History::leads_to(QueueId from, QueueId to) const {
   return false;
 }
 
+std::vector<QueueId> History::reach(QueueId queue) const {
+  std::vector<QueueId> found{queue};
+  const auto add = [&found](QueueId next) {
+    if (std::find(found.begin(), found.end(), next) == found.end()) found.push_back(next);
+  };
+  for (size_t at = 0; at < found.size(); ++at) {
+    const QueueFacts& facts = queues_[found[at]];
+    if (facts.receives_max != 0) add(facts.dead_letters);
+    for (const QueueId target : facts.moved_to)
+      add(target);
+  }
+  return found;
+}
+
+bool History::may_be_moved(QueueId queue, Nanoseconds t) const {
+  for (size_t steps = 0; steps <= queues_.size(); ++steps) {
+    if (queues_[queue].moved_from < t) return true;
+    if (queues_[queue].receives_max == 0) return false;
+    queue = queues_[queue].dead_letters;
+  }
+  return false;
+}
+
 bool History::add(const Send& send) {
   if (send_by_key_.size() <= send.key) send_by_key_.resize(size_t{send.key} + 1);
   if (send_by_key_[send.key] != 0) return false;

@@ -66,6 +66,12 @@ class History {
   const Faults& faults() const { return faults_; }
   // Whether messages of `from` may come to `to` as dead letters.
   bool leads_to(QueueId from, QueueId to) const;
+  // Whether a move task may have taken a message that was sent to `queue` by `t`: it is a new one
+  // then, with another MessageId, another place and no receives.
+  bool may_be_moved(QueueId queue, Nanoseconds t) const;
+  // Where messages sent to `queue` may come to, by dead-lettering and move tasks; itself among
+  // them.
+  std::vector<QueueId> reach(QueueId queue) const;
   const std::array<OpCounts, kOps>& counts() const { return counts_; }
 
  private:

@@ -78,8 +78,13 @@ class HistoryWriter {
 
   // As begin(), for one of a batch: call flush() before the first byte of the batch is sent.
   uint64_t begin_later(std::string_view op, const HistoryFields& fields) {
+    return begin_at(now(), op, fields);
+  }
+
+  // As begin_later(), for what the harness did at a time it noted.
+  uint64_t begin_at(int64_t t, std::string_view op, const HistoryFields& fields) {
     const uint64_t number = next_number_++;
-    line(now(), number, "inv", op, fields);
+    line(t, number, "inv", op, fields);
     return number;
   }
 

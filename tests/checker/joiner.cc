@@ -23,6 +23,7 @@ constexpr std::array<unsigned, kOps> kNeeded = {
     0,
     0,       // kill power boot eio full clock
     kQueue,  // drain
+    kQueue,  // move
 };
 
 uint32_t or_absent(const std::optional<int64_t>& ms) {
@@ -82,6 +83,8 @@ std::string Joiner::begin(Client& its_client, const Event& event, uint32_t line)
     facts.dead_letters = target;
     facts.receives_max = static_cast<uint32_t>(*event.receives_max);
   }
+  if (event.op == Op::move && !event.dead_letters.empty())
+    pending.target = history_.queue_id(event.dead_letters);
   if ((needed & kKey) != 0) pending.key = history_.key_id(event.key);
   if ((needed & kQueue) != 0) pending.queue = history_.queue_id(event.queue);
   ++history_.counts()[static_cast<size_t>(event.op)].begun;
@@ -209,6 +212,10 @@ std::string Joiner::close(const Pending& begun, const Event* event, uint32_t lin
         history_.facts(begun.queue)
             .attributes.push_back({begun.t, begun.visibility_ms, begun.delay_ms});
       }
+      return {};
+    case Op::move:
+      if (outcome != Outcome::fail)
+        history_.facts(begun.queue).add_move_task(begun.t, begun.target);
       return {};
     case Op::drain:
       if (outcome == Outcome::ok) {

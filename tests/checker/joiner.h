@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -34,6 +35,7 @@ class Joiner {
     uint32_t line = 0;
     KeyId key = 0;
     QueueId queue = 0;
+    std::optional<QueueId> target;  // of a move task; none: where each message came from
     uint32_t visibility_ms = kAbsentMs, delay_ms = kAbsentMs;
     Durability durability;
     Op op{};

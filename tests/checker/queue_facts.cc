@@ -4,6 +4,12 @@
 
 namespace millrace::checker {
 
+void QueueFacts::add_move_task(Nanoseconds inv, std::optional<QueueId> target) {
+  moved_from = std::min(moved_from, inv);
+  if (target && std::find(moved_to.begin(), moved_to.end(), *target) == moved_to.end())
+    moved_to.push_back(*target);
+}
+
 void QueueFacts::seal() {
   const auto by_inv = [](const auto& a, const auto& b) { return a.inv < b.inv; };
   std::sort(removals.begin(), removals.end(), by_inv);

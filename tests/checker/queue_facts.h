@@ -4,6 +4,7 @@
 // receives may be many, hence the suffix minimum.
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "tests/checker/interval_set.h"
@@ -23,9 +24,14 @@ class QueueFacts {
   // Where messages go that were received receives_max times; 0: nowhere.
   uint32_t receives_max = 0;
   QueueId dead_letters = 0;
+  // Move tasks that take messages out of this queue: when the first may have begun (nobody says
+  // when the last ends), and where to if not to where each message came from.
+  Nanoseconds moved_from = kForever;
+  std::vector<QueueId> moved_to;
   // Receives whose answer is unknown: any of them may have leased any message of the queue.
   IntervalSet hidden_receives;
 
+  void add_move_task(Nanoseconds inv, std::optional<QueueId> target);
   void seal();
 
   // A removal that can have taken a message whose send began at `sent`: over after that, or

@@ -16,9 +16,13 @@ const char* what_is_wrong(const History& history, const Receive& receive) {
   if (send == nullptr) return "its key was never sent";
   if (send->outcome == Outcome::fail) return "its send was refused";
   if (receive.done < send->inv) return "it came before it was sent";
-  if (receive.queue != send->queue && !history.leads_to(send->queue, receive.queue))
-    return "it was sent to another queue";
+  if (receive.queue != send->queue) {
+    const std::vector<QueueId> reach = history.reach(send->queue);
+    if (std::find(reach.begin(), reach.end(), receive.queue) == reach.end())
+      return "it was sent to another queue";
+  }
   if (receive.hash != send->hash) return "its body or attributes changed";
+  if (history.may_be_moved(send->queue, receive.done)) return nullptr;
   const Receive& first = history.receive(history.receives_of(receive.key).front());
   const Fingerprint expected = send->message_id.empty() ? first.message_id : send->message_id;
   if (!receive.message_id.empty() && !expected.empty() && receive.message_id != expected) {

@@ -18,6 +18,22 @@ Nanoseconds lease_length(const History& history, const Receive& receive) {
          kMillisecond;
 }
 
+bool may_be_moved(const History& history, const Receive& receive) {
+  const Send* send = history.send_of(receive.key);
+  return send != nullptr && history.may_be_moved(send->queue, receive.done);
+}
+
+// Receives without an answer, from any of the queues the message can have been in.
+size_t hidden_on_the_way(const History& history, const Receive& receive, Nanoseconds from) {
+  const Send* send = history.send_of(receive.key);
+  size_t hidden = history.facts(receive.queue).hidden_receives.touching(from, receive.done);
+  if (send == nullptr || receive.queue == send->queue) return hidden;
+  for (const QueueId queue : history.reach(send->queue))
+    if (queue != receive.queue)
+      hidden += history.facts(queue).hidden_receives.touching(from, receive.done);
+  return hidden;
+}
+
 bool has_visibility_change(const History& history, const Receive& lease) {
   const std::span<const uint32_t> calls = history.calls_of(lease.key, lease.receipt);
   return std::any_of(calls.begin(), calls.end(), [&](uint32_t at) {
@@ -41,9 +57,12 @@ class LeaseWalk {
 
  private:
   void step(const Receive& first, const Receive& second) {
-    findings_.checked(Rule::c4);
     const Nanoseconds chain = started_;
     started_ = second.inv;
+    // A move task starts its count again: which of the two came first can't be told.
+    if (second.inv < first.done && may_be_moved(history_, second))
+      return findings_.undecided(Rule::c4);
+    findings_.checked(Rule::c4);
     // After a power loss the lease record may be gone: an earlier return is allowed (a6).
     if (history_.faults().power().touches(first.inv, second.done)) return;
     const Nanoseconds end = earliest_lease_end(history_, first, second.inv, second.done);
@@ -102,7 +121,7 @@ void check_first_count(const History& history, const Receive& first, Findings& f
   const Send* send = history.send_of(first.key);
   if (send == nullptr) return;
   findings.checked(Rule::c8);
-  const size_t hidden = history.facts(first.queue).hidden_receives.touching(send->inv, first.done);
+  const size_t hidden = hidden_on_the_way(history, first, send->inv);
   if (first.n <= 1 + hidden) return;
   findings.violation(Rule::c8, first.done, {send->lines, first.lines}, [&] {
     return fmt::format("the first receive has count {}, at most {} was possible", first.n,
@@ -112,6 +131,10 @@ void check_first_count(const History& history, const Receive& first, Findings& f
 
 void check_next_count(const History& history, const Receive& first, const Receive& second,
                       Findings& findings) {
+  const size_t hidden = hidden_on_the_way(history, second, first.inv);
+  if (may_be_moved(history, second) &&
+      (second.n <= first.n || second.n > first.n + 1 + hidden || second.inv < first.done))
+    return findings.undecided(Rule::c8);
   findings.checked(Rule::c8);
   // A power loss may lower the count, never raise it (a6).
   const bool may_fall = history.faults().power().touches(first.inv, second.done);
@@ -121,9 +144,6 @@ void check_next_count(const History& history, const Receive& first, const Receiv
     });
     return;
   }
-  size_t hidden = history.facts(second.queue).hidden_receives.touching(first.inv, second.done);
-  if (first.queue != second.queue)
-    hidden += history.facts(first.queue).hidden_receives.touching(first.inv, second.done);
   if (second.n <= first.n + 1 + hidden) return;
   findings.violation(Rule::c8, second.done, {first.lines, second.lines}, [&] {
     return fmt::format("the receive count went from {} to {}, at most {} was possible", first.n,

@@ -91,17 +91,28 @@ class LossSearch {
     }
     return true;
   }
-  bool excused(const Send& send, const QueueFacts& queue, const Drain& drain) const {
-    return queue.removed_after(send.inv) || drain.done - send.inv >= limits_.retention;
+  // What move tasks bring elsewhere, no task running any more, is found there.
+  bool moved_drained(const Send& send) const {
+    const std::vector<QueueId> reach = history_.reach(send.queue);
+    return std::none_of(reach.begin(), reach.end(),
+                        [this](QueueId queue) { return history_.facts(queue).drains.empty(); });
+  }
+  bool excused(const Send& send, const Drain& drain) const {
+    const std::vector<QueueId> reach = history_.reach(send.queue);
+    return drain.done - send.inv >= limits_.retention ||
+           std::any_of(reach.begin(), reach.end(), [&](QueueId queue) {
+             return history_.facts(queue).removed_after(send.inv);
+           });
   }
 
   Fate fate_of_unseen(const Send& send, const QueueFacts& queue) const {
     if (queue.drains.empty()) return Fate::unknown;
     const Drain& drain = queue.drains.back();
-    if (!dead_letters_drained_after(queue, drain.done)) return Fate::unknown;
+    if (!dead_letters_drained_after(queue, drain.done) || !moved_drained(send))
+      return Fate::unknown;
     const Nanoseconds due = send.done + queue.delay_ms(send.delay_ms, send.inv) * kMillisecond;
     if (drain.inv < send.done || drain.done < due) return Fate::unknown;
-    return excused(send, queue, drain) ? Fate::safe : Fate::lost;
+    return excused(send, drain) ? Fate::safe : Fate::lost;
   }
 
   // Received before the drain and never deleted: it must have come back.
@@ -126,8 +137,9 @@ class LossSearch {
       }
       if (back >= drain.done) return Fate::unknown;
     }
-    if (!dead_letters_drained_after(queue, drain.done)) return Fate::unknown;
-    return excused(send, queue, drain) ? Fate::safe : Fate::lost;
+    if (!dead_letters_drained_after(queue, drain.done) || !moved_drained(send))
+      return Fate::unknown;
+    return excused(send, drain) ? Fate::safe : Fate::lost;
   }
 
   const History& history_;

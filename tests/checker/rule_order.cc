@@ -40,6 +40,8 @@ class Group {
       standing.from = std::min(standing.from, receive.done);
     }
     standing.until = surely_until(key, send);
+    if (send.outcome == Outcome::unknown && send.dedup != 0)
+      perhaps_first_[send.dedup].push_back(send.inv);
     if (standing.sequence == 0) return findings_.undecided(Rule::c6);
     messages_.push_back(standing);
   }
@@ -68,11 +70,14 @@ class Group {
     if (queue.receives_max == 0) return until;
     // After so many receives, seen or not, it may be a dead letter.
     uint32_t receives = 0;
+    Nanoseconds seen = 0;
     for (const uint32_t at : history_.receives_of(key)) {
       const Receive& receive = history_.receive(at);
-      const bool last = ++receives >= queue.receives_max || receive.n >= queue.receives_max ||
-                        receive.queue != send.queue;
-      if (last) return std::min(until, receive.inv);
+      // It is one, though the last receive from here was seen by nobody.
+      if (receive.queue != send.queue) return std::min(until, seen);
+      if (++receives >= queue.receives_max || receive.n >= queue.receives_max)
+        return std::min(until, receive.inv);
+      seen = receive.inv;
     }
     return queue.hidden_receives.empty() ? until : 0;
   }
@@ -102,6 +107,10 @@ class Group {
     }
   }
   bool first_of_its_id(const Standing& one) const {
+    // One that was never answered may have been the first, seen by nobody.
+    if (const auto found = perhaps_first_.find(one.send->dedup); found != perhaps_first_.end())
+      for (const Nanoseconds inv : found->second)
+        if (inv <= one.send->inv) return false;
     return std::none_of(messages_.begin(), messages_.end(), [&](const Standing& other) {
       return other.send != one.send && other.sequence == one.sequence &&
              other.send->inv <= one.send->inv;
@@ -131,7 +140,8 @@ class Group {
         changes.push_back({one.until, 0, &one, nullptr});
       }
       for (const uint32_t at : history_.receives_of(one.send->key))
-        if (const Receive& receive = history_.receive(at); receive.queue == one.send->queue)
+        if (const Receive& receive = history_.receive(at);
+            receive.queue == one.send->queue && stood_at(receive, one.sequence))
           changes.push_back({receive.done, 2, &one, &receive});
     }
     std::sort(changes.begin(), changes.end(), [](const Change& a, const Change& b) {
@@ -156,6 +166,10 @@ class Group {
       }
     }
   }
+  // A message that a move task brought back stands at another place.
+  static bool stood_at(const Receive& receive, uint64_t sequence) {
+    return receive.sequence == 0 || receive.sequence == sequence;
+  }
   bool given_with(const Standing& other, const Receive& receive) const {
     for (const uint32_t at : history_.receives_of(other.send->key)) {
       const Receive& its = history_.receive(at);
@@ -168,6 +182,7 @@ class Group {
   const Limits& limits_;
   Findings& findings_;
   std::vector<Standing> messages_;
+  std::map<uint64_t, std::vector<Nanoseconds>> perhaps_first_;  // by deduplication id
 };
 
 }  // namespace

@@ -52,7 +52,10 @@ class Deliveries {
     // A receive whose answer was lost may have taken a newer lease once this one was over.
     const bool may_be_over = history_.faults().power().touches(lease.inv, t) ||
                              earliest_lease_end(history_, lease, t, t) - epsilon < t;
-    return !may_be_over || !history_.facts(lease.queue).hidden_receives.touches(lease.inv, t);
+    // ... or it went to the dead letters, where this delete does not reach it.
+    return !may_be_over || (history_.facts(lease.queue).receives_max == 0 &&
+                            history_.facts(lease.queue).moved_from >= t &&
+                            !history_.facts(lease.queue).hidden_receives.touches(lease.inv, t));
   }
 
  private:
@@ -112,7 +115,8 @@ void check_purges(const History& history, const Limits& limits, const Send& send
     findings.checked(Rule::c10);
     const Receive* after = deliveries.begun_after(removal->done);
     if (after == nullptr) return;
-    if (after->queue != send.queue) continue;  // it may have been among the dead letters by then
+    // It may have been among the dead letters by then, and even be back.
+    if (after->queue != send.queue || history.may_be_moved(send.queue, after->done)) continue;
     if (history.faults().may_undo(removal->inv, removal->done, removal->durability, after->done,
                                   limits.sync_slack)) {
       continue;

@@ -17,7 +17,8 @@ void check_late(const History& history, const Limits& limits, const Send& send,
       first.n == 1 || (first.n == 0 && !queue.hidden_receives.touches(send.inv, first.done));
   // In a group it waits for those before it.
   if (send.outcome != Outcome::ok || send.group != 0 || first.queue != send.queue ||
-      !surely_first || !history.faults().quiet(send.inv, first.done)) {
+      !surely_first || history.may_be_moved(send.queue, first.done) ||
+      !history.faults().quiet(send.inv, first.done)) {
     return;
   }
   const Nanoseconds limit = due + limits.late;
