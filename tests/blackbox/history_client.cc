@@ -8,8 +8,12 @@
 namespace millrace::blackbox {
 namespace {
 
-constexpr uint32_t kUnderWayMax = 6;
 constexpr size_t kHeldMax = 300;
+constexpr size_t kHandedOverMax = 100;
+constexpr size_t kIdsKept = 20;
+constexpr uint32_t kGroups = 6;
+// So many are kept waiting: enough for the log to grow and be cleaned, and no more to drain.
+constexpr int64_t kUnfinishedWanted = 4000;
 
 std::string receipt_text(const Receipt& receipt) {
   const auto* bytes = reinterpret_cast<const unsigned char*>(&receipt);
@@ -19,265 +23,270 @@ std::string receipt_text(const Receipt& receipt) {
   return text;
 }
 
-std::string message_id(QueueId queue, uint64_t shard_slot) {
-  return fmt::format("{}-{:x}", raw(queue), shard_slot);
-}
-
 std::string key_in(std::string_view body) {
   return std::string(body.substr(0, body.find(' ')));
+}
+
+std::string_view phase(End end) {
+  return end == End::ok ? "ok" : end == End::fail ? "fail" : "info";
 }
 
 }  // namespace
 
 HistoryClient::HistoryClient(std::string name, const std::string& folder, uint64_t seed,
-                             std::string durability, Obligations* obligations)
-    : name_(std::move(name)),
-      prng_(seed),
-      durability_(std::move(durability)),
-      obligations_(obligations) {
+                             World* world)
+    : name_(std::move(name)), prng_(seed), world_(world) {
   if (!history_.open(folder + "/" + name_ + ".jsonl", name_)) complaint_ = "cannot write a history";
 }
 
-bool HistoryClient::connect(const std::string& address, const std::vector<Queue>& queues) {
-  queues_ = queues;
-  auto connected = client::Client::connect(address, {}, &complaint_);
-  if (!connected) return false;
-  client_ = std::move(*connected);
-  return true;
-}
-
-void HistoryClient::disconnect() {
-  if (!client_) return;
-  client_->close();
-  client_.reset();
-  history_.flush();
-}
-
-bool HistoryClient::turn(int timeout_ms) {
-  if (!client_) return false;
-  while (client_->open() && client_->in_flight() < kUnderWayMax) {
-    const uint32_t before = client_->in_flight();
-    request();
-    if (client_->in_flight() == before) break;
+bool HistoryClient::turn() {
+  if (fd() < 0) return false;
+  bool alive = exchange();
+  if (alive) {
+    if (draining_) {
+      if (under_way() == 0) go_on_draining();
+    } else {
+      while (under_way() < manner().under_way_max) {
+        const size_t before = under_way();
+        request();
+        if (under_way() == before) break;
+      }
+    }
+    alive = exchange();
   }
-  if (!client_->poll(timeout_ms)) {
-    disconnect();
-    return false;
-  }
-  return complaint_.empty();
+  if (!alive) history_.flush();
+  return alive && complaint_.empty();
 }
 
 void HistoryClient::request() {
-  const uint64_t dice = prng_.below(100);
-  if (dice < 40) return send();
-  if (dice < 70 || held_.empty()) {
-    if (held_.size() < kHeldMax)
-      return receive(prng_.below(queues_.size()),
-                     static_cast<uint32_t>(prng_.between(200, kVisibilityMsLongest)),
-                     prng_.chance(1, 4) ? static_cast<uint32_t>(prng_.between(1, 100)) : 0,
-                     static_cast<uint32_t>(prng_.between(1, 20)));
+  if (!let_go_.empty()) {
+    const Held held = std::move(let_go_.back());
+    let_go_.pop_back();
+    return change_visibility(held, 0);
   }
-  if (dice < 92) {
-    std::vector<Held> some;
-    for (uint64_t n = prng_.between(1, 15); n > 0 && !held_.empty(); --n) {
-      const size_t i = prng_.below(held_.size());
-      some.push_back(std::move(held_[i]));
-      held_[i] = std::move(held_.back());
-      held_.pop_back();
-    }
-    if (!some.empty()) remove(std::move(some));
-    return;
+  const uint64_t dice = prng_.below(1000);
+  if (dice < 380 && (world_->unfinished < kUnfinishedWanted || prng_.chance(1, 8))) return send();
+  if (dice < 390 && manner().administers) return ask_change();
+  if (dice < 700 || (held_.empty() && world_->handed_over.empty())) {
+    if (held_.size() >= kHeldMax) return;
+    const uint32_t wait =
+        manner().whole_seconds
+            ? (prng_.chance(1, 40) ? 1000u : 0u)
+            : (prng_.chance(1, 4) ? static_cast<uint32_t>(prng_.between(1, 100)) : 0u);
+    return receive(prng_.below(world_->queues.size()),
+                   manner().whole_seconds
+                       ? kQueuesOwn
+                       : static_cast<uint32_t>(prng_.between(200, kVisibilityMsLongest)),
+                   wait, static_cast<uint32_t>(prng_.between(1, manner().receive_max)));
   }
-  if (!held_.empty()) change_visibility();
+  if (dice < 930)
+    return remove(prng_.between(1, manner().batch_max > 15 ? 15 : manner().batch_max));
+  if (held_.empty()) return;
+  const uint32_t ms = prng_.chance(1, 3) ? 0
+                      : manner().whole_seconds
+                          ? kVisibilityMsLongest
+                          : static_cast<uint32_t>(prng_.between(1, kVisibilityMsLongest));
+  change_visibility(held_[prng_.below(held_.size())], ms);
 }
 
 void HistoryClient::send() {
-  const size_t queue = prng_.below(queues_.size());
-  client::MessageBatch batch;
-  std::vector<std::pair<uint64_t, std::string>> made;  // operation and key
-  const uint64_t count = prng_.chance(1, 10) ? prng_.between(1, 100) : prng_.between(1, 8);
+  size_t queue = prng_.below(world_->queues.size());
+  while (!world_->queues[queue].sent_to)
+    queue = prng_.below(world_->queues.size());
+  const Queue& to = world_->queues[queue];
+  std::vector<Outgoing> messages;
+  const uint64_t count = std::min<uint64_t>(
+      manner().batch_max, prng_.chance(1, 10) ? prng_.between(1, 60) : prng_.between(1, 8));
   for (uint64_t i = 0; i < count; ++i) {
-    const std::string key = fmt::format("{}-{}", name_, next_key_++);
-    std::string body = key + " ";
+    Outgoing message;
+    message.key = fmt::format("{}-{}", name_, next_key_++);
+    message.body = message.key + " ";
     const uint64_t bytes = prng_.chance(1, 100) ? prng_.below(40'000) : prng_.below(300);
     for (uint64_t b = 0; b < bytes; ++b)
-      body += static_cast<char>('a' + prng_.below(26));
-    const uint32_t delay =
-        prng_.chance(1, 12) ? static_cast<uint32_t>(prng_.between(1, kDelayMsLongest)) : 0;
-    if (!batch.add(body, delay)) break;
+      message.body += static_cast<char>('a' + prng_.below(26));
     checker::HistoryFields fields;
-    const std::string hash = checker::body_hash(body);
-    fields.q = queues_[queue].name;
-    fields.k = key;
+    if (to.fifo) {
+      const auto& ids = world_->ids[queue];
+      message.group = fmt::format("g{}", prng_.below(kGroups));
+      message.id = "d-" + message.key;
+      if (!ids.empty() && prng_.chance(1, 6)) {
+        std::tie(message.group, message.id) = ids[prng_.below(ids.size())];
+        message.first_of_id = false;
+      }
+    } else if (!manner().whole_seconds && to.delay_ms == 0 && prng_.chance(1, 12)) {
+      message.delay_ms = static_cast<uint32_t>(prng_.between(1, kDelayMsLongest));
+      fields.dl = message.delay_ms;
+    }
+    const std::string hash = checker::body_hash(message.body);
+    const std::string id = to.spread ? message.group + "/" + message.id : message.id;
+    fields.q = to.name;
+    fields.k = message.key;
     fields.h = hash;
-    fields.dl = delay;
-    made.emplace_back(history_.begin_later("send", fields), key);
+    fields.g = message.group;
+    fields.d = id;
+    message.number = history_.begin_later("send", fields);
+    messages.push_back(std::move(message));
   }
   history_.flush();
-  sends_ += made.size();
-  const QueueId id = queues_[queue].id;
-  const auto asked = client_->send(id, batch, [this, made, id](const client::Answer& answer) {
-    for (size_t i = 0; i < made.size(); ++i) {
-      checker::HistoryFields fields;
-      std::string message, place, error;
-      if (answer) {
-        const wire::SendAnswer sent = answer.sent();
-        message = message_id(id, answer.sent_shard_slot(static_cast<uint32_t>(i)));
-        place = fmt::format("{}:{}", sent.shard_slot >> 48, sent.position);
-        fields.m = message;
-        fields.lsn = place;
-        fields.dur = durability_;
-        history_.end(made[i].first, "ok", "send", fields);
-        // Another connection may have received and deleted it before this answer was read.
-        if (!obligations_->deleting.contains(made[i].second))
-          obligations_->present.insert(made[i].second);
-      } else {
-        error = std::string(errc_name(answer.error()));
-        fields.err = error;
-        const bool unknown = answer.error() == Errc::connection_closed ||
-                             answer.error() == Errc::shard_fenced ||
-                             answer.error() == Errc::shutting_down;
-        history_.end(made[i].first, unknown ? "info" : "fail", "send", fields);
-      }
-    }
-  });
-  if (!asked) complaint_ = fmt::format("a send was refused: {}", errc_name(asked.error()));
+  sends_ += messages.size();
+  ask_send(queue, std::move(messages));
+}
+
+void HistoryClient::sent(const Outgoing& message, size_t queue, End end, std::string_view id,
+                         uint64_t place, std::string_view log_place, std::string_view error) {
+  checker::HistoryFields fields;
+  if (end != End::fail && message.first_of_id && world_->queues[queue].fifo) {
+    auto& ids = world_->ids[queue];
+    ids.emplace_back(message.group, message.id);
+    if (ids.size() > kIdsKept) ids.pop_front();
+  }
+  if (end == End::ok) {
+    ++world_->unfinished;
+    fields.m = id;
+    if (place != 0) fields.s = place;
+    fields.lsn = log_place;
+    fields.dur = world_->durability;
+    // Another connection may have received and deleted it before this answer was read.
+    if (world_->steady(queue) && message.first_of_id &&
+        !world_->obligations.deleting.contains(message.key))
+      world_->obligations.present.insert(message.key);
+  } else {
+    fields.err = error;
+  }
+  history_.end(message.number, phase(end), "send", fields);
 }
 
 void HistoryClient::receive(size_t queue, uint32_t visibility_ms, uint32_t wait_ms,
                             uint32_t messages_max) {
   checker::HistoryFields fields;
-  fields.q = queues_[queue].name;
-  fields.v = visibility_ms;
+  fields.q = world_->queues[queue].name;
+  if (visibility_ms != kQueuesOwn) fields.v = visibility_ms;
   const uint64_t number = history_.begin("recv", fields);
   ++receives_;
-  const auto asked = client_->receive(
-      {.queue = queues_[queue].id,
-       .messages_max = messages_max,
-       .visibility_ms = visibility_ms,
-       .wait_ms = wait_ms},
-      [this, queue, number](const client::Answer& answer) { take(queue, number, answer); });
-  if (!asked) complaint_ = fmt::format("a receive was refused: {}", errc_name(asked.error()));
+  ask_receive(queue, number, visibility_ms, wait_ms, messages_max);
 }
 
-void HistoryClient::take(size_t queue, uint64_t number, const client::Answer& answer) {
-  if (!answer) {
+void HistoryClient::received(size_t queue, uint64_t number, const std::vector<Incoming>& messages) {
+  for (const Incoming& message : messages) {
+    Held held{key_in(message.body), queue, message.receipt};
     checker::HistoryFields fields;
-    fields.err = errc_name(answer.error());
-    history_.end(number, answer.error() == Errc::connection_closed ? "info" : "fail", "recv",
-                 fields);
-    return;
-  }
-  bool any = false;
-  for (const client::ReceivedMessage message : answer.messages()) {
-    any = true;
-    const std::string_view body = as_text(message.body);
-    Held held{key_in(body), queue, message.receipt};
-    checker::HistoryFields fields;
-    const std::string hash = checker::body_hash(body);
+    const std::string hash = checker::body_hash(message.body);
     const std::string receipt = receipt_text(message.receipt);
-    const std::string id =
-        message_id(QueueId{message.receipt.queue_id}, message.receipt.shard_slot);
     fields.k = held.key;
     fields.h = hash;
-    fields.m = id;
+    fields.m = message.message;
     fields.r = receipt;
-    fields.n = message.receive_count;
+    fields.n = message.count;
+    if (message.place != 0) fields.s = message.place;
     history_.end(number, "ok", "recv", fields);
-    held_.push_back(std::move(held));
+    if (!draining_ && world_->queues[queue].receives_max > 0 && prng_.chance(2, 3)) {
+      // Given back, or forgotten: in time it is a dead letter.
+      if (prng_.chance(2, 3)) let_go_.push_back(std::move(held));
+    } else if (!draining_ && prng_.chance(1, 10) && world_->handed_over.size() < kHandedOverMax) {
+      world_->handed_over.push_back(std::move(held));
+    } else {
+      held_.push_back(std::move(held));
+    }
   }
-  if (!any) history_.end(number, "ok", "recv", {});
-  drained_something_ = drained_something_ || any;
+  if (messages.empty()) history_.end(number, "ok", "recv", {});
+  brought_ = brought_ || !messages.empty();
 }
 
-void HistoryClient::remove(std::vector<Held> held) {
-  std::vector<Receipt> receipts;
+Held HistoryClient::take_held(size_t at) {
+  Held held = std::move(held_[at]);
+  held_[at] = std::move(held_.back());
+  held_.pop_back();
+  return held;
+}
+
+void HistoryClient::remove(size_t count) {
+  std::vector<Held> some;
+  // A batch is of one queue over HTTP.
+  while (some.size() < count) {
+    size_t at = held_.size();
+    if (some.empty() && !held_.empty()) {
+      at = prng_.below(held_.size());
+    } else if (!some.empty()) {
+      for (at = 0; at < held_.size() && held_[at].queue != some.front().queue; ++at) {
+      }
+    }
+    if (at < held_.size()) {
+      some.push_back(take_held(at));
+    } else if (some.empty() && !draining_ && !world_->handed_over.empty()) {
+      some.push_back(std::move(world_->handed_over.front()));
+      world_->handed_over.pop_front();
+    } else {
+      break;
+    }
+  }
+  if (some.empty()) return;
   std::vector<uint64_t> numbers;
-  for (const Held& h : held) {
+  for (const Held& held : some) {
     checker::HistoryFields fields;
-    const std::string receipt = receipt_text(h.receipt);
-    fields.q = queues_[h.queue].name;
-    fields.k = h.key;
+    const std::string receipt = receipt_text(held.receipt);
+    fields.q = world_->queues[held.queue].name;
+    fields.k = held.key;
     fields.r = receipt;
     numbers.push_back(history_.begin_later("del", fields));
-    receipts.push_back(h.receipt);
-    obligations_->deleting.insert(h.key);
-    obligations_->present.erase(h.key);
+    world_->obligations.deleting.insert(held.key);
+    world_->obligations.present.erase(held.key);
   }
   history_.flush();
-  deletes_ += held.size();
-  const auto asked =
-      client_->ack(receipts, [this, numbers, held = std::move(held)](const client::Answer& answer) {
-        std::vector<Errc> results(held.size(), answer.error());
-        if (answer)
-          for (size_t i = 0; i < results.size(); ++i)
-            results[i] = answer.result(static_cast<uint32_t>(i));
-        for (size_t i = 0; i < held.size(); ++i) {
-          checker::HistoryFields fields;
-          if (results[i] == Errc::ok) {
-            fields.dur = durability_;
-            history_.end(numbers[i], "ok", "del", fields);
-            obligations_->absent.insert(held[i].key);
-            continue;
-          }
-          const bool unknown = results[i] == Errc::connection_closed ||
-                               results[i] == Errc::shard_fenced ||
-                               results[i] == Errc::shutting_down;
-          fields.err = errc_name(results[i]);
-          history_.end(numbers[i], unknown ? "info" : "fail", "del", fields);
-        }
-      });
-  if (!asked) complaint_ = fmt::format("a delete was refused: {}", errc_name(asked.error()));
+  deletes_ += some.size();
+  ask_remove(std::move(some), std::move(numbers));
 }
 
-void HistoryClient::change_visibility() {
-  const Held& held = held_[prng_.below(held_.size())];
-  const uint32_t ms =
-      prng_.chance(1, 3) ? 0 : static_cast<uint32_t>(prng_.between(1, kVisibilityMsLongest));
+void HistoryClient::removed(const Held& held, uint64_t number, End end, bool surely,
+                            std::string_view error) {
+  ended(number, "del", end, error, world_->durability);
+  if (end == End::ok) --world_->unfinished;
+  if (end == End::ok && surely && world_->steady(held.queue))
+    world_->obligations.absent.insert(held.key);
+}
+
+void HistoryClient::change_visibility(const Held& held, uint32_t visibility_ms) {
   checker::HistoryFields fields;
   const std::string receipt = receipt_text(held.receipt);
-  fields.q = queues_[held.queue].name;
+  fields.q = world_->queues[held.queue].name;
   fields.k = held.key;
   fields.r = receipt;
-  fields.v = ms;
+  fields.v = visibility_ms;
   const uint64_t number = history_.begin("vis", fields);
-  const ExtendEntry entry{held.receipt, ms, 0};
-  const auto asked = client_->extend({&entry, 1}, [this, number](const client::Answer& answer) {
-    const Errc result = answer ? answer.result(0) : answer.error();
-    checker::HistoryFields end;
-    end.err = result == Errc::ok ? std::string_view{} : errc_name(result);
-    history_.end(number,
-                 result == Errc::ok                  ? "ok"
-                 : result == Errc::connection_closed ? "info"
-                                                     : "fail",
-                 "vis", end);
-  });
-  if (!asked) complaint_ = fmt::format("an extend was refused: {}", errc_name(asked.error()));
+  ask_visibility(held, number, visibility_ms);
 }
 
-bool HistoryClient::drain(const Queue& queue, uint64_t deliveries_max) {
-  queues_ = {queue};
+void HistoryClient::ended(uint64_t number, std::string_view op, End end, std::string_view error,
+                          std::string_view durability) {
+  checker::HistoryFields fields;
+  if (end == End::ok)
+    fields.dur = durability;
+  else
+    fields.err = error;
+  history_.end(number, phase(end), op, fields);
+}
+
+void HistoryClient::drain(size_t queue) {
+  draining_ = true;
+  asked_ = brought_ = false;
+  drained_queue_ = queue;
+  empties_ = kNotYet;
   held_.clear();
-  uint32_t empty = 0;
-  for (uint64_t round = 0; round < deliveries_max && empty < 3; ++round) {
-    drained_something_ = false;
-    // While messages come, short polls; an empty one is followed by polls longer than any lease or
-    // delay.
-    receive(0, kVisibilityMsLongest, round == 0 ? 0 : kVisibilityMsLongest + kDelayMsLongest + 100,
-            1000);
-    while (client_->in_flight() > 0)
-      if (!client_->poll(10'000)) return false;
-    while (!held_.empty()) {
-      const size_t n = std::min<size_t>(held_.size(), 500);
-      remove({held_.end() - static_cast<ptrdiff_t>(n), held_.end()});
-      held_.resize(held_.size() - n);
-      while (client_->in_flight() > 0)
-        if (!client_->poll(10'000)) return false;
-    }
-    empty = drained_something_ ? 0 : empty + 1;
+  let_go_.clear();
+}
+
+void HistoryClient::go_on_draining() {
+  if (!held_.empty()) return remove(std::min<size_t>(held_.size(), manner().batch_max));
+  if (asked_) empties_ = brought_ || empties_ == kNotYet ? 0 : empties_ + 1;
+  if (drained()) {
+    history_.flush();
+    return;
   }
-  history_.flush();
-  return empty >= 3 && complaint_.empty();
+  // The first is short and does not count.
+  const bool first = !asked_;
+  asked_ = true;
+  brought_ = false;
+  receive(drained_queue_, kVisibilityMsLongest,
+          first ? 0 : kVisibilityMsLongest + kDelayMsLongest + 100, 1000);
 }
 
 }  // namespace millrace::blackbox

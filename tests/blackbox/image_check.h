@@ -3,15 +3,13 @@
 #pragma once
 
 #include <string>
-#include <vector>
 
-#include "tests/blackbox/history_client.h"
+#include "tests/blackbox/crash_queues.h"
 
 namespace millrace::blackbox {
 
 // Empty if every obligation holds; else one line naming the first broken promise. The directory is
 // recovered, and so changed.
-std::string check_image(const std::string& data_directory, const std::vector<Queue>& queues,
-                        const Obligations& obligations);
+std::string check_image(const std::string& data_directory, const World& world);
 
 }  // namespace millrace::blackbox

@@ -62,6 +62,23 @@ bool ServerProcess::launch(const ServerCommand& command, std::string* why) {
 
 bool ServerProcess::start(const ServerCommand& command, int timeout_ms, std::string* why) {
   if (!launch(command, why)) return false;
+  if (read_ready_line(timeout_ms)) return true;
+  if (ended()) {
+    *why = fmt::format("{} ended with code {} before it was ready (see {})", command.program,
+                       exit_code_, command.log_path);
+  } else {
+    *why = fmt::format("{} was not ready in {} ms (see {})", command.program, timeout_ms,
+                       command.log_path);
+    kill9();
+  }
+  return false;
+}
+
+bool ServerProcess::gone_before_ready(int timeout_ms) {
+  return !read_ready_line(timeout_ms) && reap(1000);
+}
+
+bool ServerProcess::read_ready_line(int timeout_ms) {
   const int64_t deadline = now_ms() + timeout_ms;
   std::string said;
   while (now_ms() < deadline) {
@@ -77,14 +94,6 @@ bool ServerProcess::start(const ServerCommand& command, int timeout_ms, std::str
       }
       if (n == 0) break;
     }
-  }
-  if (ended()) {
-    *why = fmt::format("{} ended with code {} before it was ready (see {})", command.program,
-                       exit_code_, command.log_path);
-  } else {
-    *why = fmt::format("{} was not ready in {} ms (see {})", command.program, timeout_ms,
-                       command.log_path);
-    kill9();
   }
   return false;
 }

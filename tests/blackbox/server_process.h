@@ -33,6 +33,8 @@ class ServerProcess {
   bool start(const ServerCommand& command, int timeout_ms, std::string* why);
   // Starts it without waiting for anything.
   bool launch(const ServerCommand& command, std::string* why);
+  // After launch(): true if it ended before it said that it is ready.
+  bool gone_before_ready(int timeout_ms);
   // SIGKILL, and waits until it is gone. Nothing happens if it is not running.
   void kill9();
   // SIGTERM; returns the exit code, -1 if it did not end in `timeout_ms` (it is killed then) or by
@@ -40,11 +42,13 @@ class ServerProcess {
   int terminate(int timeout_ms);
   // True if it ended by itself; then exit_code() says how (-1: by a signal).
   bool ended();
+  bool gone_within(int timeout_ms) { return reap(timeout_ms); }
   int exit_code() const { return exit_code_; }
   pid_t pid() const { return pid_; }
   const std::string& ready_line() const { return ready_line_; }
 
  private:
+  bool read_ready_line(int timeout_ms);
   bool reap(int timeout_ms);
 
   pid_t pid_ = -1;
