@@ -13,6 +13,8 @@ MODEL_CONFIGURATIONS = """standard standard-4 standard-delayed fair fair-4 fair-
 PLANTED_BUGS = """ack_before_sync no_chaining directory_not_synced sync_retried sequence_reused lease_lost_on_restart
     dedup_lost_when_cleaned group_overtaken dead_letter_left_behind dead_letter_too_late purge_forgotten
     retention_too_early redriven_left_behind""".split()
+# Those that the clients of a killed server see, and by which rule.
+CRASH_BUGS = (("dead_letter_too_late", "C9"), ("purge_forgotten", "C10"), ("lease_lost_on_restart", "C4"))
 FUZZERS = "frame_fuzz http_fuzz signature_fuzz policy_fuzz sqs_fuzz".split()
 
 
@@ -64,6 +66,7 @@ def rows(size, fuzz_build=None):
     at = SIZES.index(size)
     crash = "{build}/tests/blackbox/millrace-crash --server {build}/tools/millraced " \
             "--check {build}/tests/checker/millrace-check"
+    crash_planted = crash.replace("millraced", "millraced-planted")
     all_rows = [
         Row("simulator", "seeds", (2_000, 200_000, 2_000_000)[at], 250,
             "{build}/tests/sim/millrace-sim-planted --from {first} --count {count} --coverage"),
@@ -73,19 +76,23 @@ def rows(size, fuzz_build=None):
         Row("small world", "parts of 1 in 40", 40, 1,
             "{build}/tests/sim/millrace-small-world --length %d --part {index} --parts 40" % (3, 4, 4)[at],
             seconds_max=14_400),
-        Row("kill -9, io_uring, commit", "kills", (15, 1_000, 5_000)[at], 15,
-            crash + " --cycles {count} --doubles 4 --seed {first} --reactor uring"),
-        Row("kill -9, epoll, commit", "kills", (15, 600, 3_000)[at], 15,
-            crash + " --cycles {count} --doubles 4 --seed {first} --reactor epoll"),
-        Row("kill -9, none", "kills", (8, 400, 2_000)[at], 8,
-            crash + " --cycles {count} --doubles 2 --seed {first} --durability none"),
-        Row("kill -9, interval", "kills", (8, 200, 1_000)[at], 8,
-            crash + " --cycles {count} --doubles 2 --seed {first} --durability interval=20"),
+        # A quarter of them are killed again inside the recovery: 50 and 15 to a piece.
+        Row("kill -9, commit", "kills", (15, 1_000, 5_000)[at], (15, 50, 50)[at],
+            crash + f" --cycles {{count}} --doubles {(5, 15, 15)[at]} --seed {{first}}"),
+        Row("kill -9, mixed durabilities", "kills", (15, 1_000, 5_000)[at], (15, 50, 50)[at],
+            crash + f" --cycles {{count}} --doubles {(5, 15, 15)[at]} --seed {{first}} --durability mixed"),
+        # The server kills itself at each of 30 points in turn.
+        Row("crash points", "rounds", (1, 20, 100)[at], 1,
+            crash_planted + " --point-rounds {count} --durability mixed --seed {first}"),
         Row("power loss, one shard", "images", (1_040, 100_000, 500_000)[at], 1_040,
-            crash + " --cycles 13 --doubles 0 --images 80 --seed {first} --shards 1"),
+            crash + " --cycles 13 --doubles 0 --images 80 --alike 40 --seed {first} --shards 1"),
         Row("power loss, two shards", "images", (960, 100_000, 500_000)[at], 960,
-            crash + " --cycles 12 --doubles 0 --images 80 --seed {first}"),
+            crash + " --cycles 12 --doubles 0 --images 80 --alike 40 --seed {first}"),
     ]
+    for bug, rule in CRASH_BUGS:
+        all_rows.append(Row(f"planted bug, {bug}, in the server", "found", 1, 1,
+                            crash_planted + f" --cycles 4 --doubles 0 --alike 0 --expect {rule}",
+                            environment={"MILLRACE_PLANTED": bug}))
     operations, each = ((60_000, 60_000), (1_000_000, 250_000), (10_000_000, 250_000))[at]
     for configuration in MODEL_CONFIGURATIONS:
         all_rows.append(Row(f"model, {configuration}", "operations", operations, each,
