@@ -91,7 +91,7 @@ def rows(size, fuzz_build=None):
     ]
     for bug, rule in CRASH_BUGS:
         all_rows.append(Row(f"planted bug, {bug}, in the server", "found", 1, 1,
-                            crash_planted + f" --cycles 4 --doubles 0 --alike 0 --expect {rule}",
+                            crash_planted + f" --cycles 12 --doubles 0 --alike 0 --expect {rule}",
                             environment={"MILLRACE_PLANTED": bug}))
     operations, each = ((60_000, 60_000), (1_000_000, 250_000), (10_000_000, 250_000))[at]
     for configuration in MODEL_CONFIGURATIONS:

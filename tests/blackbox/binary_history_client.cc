@@ -154,7 +154,7 @@ void BinaryHistoryClient::ask_change() {
   const Queue& at = world().queues[queue];
   if (at.moved_to != Queue::kNowhere) return ask_move(queue);
   if (at.made_again && prng().chance(1, 4)) return ask_again(queue);
-  if (at.purged && prng().chance(1, 6)) return ask_purge(queue);
+  if (at.purged && prng().chance(1, 3)) return ask_purge(queue);
 }
 
 void BinaryHistoryClient::ask_purge(size_t queue) {
