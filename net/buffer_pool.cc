@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <utility>
 
+#include "base/aligned_memory.h"
 #include "base/assert.h"
 
 namespace millrace::net {
@@ -31,8 +32,7 @@ Buffer BufferPool::take(size_t bytes) {
     return buffer;
   }
   buffer.capacity = kBufferBytesMin << index;
-  buffer.data.reset(static_cast<std::byte*>(std::aligned_alloc(64, buffer.capacity)));
-  MR_ASSERT(buffer.data != nullptr);
+  buffer.data.reset(base::take_aligned(64, buffer.capacity));
   return buffer;
 }
 

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <span>
 
+#include "base/aligned_memory.h"
 #include "base/assert.h"
 #include "base/hash.h"
 #include "storage/log_reader.h"
@@ -20,9 +21,7 @@ void BatchBuffer::begin_batch(uint64_t generation, uint64_t segment_start, uint6
 void BatchBuffer::reserve(uint64_t bytes) {
   if (bytes <= capacity_) return;
   const uint64_t capacity = std::bit_ceil(bytes < 16 * kPageBytes ? 16 * kPageBytes : bytes);
-  std::unique_ptr<std::byte[], Free> grown(
-      static_cast<std::byte*>(std::aligned_alloc(kPageBytes, capacity)));
-  MR_ASSERT(grown != nullptr);
+  std::unique_ptr<std::byte[], Free> grown(base::take_aligned(kPageBytes, capacity));
   if (used_ > 0) std::memcpy(grown.get(), data_.get(), used_);
   data_ = std::move(grown);
   capacity_ = capacity;

@@ -42,6 +42,14 @@ class Failed(Exception):
     pass
 
 
+class NotStarted(Failed):
+    """It ended by itself with `code`, or was ended after a minute without its ready line."""
+
+    def __init__(self, code, log):
+        super().__init__(f"millraced did not start: exit {code}: {log}")
+        self.code, self.log = code, log
+
+
 class Broker:
     """From its ready line to stop() or kill(); used with `with`, it never outlives the block."""
 
@@ -56,10 +64,10 @@ class Broker:
         deadline = time.monotonic() + START_SECONDS_MAX
         while b"millraced ready:" not in printed or not printed.endswith(b"\n"):
             if self.process.poll() is not None or time.monotonic() > deadline:
-                self.kill()
+                code = self.kill()
                 log = self.log()
                 self.__exit__()
-                raise Failed(f"millraced did not start: {log}")
+                raise NotStarted(code, log)
             printed += self.process.stdout.read() or b""
             time.sleep(0.005)
         self.server = re.search(rb"binary=(\S+)", printed).group(1).decode()
