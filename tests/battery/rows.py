@@ -88,6 +88,13 @@ def rows(size, fuzz_build=None):
             crash + " --cycles 13 --doubles 0 --images 80 --alike 40 --seed {first} --shards 1"),
         Row("power loss, two shards", "images", (960, 100_000, 500_000)[at], 960,
             crash + " --cycles 12 --doubles 0 --images 80 --alike 40 --seed {first}"),
+        # Both are whole in every size: the commit size has fewer N, or bytes.
+        Row("Nth disk call fails", "parts", (8, 48, 48)[at], 1,
+            "{build}/tests/sim/millrace-faults --nth-max %d --part {index} --parts {pieces}" % (4, 200, 200)[at],
+            seconds_max=7_200),
+        Row("bit flips, cuts, lost segments", "parts", (2, 8, 32)[at], 1,
+            "{build}/tests/sim/millrace-damage --part {index} --parts {pieces}"
+            + (" --every 64", "", " --all-bits")[at], seconds_max=7_200),
     ]
     for bug, rule in CRASH_BUGS:
         all_rows.append(Row(f"planted bug, {bug}, in the server", "found", 1, 1,
@@ -108,6 +115,18 @@ def rows(size, fuzz_build=None):
         all_rows.append(Row(f"outside, {name.replace('_', ' ')}", "runs", times[at], 1,
                             f"python3 -B {tests}/blackbox/{name}_test.py {{build}}/tools/millraced "
                             "{build}/tools/millrace", program="tools/millraced"))
+    preloaded = "{build}/tests/blackbox/libmillrace_fault_preload.so {build}/tools/millraced {build}/tools/millrace"
+    all_rows.append(Row("tmpfs filled and drained", "cycles", (5, 200, 200)[at], (5, 20, 20)[at],
+                        ["env", "MILLRACE_FULL_DISK_CYCLES={count}", "python3", "-B",
+                         f"{tests}/blackbox/full_disk_test.py", "{build}/tools/millraced", "{build}/tools/millrace"],
+                        program="tools/millraced"))
+    all_rows.append(Row("Nth allocation fails", "allocations", (6, 2_000, 2_000)[at], (6, 2_000, 2_000)[at],
+                        ["env", "MILLRACE_ALLOCATIONS={count}", "python3", "-B",
+                         f"{tests}/blackbox/allocation_test.py", *preloaded.split()],
+                        seconds_max=28_800, program="tools/millraced"))
+    all_rows.append(Row("clocks that jump, a server stopped", "seconds", (3, 60, 60)[at], (3, 60, 60)[at],
+                        ["env", "MILLRACE_STOP_SECONDS={count}", "python3", "-B",
+                         f"{tests}/blackbox/clock_test.py", *preloaded.split()], program="tools/millraced"))
     all_rows.append(Row("1 MiB messages over HTTP", "messages", (200, 1_000, 10_000)[at], (200, 1_000, 1_000)[at],
                         ["env", f"PYTHONPATH={tests}/blackbox", "MILLRACE_BIG_MESSAGES={count}", "/usr/bin/python3", "-B",
                          f"{tests}/sqs_clients/big_messages_test.py", "{build}/tools/millraced",

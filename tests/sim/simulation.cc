@@ -2,131 +2,16 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <memory>
 #include <numeric>
-#include <optional>
-#include <string>
 #include <utility>
-#include <vector>
 
 #include <fmt/format.h>
 
 #include "base/hash.h"
 #include "engine/queue_attributes.h"
-#include "millrace/engine.h"
-#include "tests/sim/reference_queue.h"
-#include "tests/sim/sim_client.h"
-#include "tests/sim/sim_connection.h"
-#include "tests/sim/sim_disk.h"
-#include "tests/sim/sim_environment.h"
-#include "tests/sim/sim_shape.h"
+#include "tests/sim/simulation_run.h"
 
 namespace millrace::sim {
-namespace {
-
-// Collects the answers of the simulator's own requests: set-up and counters.
-class AdminSink final : public ReplySink {
- public:
-  void on_send(uint64_t, const SendReply&) override {}
-  void on_receive(uint64_t, const ReceiveReply&) override {}
-  void on_results(uint64_t, const ResultsReply&) override {}
-  void on_peek(uint64_t, const PeekReply&) override {}
-  void on_stats(uint64_t, const BrokerStatsReply&) override {}
-  void on_queues(uint64_t, const QueueReply& reply) override {
-    answered = true;
-    error = reply.error;
-    queues.assign(reply.queues.begin(), reply.queues.end());
-  }
-  void on_moves(uint64_t, const MoveReply& reply) override {
-    answered = true;
-    error = reply.error;
-    moves.assign(reply.tasks.begin(), reply.tasks.end());
-  }
-  bool answered = false;
-  Errc error = Errc::ok;
-  std::vector<QueueInfo> queues;
-  std::vector<MoveTask> moves;
-};
-
-constexpr uint32_t kTurnsMax = 20'000;  // bound of every loop that waits for an answer
-constexpr int64_t kLongestHideMs = 60'000;
-
-class Run {
- public:
-  explicit Run(const SimulationOptions& options)
-      : options_(options),
-        prng_(options.seed),
-        time_prng_(options.seed ^ 0x71AE),
-        image_(),
-        environment_(image_, options.seed ^ 0xE57),
-        durability_(prng_.chance(3, 4) ? Durability::commit : Durability::none),
-        shards_(static_cast<uint16_t>(prng_.between(1, 3))),
-        over_connections_(prng_.chance(1, 3)),
-        reference_(durability_ == Durability::commit, shards_ == 1 && !over_connections_),
-        steps_per_sync_failure_(prng_.chance(1, 4) ? 150 : 1500),
-        syncs_lie_(prng_.chance(1, 5)) {
-    shape();
-  }
-
-  SimulationOutcome go();
-
- private:
-  void shape();
-  bool open();
-  void connect();
-  void disconnect();
-  void turn();
-  void refresh_clocks();
-  void drive(uint32_t turns);
-  DiskFault sync_failure();
-  void fail_a_sync();
-  void end_faults();
-  void crash();
-  void kill_or_power(bool power);
-  bool create_queues();
-  bool create_queue(SimQueue& queue);
-  void settle_queues();
-  void perhaps_jump_in_time();
-  bool wait_for_admin(AdminSink& sink);
-  void check_counters();
-  void end_moves();
-  void drain();
-  void finish();
-  bool broken() const { return !world_.violations.empty(); }
-  bool over() const { return broken() || lost_to_a_lie_; }
-  void say(const std::string& text) const {
-    if (options_.verbose)
-      std::fprintf(stderr, "[%lld] %s\n", static_cast<long long>(world_.now.value), text.c_str());
-  }
-  ShardPort& port(size_t client) {
-    if (client < connections_.size()) return *connections_[client];
-    return broker_->shard(ShardId{static_cast<uint16_t>(client % broker_->shard_count())});
-  }
-
-  SimulationOptions options_;
-  base::Prng prng_;
-  base::Prng time_prng_;
-  SimDiskImage image_;
-  SimEnvironment environment_;
-  Durability durability_;
-  uint16_t shards_;
-  bool over_connections_;
-  ReferenceQueue reference_;
-  World world_;
-  BrokerOptions broker_options_;
-  SimShape shape_;
-  std::vector<std::unique_ptr<SimClient>> clients_;
-  std::unique_ptr<Broker> broker_;
-  std::vector<std::unique_ptr<SimConnection>> connections_;  // of a life; none if not over them
-  SimulationOutcome outcome_;
-  uint32_t steps_per_sync_failure_;
-  bool disk_failed_ = false;  // in the life that is ending
-  bool syncs_lie_;            // some of the failing syncs say ok, and the next one says it
-  std::optional<uint64_t> lie_possible_since_ = {};  // event, in this life
-  bool lied_ = false;                                // in the life that is ending
-  bool lied_ever_ = false;      // the disk may have holes where it said that it had none
-  bool lost_to_a_lie_ = false;  // so large a one that the broker rightly does not open
-};
 
 void Run::shape() {
   broker_options_.data_directory = "sim";
@@ -154,7 +39,9 @@ bool Run::open() {
   Result<std::unique_ptr<Broker>> broker = Broker::open(broker_options_, environment_, &message);
   if (!broker) {
     lost_to_a_lie_ = lied_ever_ && broker.error() == Errc::damaged;
-    if (!lost_to_a_lie_)
+    // A recovery that could not write says io_error, whatever the reason.
+    refused_ = fault_is_on_ && (fault_explains(broker.error()) || broker.error() == Errc::io_error);
+    if (!lost_to_a_lie_ && !refused_)
       world_.violation(
           fmt::format("the broker does not open: {} ({})", message, errc_name(broker.error())));
     environment_.forget_disks();
@@ -282,6 +169,10 @@ bool Run::create_queue(SimQueue& queue) {
   broker_->shard(ShardId{0})
       .create_queue(queue.shape.name, engine::settings_of(queue.shape.attributes), {&sink, 1});
   if (!wait_for_admin(sink)) return false;
+  if (fault_is_on_ && fault_explains(sink.error)) {
+    world_.fenced = sink.error == Errc::shard_fenced;
+    return false;
+  }
   if (sink.error != Errc::ok || sink.queues.size() != 1) {
     world_.violation(
         fmt::format("creating {} failed: {}", queue.shape.name, errc_name(sink.error)));
@@ -294,7 +185,7 @@ bool Run::create_queue(SimQueue& queue) {
 // The last first: who names a dead-letter queue names one that is there.
 bool Run::create_queues() {
   return std::all_of(world_.queues.rbegin(), world_.queues.rend(),
-                     [&](SimQueue& queue) { return create_queue(queue); });
+                     [&](SimQueue& queue) { return queue.id != QueueId{} || create_queue(queue); });
 }
 
 // The counters of a queue must lie between what must and what may be there; exact in between is up
@@ -362,12 +253,32 @@ void Run::fail_a_sync() {
 // Whether a fault was met, also if nobody was told of it yet.
 void Run::end_faults() {
   for (SimDisk* disk : environment_.disks()) {
-    disk_failed_ = disk_failed_ || disk->faults_hit() > 0;
+    outcome_.faults_met += disk->faults_hit();
+    disk_failed_ = disk_failed_ || (disk->faults_hit() > 0 && fails_syncs());
     lied_ = lied_ || disk->lies_told() > 0;
     disk->drop_pages();
     disk->clear_faults();
   }
   lied_ever_ = lied_ever_ || lied_;
+}
+
+// Clients are gone before it begins; a fault that is on may end it early.
+void Run::stop() {
+  say("clean stop");
+  for (uint16_t i = 0; i < broker_->shard_count(); ++i)
+    for (auto& client : clients_)
+      broker_->shard(ShardId{i}).cancel_all(client.get());
+  const Status stopped = broker_->stop();
+  if (!stopped && !(fault_in_life_ && fault_explains(stopped.error())))
+    world_.violation(fmt::format("a clean stop failed: {}", errc_name(stopped.error())));
+  if (fault_is_on_) end_faults();
+  reference_.crashed(std::exchange(disk_failed_, false), true, world_.event, world_.now);
+  if (std::exchange(lied_, false)) reference_.syncs_lied(lie_possible_since_.value_or(0));
+  lie_possible_since_.reset();
+  environment_.forget_disks();
+  broker_.reset();
+  ++outcome_.clean_stops;
+  world_.start = Start::clean_stop;
 }
 
 void Run::crash() {
@@ -376,16 +287,7 @@ void Run::crash() {
   world_.fenced = world_.sync_fails = false;
   end_faults();
   if (dice < 1 && !disk_failed_) {
-    say("clean stop");
-    for (uint16_t i = 0; i < broker_->shard_count(); ++i)
-      for (auto& client : clients_)
-        broker_->shard(ShardId{i}).cancel_all(client.get());
-    reference_.crashed(false, true, world_.event, world_.now);
-    if (!broker_->stop()) world_.violation("a clean stop failed");
-    environment_.forget_disks();
-    broker_.reset();
-    ++outcome_.clean_stops;
-    world_.start = Start::clean_stop;
+    stop();
   } else {
     const bool power = dice >= 6;
     say(power ? "power failure" : "kill");
@@ -511,6 +413,10 @@ SimulationOutcome Run::go() {
     }
     if (!over()) finish();
   }
+  return ended();
+}
+
+SimulationOutcome Run::ended() {
   connections_.clear();
   if (broker_) {
     image_.kill();
@@ -529,10 +435,9 @@ SimulationOutcome Run::go() {
   return outcome_;
 }
 
-}  // namespace
-
 SimulationOutcome run_simulation(const SimulationOptions& options) {
-  return Run(options).go();
+  Run run(options);
+  return options.fault ? run.go_with_fault() : run.go();
 }
 
 }  // namespace millrace::sim
