@@ -18,7 +18,7 @@ import broker as programs
 from broker import Broker, NotStarted
 from faults import MALLOC, MAP, OPERATOR_NEW, Faults
 
-COUNT = int(os.environ.get("MILLRACE_ALLOCATIONS", "6"))
+COUNT = int(os.environ.get("MILLRACE_ALLOCATIONS", "3"))
 NTH_MAX = 2000
 REQUESTS_MAX = 400  # of one N, while it is waited for
 RESTART_EVERY = 25
