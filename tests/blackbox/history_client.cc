@@ -240,7 +240,9 @@ void HistoryClient::removed(const Held& held, uint64_t number, End end, bool sur
                             std::string_view error) {
   ended(number, "del", end, error, world_->durability);
   if (end == End::ok) --world_->unfinished;
-  if (end == End::ok && surely && world_->steady(held.queue))
+  // A receipt of the past is answered so too, when the message is a dead letter by then.
+  if (end == End::ok && surely && world_->queues[held.queue].receives_max == 0 &&
+      world_->steady(held.queue))
     world_->obligations.absent.insert(held.key);
 }
 
