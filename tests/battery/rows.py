@@ -15,7 +15,7 @@ PLANTED_BUGS = """ack_before_sync no_chaining directory_not_synced sync_retried 
     retention_too_early redriven_left_behind""".split()
 # Those that the clients of a killed server see, and by which rule.
 CRASH_BUGS = (("dead_letter_too_late", "C9"), ("purge_forgotten", "C10"), ("lease_lost_on_restart", "C4"))
-FUZZERS = "frame_fuzz http_fuzz signature_fuzz policy_fuzz sqs_fuzz".split()
+FUZZERS = "frame_fuzz http_fuzz signature_fuzz policy_fuzz sqs_fuzz filter_fuzz".split()
 
 
 class Row:
@@ -110,7 +110,7 @@ def rows(size, fuzz_build=None):
                             "{build}/tests/sim/millrace-sim-planted --from 1 --count 2000 --expect-violation",
                             environment={"MILLRACE_PLANTED": bug}))
     tests = pathlib.Path(__file__).resolve().parents[1]
-    for name, times in (("full_disk", (1, 40, 40)), ("damage", (1, 1, 1)), ("data_directory", (1, 1, 1)),
+    for name, times in (("damage", (1, 1, 1)), ("data_directory", (1, 1, 1)),
                         ("slow_connections", (1, 5, 20))):
         all_rows.append(Row(f"outside, {name.replace('_', ' ')}", "runs", times[at], 1,
                             f"python3 -B {tests}/blackbox/{name}_test.py {{build}}/tools/millraced "
@@ -134,6 +134,11 @@ def rows(size, fuzz_build=None):
     all_rows.append(Row("idle long polls", "polls", (1_000, 10_000, 10_000)[at], (1_000, 10_000, 10_000)[at],
                         "{build}/tests/blackbox/millrace-idle-polls --server {build}/tools/millraced --polls {count}"
                         + ("", " --strict", " --strict")[at]))
+    minutes = (1, 120, 4_320)[at]
+    all_rows.append(Row("soak", "minutes", minutes, minutes,
+                        f"python3 -B {tests}/battery/soak.py --build {{build}} --minutes {{count}}"
+                        + (" --kill-every 20 --rate 20000", "", "")[at], seconds_max=minutes * 60 + 1_800,
+                        program="tools/millrace-bench"))
     if fuzz_build:
         seconds = (60, 1_800, 86_400)[at]
         for fuzzer in FUZZERS:
