@@ -12,6 +12,7 @@ namespace {
 // Newer than liburing 2.3 (linux 6.15).
 constexpr unsigned kFeatureNoIowait = 1u << 17;
 constexpr unsigned kEnterNoIowait = 1u << 7;
+constexpr unsigned kSubmissionsPerCall = 16;
 
 struct FlagSet {
   unsigned flags;
@@ -115,7 +116,14 @@ int Uring::call(unsigned to_submit, unsigned wait_for, unsigned flags, void* arg
 }
 
 void Uring::enter(int64_t wait_ns) {
-  const unsigned to_submit = publish();
+  unsigned to_submit = publish();
+  // A kernel that does not preempt itself would else keep a thread that waits for this core, the
+  // one that syncs for one, until all sends are done: 0.3 ms for 40 of them.
+  while (to_submit > kSubmissionsPerCall) {
+    const int taken = call(kSubmissionsPerCall, 0, 0, nullptr, 0);
+    if (taken <= 0) break;
+    to_submit -= static_cast<unsigned>(taken);
+  }
   if (has_completions()) wait_ns = 0;
   if (wait_ns == 0) {
     const bool work =
