@@ -18,6 +18,7 @@ REGION = "us-east-1"
 # Nobody's settings: neither the user's own profile nor the network's metadata service is asked.
 ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "AKIATESTER000001", "AWS_SECRET_ACCESS_KEY": "tester-secret-tester", "AWS_DEFAULT_REGION": REGION,
+    "MILLRACE_ACCESS_KEY_ID": "AKIATESTER000001", "MILLRACE_SECRET_ACCESS_KEY": "tester-secret-tester",
     "AWS_REGION": REGION, "AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
     "AWS_EC2_METADATA_DISABLED": "true", "AWS_PAGER": "", "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1",
 }
