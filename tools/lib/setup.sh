@@ -7,8 +7,9 @@ readonly build_packages=(
   node-llhttp libcli11-dev libtomlplusplus-dev libfmt-dev nlohmann-json3-dev
   libgtest-dev libsimdjson-dev libpugixml-dev libbenchmark-dev python3-boto3 curl
 )
-# The clients that the whole suite runs against the server, and promtool, which reads its metrics.
-readonly client_packages=(awscli python3-celery python3-kombu python3-pycurl nodejs npm prometheus)
+# The clients that the whole suite runs against the server; promtool, which reads its metrics; strace, which
+# watches what it opens.
+readonly client_packages=(awscli python3-celery python3-kombu python3-pycurl nodejs npm prometheus strace)
 
 say() { printf '\n\033[1m==> %s\033[0m\n' "$*"; }
 [ -t 1 ] || say() { printf '\n==> %s\n' "$*"; }
