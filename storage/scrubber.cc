@@ -1,11 +1,12 @@
 #include "storage/scrubber.h"
 
 #include <algorithm>
-#include <new>
+#include <cstdlib>
 #include <span>
 #include <utility>
 #include <vector>
 
+#include "base/aligned_memory.h"
 #include "base/assert.h"
 #include "base/log_line.h"
 #include "storage/format.h"
@@ -28,9 +29,7 @@ constexpr uint64_t page_ceil(uint64_t offset) {
 
 // Aligned as reads past the page cache ask for.
 std::shared_ptr<std::byte[]> make_buffer(uint64_t bytes) {
-  constexpr std::align_val_t kAlignment{kPageBytes};
-  return {static_cast<std::byte*>(::operator new[](bytes, kAlignment)),
-          [](std::byte* buffer) { ::operator delete[](buffer, kAlignment); }};
+  return {base::take_aligned(kPageBytes, bytes), [](std::byte* buffer) { std::free(buffer); }};
 }
 
 // Bytes of a segment's file from `from` on, as a view of their own: its offsets count from there.

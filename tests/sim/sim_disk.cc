@@ -149,10 +149,12 @@ Status SimDisk::write(FileId file, uint64_t offset, std::span<const Bytes> parts
   if (!open_file.writable) return fail(Errc::io_error);
   if (!open_file.file->allocate(offset + total)) return fail(Errc::disk_full);
   const uint64_t write_number = image_.next_write();
-  std::set<uint64_t>& rotten = rotten_[open_file.file.get()];
+  const auto rotten = rotten_.find(open_file.file.get());
   for (Bytes part : parts) {
     part = part.first(std::min<uint64_t>(part.size(), to_write));
-    rotten.erase(rotten.lower_bound(offset), rotten.lower_bound(offset + part.size()));
+    if (rotten != rotten_.end())
+      rotten->second.erase(rotten->second.lower_bound(offset),
+                           rotten->second.lower_bound(offset + part.size()));
     open_file.file->write(write_number, offset, part);
     offset += part.size();
     to_write -= part.size();

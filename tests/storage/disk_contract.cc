@@ -1,8 +1,10 @@
 #include "tests/storage/disk_contract.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <utility>
 
+#include "base/aligned_memory.h"
 #include "storage/disk_jobs.h"
 
 namespace millrace::storage {
@@ -299,9 +301,8 @@ TEST_P(DiskContract, ReadBackReadsAllOfARangeOrFails) {
   constexpr uint64_t kPage = 4096;
   const FileId file = make_file("file", std::string(kPage, 'a') + std::string(kPage, 'b'));
   ASSERT_TRUE(disk().sync(file));
-  const std::shared_ptr<std::byte[]> into(
-      static_cast<std::byte*>(::operator new[](2 * kPage, std::align_val_t{kPage})),
-      [](std::byte* buffer) { ::operator delete[](buffer, std::align_val_t{kPage}); });
+  const std::shared_ptr<std::byte[]> into(base::take_aligned(kPage, 2 * kPage),
+                                          [](std::byte* buffer) { std::free(buffer); });
   const auto read_back = [&](uint64_t offset, uint64_t bytes) {
     return run({.kind = JobKind::read_back,
                 .token = 3,
