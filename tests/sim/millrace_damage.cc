@@ -9,12 +9,10 @@
 // The three segments are those of some simulated nodes' logs that hold the most kinds of records
 // between them. After every 16th flip that hits a record the whole node is started on it.
 #include <algorithm>
-#include <csignal>
 #include <cstdio>
 #include <memory>
 #include <set>
 #include <string>
-#include <unistd.h>
 #include <vector>
 
 #include <fmt/format.h>
@@ -22,6 +20,7 @@
 
 #include "base/log_line.h"
 #include "tests/sim/damaged_log.h"
+#include "tests/sim/replay_line.h"
 #include "tests/sim/sim_environment.h"
 #include "tests/sim/simulation.h"
 #include "tools/common/parser.h"
@@ -39,13 +38,6 @@ struct Asked {
   uint64_t every = 1, part = 0, parts = 1, segment = kFixtures, byte = UINT64_MAX, bit = 8;
   bool all_bits = false;
 };
-
-// What runs now, for a run that ends by a signal.
-std::string g_replay;
-void on_abort(int) {
-  (void)!::write(STDOUT_FILENO, g_replay.data(), g_replay.size());
-  std::signal(SIGABRT, SIG_DFL);
-}
 
 struct Fixture {
   const StoppedNode* node = nullptr;
@@ -132,11 +124,11 @@ class Damage {
   }
 
   bool tell(const std::string& violation) {
-    if (!violation.empty()) fmt::print("{}\n{}", violation, g_replay);
+    if (!violation.empty()) fmt::print("{}\n{}", violation, g_replay_line);
     return violation.empty();
   }
   bool one_flip(size_t i, uint64_t byte, uint32_t bit) {
-    g_replay =
+    g_replay_line =
         fmt::format("replay: millrace-damage --segment {} --byte {} --bit {}\n", i, byte, bit);
     const Fixture& fixture = fixtures_[i];
     ++flips_;
@@ -167,7 +159,7 @@ class Damage {
     const uint64_t last = log.segment_bytes();
     for (uint64_t n = asked_.part * asked_.every; n < std::min(kCutBytes, last);
          n += asked_.every * asked_.parts) {
-      g_replay = fmt::format("replay: millrace-damage, the cut to {} bytes\n", last - n);
+      g_replay_line = fmt::format("replay: millrace-damage, the cut to {} bytes\n", last - n);
       ++cuts_;
       if (!tell(log.cut(last - n))) return false;
     }
@@ -178,8 +170,8 @@ class Damage {
     for (const NodesLog& one : logs_) {
       const std::vector<uint64_t>& all = one.log->segments();
       for (size_t i = 0; i + 1 < all.size(); ++i) {
-        g_replay = fmt::format("replay: millrace-damage, segment {} of {}\n", all[i],
-                               one.log->directory());
+        g_replay_line = fmt::format("replay: millrace-damage, segment {} of {}\n", all[i],
+                                    one.log->directory());
         gone_ += 3;
         if (!tell(one.log->lose(all[i], false)) || !tell(one.log->lose(all[i], true)) ||
             !tell(one.log->swap(all[i], all[i + 1])))
@@ -211,7 +203,7 @@ int main(int argc, char** argv) {
       .option("--bit", "N", asked.bit, "this one only")
       .flag("--all-bits", asked.all_bits, "each bit of a byte, not one");
   if (const auto exit_code = parser.parse(argc, argv)) return *exit_code;
-  std::signal(SIGABRT, on_abort);
+  tell_replay_line_on_abort();
   base::set_log(base::LogLevel::error, base::LogFormat::text);
   Damage damage(asked);
   if (!damage.all()) return 1;

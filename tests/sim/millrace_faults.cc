@@ -6,16 +6,15 @@
 // A column is a scenario, a life, a disk, a kind of call and a way to fail; its runs are the first,
 // second, third ... such call that fails, until the scenario makes no more of them.
 #include <array>
-#include <csignal>
 #include <cstdio>
 #include <string>
 #include <string_view>
-#include <unistd.h>
 #include <vector>
 
 #include <fmt/format.h>
 
 #include "base/log_line.h"
+#include "tests/sim/replay_line.h"
 #include "tests/sim/simulation.h"
 #include "tools/common/parser.h"
 
@@ -73,13 +72,6 @@ struct Asked {
   bool verbose = false;
 };
 
-// What runs now, for a run that ends by a signal.
-std::string g_replay;
-void on_abort(int) {
-  (void)!::write(STDOUT_FILENO, g_replay.data(), g_replay.size());
-  std::signal(SIGABRT, SIG_DFL);
-}
-
 class Runs {
  public:
   explicit Runs(const Asked& asked) : asked_(asked) {}
@@ -116,7 +108,7 @@ class Runs {
     const uint64_t first = asked_.nth != 0 ? asked_.nth : 1;
     const uint64_t last = asked_.nth != 0 ? asked_.nth : asked_.nth_max;
     for (plan.fault.nth = first; plan.fault.nth <= last; ++plan.fault.nth) {
-      g_replay = fmt::format(
+      g_replay_line = fmt::format(
           "replay: millrace-faults --scenario {} --life {} --disk {} --call {} --fails {} --nth {} "
           "--steps {} --verbose\n",
           scenario.name, plan.life, plan.disk, kCalls[static_cast<size_t>(plan.fault.call)], way,
@@ -130,7 +122,7 @@ class Runs {
       met_ += outcome.faults_met;
       kills_ += outcome.kills + outcome.power_failures;
       if (!outcome.violation.empty()) {
-        fmt::print("{}\n{}", outcome.violation, g_replay);
+        fmt::print("{}\n{}", outcome.violation, g_replay_line);
         return false;
       }
       if (outcome.faults_met == 0) break;
@@ -162,7 +154,7 @@ int main(int argc, char** argv) {
       .option("--steps", "N", asked.steps, "requests a run")
       .flag("--verbose", asked.verbose, "tell starts and crashes");
   if (const auto exit_code = parser.parse(argc, argv)) return *exit_code;
-  std::signal(SIGABRT, on_abort);
+  tell_replay_line_on_abort();
   if (!asked.verbose) base::set_log(base::LogLevel::error, base::LogFormat::text);
   Runs runs(asked);
   if (!runs.all()) return 1;
