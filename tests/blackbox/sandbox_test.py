@@ -46,6 +46,22 @@ class Sandbox(unittest.TestCase):
         self.assertEqual(len(broker.drain("work")), 3000)
         self.assertEqual(broker.stop(), 0)
 
+    def script(self, name, text):
+        path = os.path.join(self.folder, name)
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+        os.chmod(path, 0o700)
+        return path
+
+    def use_started_by(self, script):
+        plain = programs.MILLRACED
+        try:
+            programs.MILLRACED = script
+            with Broker(self.data, *FLAGS) as broker:
+                self.use(broker)
+        finally:
+            programs.MILLRACED = plain
+
     @staticmethod
     def text_of(path):
         with open(path, encoding="utf-8", errors="replace") as file:
@@ -56,23 +72,15 @@ class Sandbox(unittest.TestCase):
         if shutil.which("strace") is None:
             self.skipTest("no strace")
         trace = os.path.join(self.folder, "trace")
-        wrapper = os.path.join(self.folder, "traced")
-        with open(wrapper, "w", encoding="utf-8") as file:
-            file.write(f'#!/bin/sh\nexec strace -D -f -y -o {trace} -e trace={CALLS} {programs.MILLRACED} "$@"\n')
-        os.chmod(wrapper, 0o700)
+        wrapper = self.script("traced", f"#!/bin/sh\nexec strace -D -f -y -o {trace} -e trace={CALLS} "
+                                        f'{programs.MILLRACED} "$@"\n')
         probe = subprocess.run(["strace", "-o", trace, "true"], capture_output=True, check=False)
         if probe.returncode != 0:
             self.skipTest("strace is not allowed")
-        plain = programs.MILLRACED
         with Broker(self.data, *FLAGS) as broker:
             broker.command("queue", "create", "before")
             broker.kill()
-        try:
-            programs.MILLRACED = wrapper
-            with Broker(self.data, *FLAGS) as broker:
-                self.use(broker)
-        finally:
-            programs.MILLRACED = plain
+        self.use_started_by(wrapper)
         # The tracer ends a moment after what it traces.
         deadline = time.monotonic() + programs.STOP_SECONDS_MAX
         while "+++ exited with 0 +++" not in self.text_of(trace) and time.monotonic() < deadline:
@@ -126,28 +134,16 @@ class Sandbox(unittest.TestCase):
 
     def test_it_serves_where_nothing_but_the_data_directory_can_be_written(self):
         os.mkdir(self.data, 0o700)
-        wrapper = os.path.join(self.folder, "confined")
-        with open(wrapper, "w", encoding="utf-8") as file:
-            file.write("#!/bin/sh\nset -e\n"
-                       f"mount --bind {self.data} {self.data}\n"
-                       "mount -o remount,bind,ro /\n"
-                       f"if touch {self.folder}/no 2>/dev/null; then exit 9; fi\n"
-                       f'exec {programs.MILLRACED} "$@"\n')
-        os.chmod(wrapper, 0o700)
-        outer = os.path.join(self.folder, "unshared")
-        with open(outer, "w", encoding="utf-8") as file:
-            file.write(f'#!/bin/sh\nexec unshare --user --map-root-user --mount {wrapper} "$@"\n')
-        os.chmod(outer, 0o700)
+        wrapper = self.script("confined", "#!/bin/sh\nset -e\n"
+                                          f"mount --bind {self.data} {self.data}\n"
+                                          "mount -o remount,bind,ro /\n"
+                                          f"if touch {self.folder}/no 2>/dev/null; then exit 9; fi\n"
+                                          f'exec {programs.MILLRACED} "$@"\n')
+        outer = self.script("unshared", f'#!/bin/sh\nexec unshare --user --map-root-user --mount {wrapper} "$@"\n')
         probe = subprocess.run([outer, "--version"], capture_output=True, check=False)
         if probe.returncode != 0:
             self.skipTest(f"no read-only file system here: {probe.stderr.decode().strip()}")
-        plain = programs.MILLRACED
-        try:
-            programs.MILLRACED = outer
-            with Broker(self.data, *FLAGS) as broker:
-                self.use(broker)
-        finally:
-            programs.MILLRACED = plain
+        self.use_started_by(outer)
 
 
 if __name__ == "__main__":
