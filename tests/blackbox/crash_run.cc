@@ -47,6 +47,10 @@ bool CrashRun::violated(std::string why) {
 }
 
 bool CrashRun::set_up() {
+  // The keys of one run mean other messages in the next.
+  if (std::error_code ignored; std::filesystem::exists(options_.folder, ignored) &&
+                               !std::filesystem::is_empty(options_.folder, ignored))
+    return failed(fmt::format("--folder {}: not empty", options_.folder));
   std::filesystem::create_directories(path("history"));
   std::filesystem::create_directories(path("images"));
   command_ = {.program = options_.server,
