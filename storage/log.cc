@@ -96,7 +96,9 @@ Status Log::write_gathered(TimeMs now, uint32_t flags) {
   const uint64_t chain = batch_.close(mark, chain_);
   const Bytes parts[] = {batch_.bytes()};
   base::crash_here("before-write");
-  if (!disk_.write(active_->storage.file, written_ - active_->start, parts)) return fence();
+  if (const Status status = disk_.write(active_->storage.file, written_ - active_->start, parts);
+      !status)
+    return fence(status.error());
   base::crash_here("after-write");
   written_ += batch_.size();
   MR_ASSERT(written_ - active_->start <= segment_bytes_);
@@ -117,8 +119,9 @@ bool Log::mark_fits() const {
   return written_ - active_->start + kMarkRecordBytes <= segment_bytes_;
 }
 
-Status Log::fence() {
+Status Log::fence(Errc reason) {
   fenced_ = true;
+  fence_reason_ = reason;
   batch_.clear();
   return fail(Errc::shard_fenced);
 }
@@ -158,9 +161,9 @@ Status Log::begin_segment(const SegmentStorage& storage, TimeMs now) {
     // called durable before that.
     const std::vector<std::byte> pages = segment_header_pages(header);
     const Bytes parts[] = {pages};
-    if (!disk_.write(storage.file, 0, parts)) {
+    if (const Status status = disk_.write(storage.file, 0, parts); !status) {
       pool_->add_spare(storage);
-      return fence();
+      return fence(status.error());
     }
     bytes_written_ += pages.size();
     base::crash_here("segment-header-written");
@@ -227,7 +230,7 @@ void Log::on_sync(const Completion& completion, TimeMs now) {
   if (fenced_) return;
   if (completion.error != Errc::ok &&
       !(base::planted(base::Bug::sync_retried) && disk_.sync(sync_file_))) {
-    (void)fence();
+    (void)fence(completion.error == Errc::ok ? Errc::io_error : completion.error);
     return;
   }
   ++syncs_;
@@ -331,7 +334,8 @@ void Log::on_completion(const Completion& completion, TimeMs now) {
 Status Log::sync_all(TimeMs now) {
   while (durable_ != written_) {
     const Segment* segment = next_unsynced();
-    if (!disk_.sync(segment->storage.file)) return fence();
+    if (const Status status = disk_.sync(segment->storage.file); !status)
+      return fence(status.error());
     ++syncs_;
     set_durable(segment->end, now);
   }

@@ -272,7 +272,7 @@ class Log {
   bool spare_wanted() const;
   uint64_t spares_to_keep() const;
   bool mark_fits() const;
-  Status fence();
+  Status fence(Errc reason);
   const Segment* next_unsynced() const;
   bool sync_wanted(TimeMs now) const;
   void submit_sync();
@@ -305,6 +305,7 @@ class Log {
   uint64_t newest_sequence_ = 0;
   uint64_t generations_ = 0;  // made since open
   bool fenced_ = false;
+  Errc fence_reason_ = Errc::ok;  // what the disk said
   bool closed_ = false;
   bool rehoming_ = false;
   bool in_place_ = false;  // recovery keeps the segments as they are

@@ -88,7 +88,7 @@ Status Log::read_directory(std::string* message) {
 
 void Log::fence_corrupt(Position position) {
   if (fenced_) return;
-  (void)fence();
+  (void)fence(Errc::corrupt);
   base::log_line(base::LogLevel::error, "log",
                  "{}: the bytes at position {} are not what was written there; nothing more is "
                  "acknowledged, the next start verifies all",
@@ -146,7 +146,7 @@ Result<RecoveryReport> Log::recover(Position from, ReplaySink& sink, TimeMs now)
   const Status status = plan.clean_mark ? reopen_in_place()
                         : in_place_     ? confirm_in_place()
                                         : rehome(from.value, sink, report);
-  if (!status) return fail(fenced_ ? Errc::io_error : status.error());
+  if (!status) return fail(fenced_ ? fence_reason_ : status.error());
   base::crash_here("recovery-committed");
   hand_over_files();
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -57,6 +58,7 @@ class LogHarness {
     now_ = std::max(now_, now);
     options_.entropy = base::mix(options_.entropy, ++opens_);
     disk = std::make_unique<sim::SimDisk>(*image);
+    if (fault_of_open) disk->inject(*std::exchange(fault_of_open, std::nullopt));
     Result<std::unique_ptr<Log>> opened = Log::open(*disk, options_, &message);
     if (!opened) return fail(opened.error());
     log = std::move(*opened);
@@ -118,6 +120,7 @@ class LogHarness {
   LogOptions& options() { return options_; }
 
   std::unique_ptr<sim::SimDiskImage> image;
+  std::optional<sim::DiskFault> fault_of_open;  // that the next open meets
   std::unique_ptr<sim::SimDisk> disk;
   std::unique_ptr<Log> log;
   std::vector<Entry> replayed;

@@ -327,6 +327,24 @@ bool caught(base::Bug bug) {
   return found;
 }
 
+// Full is not broken: who starts it again must know which of the two to mend.
+TEST(Recovery, SaysWhatTheDiskSaid) {
+  for (const sim::DiskCall call : {sim::DiskCall::write, sim::DiskCall::sync})
+    for (const Errc error : {Errc::disk_full, Errc::io_error}) {
+      LogHarness h;
+      ASSERT_TRUE(h.open());
+      ASSERT_TRUE(h.append("a"));
+      ASSERT_TRUE(h.write());
+      h.kill();
+      h.fault_of_open = sim::DiskFault{.call = call, .for_ever = true, .error = error};
+      const auto opened = h.open();
+      ASSERT_FALSE(opened);
+      EXPECT_EQ(opened.error(), error);
+      ASSERT_TRUE(h.open());
+      EXPECT_EQ(bodies(h.replayed), std::vector<std::string>{"a"});
+    }
+}
+
 TEST(Recovery, IgnoringChainAndGenerationIsCaught) {
   EXPECT_TRUE(caught(base::Bug::no_chaining));
 }
