@@ -51,6 +51,7 @@ class CatalogKeeper final : public storage::ReplaySink {
   // Its part of a turn: completions, a write, the answers a sync allows, the next sync.
   void tick(TimeMs now, Mailbox& mailbox);
   TimeMs next_deadline() const { return std::min(log_->next_deadline(), moves_.next_deadline()); }
+  bool fenced() const { return log_->fenced(); }
   bool idle() const;
   Status close(TimeMs now);
 

@@ -350,7 +350,10 @@ bool Shard::hold_sync() {
          log_->written().value - log_->durable().value < kHeldBytesMax;
 }
 
+// The catalog's log lies on the same disk: what failed it ends this shard too, and with it the
+// process. Left alone it would serve on and refuse all that changes a queue.
 void Shard::fence_if_failed() {
+  if (!log_->fenced() && keeper_ != nullptr && keeper_->fenced()) log_->fence_as_well();
   if (fenced_ || !log_->fenced()) return;
   fenced_ = true;
   commits_.fail_all(Errc::shard_fenced, mailbox_);

@@ -183,6 +183,8 @@ class Log {
   // of yet, or rot. Says so and fences the log; the next open replays all of it, which verifies
   // every record, so the checkpoint goes. Blocks.
   void fence_corrupt(Position position);
+  // Another log that this one's owner can't do without is fenced.
+  void fence_as_well() { (void)fence(Errc::shard_fenced); }
 
   // --- live-byte accounts and cleaning ---
   // What the owner counts here for a record is as much as carrying it can ever take. That may sum
