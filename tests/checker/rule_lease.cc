@@ -34,6 +34,12 @@ size_t hidden_on_the_way(const History& history, const Receive& receive, Nanosec
   return hidden;
 }
 
+// A move task starts the count again: which of two overlapping receives came first can't be told.
+// What began first may have waited in the queue that the task moves to.
+bool either_may_be_moved(const History& history, const Receive& first, const Receive& second) {
+  return second.inv < first.done && (may_be_moved(history, first) || may_be_moved(history, second));
+}
+
 bool has_visibility_change(const History& history, const Receive& lease) {
   const std::span<const uint32_t> calls = history.calls_of(lease.key, lease.receipt);
   return std::any_of(calls.begin(), calls.end(), [&](uint32_t at) {
@@ -59,9 +65,7 @@ class LeaseWalk {
   void step(const Receive& first, const Receive& second) {
     const Nanoseconds chain = started_;
     started_ = second.inv;
-    // A move task starts its count again: which of the two came first can't be told.
-    if (second.inv < first.done && may_be_moved(history_, second))
-      return findings_.undecided(Rule::c4);
+    if (either_may_be_moved(history_, first, second)) return findings_.undecided(Rule::c4);
     findings_.checked(Rule::c4);
     // After a power loss the lease record may be gone: an earlier return is allowed (a6).
     if (history_.faults().power().touches(first.inv, second.done)) return;
@@ -132,8 +136,8 @@ void check_first_count(const History& history, const Receive& first, Findings& f
 void check_next_count(const History& history, const Receive& first, const Receive& second,
                       Findings& findings) {
   const size_t hidden = hidden_on_the_way(history, second, first.inv);
-  if (may_be_moved(history, second) &&
-      (second.n <= first.n || second.n > first.n + 1 + hidden || second.inv < first.done))
+  if (either_may_be_moved(history, first, second) ||
+      (may_be_moved(history, second) && (second.n <= first.n || second.n > first.n + 1 + hidden)))
     return findings.undecided(Rule::c8);
   findings.checked(Rule::c8);
   // A power loss may lower the count, never raise it (a6).
