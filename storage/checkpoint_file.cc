@@ -45,7 +45,8 @@ std::optional<Checkpoint> read_checkpoint(Disk& disk, const std::string& directo
       base::hash64(&header, offsetof(CheckpointHeader, header_checksum), kHeaderSeed);
   if (header.magic != kCheckpointMagic || header.version < kFormatVersionOldest ||
       header.version > kFormatVersion || header.log_id != log_id || header.reserved != 0 ||
-      header.header_checksum != checksum || header.length != *size - sizeof header)
+      header.position % kRecordAlignment != 0 || header.header_checksum != checksum ||
+      header.length != *size - sizeof header)
     return std::nullopt;
 
   Checkpoint checkpoint{header.position, header.generation, {}};

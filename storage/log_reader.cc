@@ -85,6 +85,10 @@ std::optional<FoundMark> mark_at(const SegmentView& view, uint64_t offset, uint6
   if (base::planted(base::Bug::no_chaining)) return found;
   if (found.mark.sequence != view.sequence || found.mark.generation != view.generation)
     return std::nullopt;
+  // Nobody knows what comes.
+  if (found.mark.durable > view.start + offset || found.mark.durable % kRecordAlignment != 0 ||
+      found.mark.head_sequence > found.mark.sequence)
+    return std::nullopt;
   return found;
 }
 

@@ -12,6 +12,12 @@
 namespace millrace::storage {
 namespace {
 
+// Positions that no log comes to; there are as many behind them for the segments to come.
+constexpr uint64_t kSequenceBytesMax = uint64_t{1} << 62;
+
+// Sequences skip what a recovery cut off, not more; each one skipped takes a word of memory.
+constexpr uint64_t kSequencesSkippedMax = 1u << 16;
+
 // A stretch of one segment. Holes end behind the next commit mark found, or where the segment does.
 struct Piece {
   uint64_t begin = 0;  // positions
@@ -51,6 +57,12 @@ class Planner {
       return std::move(plan_);
     }
     const uint64_t newest = header(chain_.back()).sequence;
+    if (plan_.newest_sequence - newest > kSequencesSkippedMax) {
+      plan_.conflict = by_sequence_.at(plan_.newest_sequence);
+      refuse(fmt::format("{} names the impossible sequence {}", files_[*plan_.conflict].name,
+                         plan_.newest_sequence));
+      return std::move(plan_);
+    }
     if (durable_ > 0 && (durable_ - 1) / plan_.segment_bytes > newest) {
       plan_.missing_sequence = (durable_ - 1) / plan_.segment_bytes;
       refuse(fmt::format("segment {} is missing: the log was durable up to position {}{}",
@@ -85,6 +97,10 @@ class Planner {
         return false;
       }
       if (file.reading.state != HeaderState::valid || h.log_id != id_) continue;
+      if (h.sequence > kSequenceBytesMax / h.segment_bytes) {
+        refuse(fmt::format("{} names the impossible sequence {}", file.name, h.sequence));
+        return false;
+      }
       if (plan_.segment_bytes != 0 && h.segment_bytes != plan_.segment_bytes) {
         refuse(file.name + " has another segment size than the rest");
         return false;
@@ -123,8 +139,10 @@ class Planner {
       chain_.push_back({at->second, limit, {}});
       if (h.previous_sequence == 0) break;
       const uint64_t begin = h.previous_sequence * plan_.segment_bytes + kSegmentDataOffset;
-      if (h.previous_sequence >= sequence || h.previous_end < begin ||
-          h.previous_end > begin - kSegmentDataOffset + plan_.segment_bytes) {
+      if (h.previous_sequence >= sequence ||
+          sequence - h.previous_sequence > kSequencesSkippedMax || h.previous_end < begin ||
+          h.previous_end > begin - kSegmentDataOffset + plan_.segment_bytes ||
+          h.previous_end % kRecordAlignment != 0) {
         refuse(files_[at->second].name + " names an impossible predecessor");
         return false;
       }
@@ -222,8 +240,7 @@ class Planner {
         end = piece.end;
         survive(i, piece, end);
         chain_at_end_ = piece.chain_after;
-        if (piece.begin <= durable_ && durable_ < piece.end)
-          plan_.durable_chain = chain_at(view, piece, durable_);
+        if (piece.begin <= durable_ && durable_ < piece.end) settle_durable(view, piece);
       }
       surviving_end_[i] = end;
       if (end > data_begin(segment)) {
@@ -246,15 +263,19 @@ class Planner {
                                     header(chain_[i]).head_sequence});
   }
 
-  static uint64_t chain_at(const SegmentView& view, const Piece& piece, uint64_t position) {
-    uint64_t chain = piece.chain_before.value_or(0);
-    for (uint64_t at = piece.begin; at < position;) {
+  // What is durable ends with a batch. A mark that says anything else is from nobody's log; then
+  // the batch before counts.
+  void settle_durable(const SegmentView& view, const Piece& piece) {
+    uint64_t end = piece.begin;
+    plan_.durable_chain = piece.chain_before.value_or(0);
+    for (uint64_t at = piece.begin; at < durable_;) {
       const RecordExtent extent = extent_at(view, at - view.start);
-      if (extent.kind == kKindCommitMark)
-        chain = mark_at(view, at - view.start, UINT64_MAX)->mark.chain;
       at += extent.bytes;
+      if (extent.kind != kKindCommitMark || at > durable_) continue;
+      end = at;
+      plan_.durable_chain = mark_at(view, at - extent.bytes - view.start, UINT64_MAX)->mark.chain;
     }
-    return chain;
+    durable_ = end;
   }
 
   // What was written behind the end: records that follow at once, and all up to the last mark.

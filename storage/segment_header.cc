@@ -27,7 +27,11 @@ HeaderState read_copy(Bytes page, SegmentHeader& header) {
                     std::has_single_bit(header.segment_bytes) &&
                     header.segment_bytes >= kSegmentBytesMin &&
                     header.segment_bytes <= kSegmentBytesMax &&
-                    header.sequence < UINT64_MAX / header.segment_bytes;
+                    header.sequence < UINT64_MAX / header.segment_bytes &&
+                    header.head_sequence <= header.sequence &&
+                    // What is durable was written before it was known to be.
+                    header.durable <= header.sequence * header.segment_bytes + kSegmentDataOffset &&
+                    header.durable % kRecordAlignment == 0;
   if (sane) return HeaderState::valid;
   const bool zero =
       std::ranges::all_of(page.first(sizeof header), [](std::byte b) { return b == std::byte{0}; });
