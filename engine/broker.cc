@@ -119,10 +119,11 @@ Result<std::unique_ptr<BrokerOnDisk>> BrokerOnDisk::open_directory(const BrokerO
     auto shard = std::make_unique<Shard>(
         ShardId{i}, *broker->room_, environment, std::move(log->disk), std::move(log->log),
         catalog.receipt_key(), options.durability, options.interval_ms, wall);
-    const auto report = shard->recover(catalog.catalog(), wall);
+    std::string why;
+    const auto report = shard->recover(catalog.catalog(), wall, &why);
     if (!report) {
       *message = fmt::format("{} could not be recovered: {}", shard_directory(i),
-                             errc_text(report.error()));
+                             why.empty() ? errc_text(report.error()) : why);
       return fail(report.error());
     }
     newest = std::max(newest, report->last_server_time);

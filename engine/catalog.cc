@@ -6,6 +6,7 @@
 
 #include "base/printable.h"
 #include "engine/queue_attributes.h"
+#include "engine/record_check.h"
 
 namespace millrace::engine {
 
@@ -168,6 +169,11 @@ std::optional<QueueInfo> decode_queue(Bytes body, std::string* why) {
   if (!head || body.size() - sizeof *head < head->name_bytes ||
       head->durability > static_cast<uint8_t>(Durability::commit)) {
     if (why->empty()) *why = "the catalog has a definition of a queue that can't be read";
+    return std::nullopt;
+  }
+  if (const std::string_view wrong = wrong_with(*head); !wrong.empty()) {
+    if (why->empty())
+      *why = fmt::format("the catalog has a definition of a queue that can't be: {}", wrong);
     return std::nullopt;
   }
   QueueInfo queue;

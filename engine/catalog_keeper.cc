@@ -9,13 +9,12 @@
 #include "base/crash_point.h"
 #include "engine/limits.h"
 #include "engine/queue_attributes.h"
+#include "engine/record_check.h"
 #include "engine/redrive_policy.h"
 #include "storage/format.h"
 
 namespace millrace::engine {
 namespace {
-
-constexpr uint32_t kQueueIdMax = (1u << 31) - 1;  // a timer keeps 31 bits of it
 
 uint64_t record_bytes(uint64_t body_bytes) {
   return padded8(sizeof(storage::RecordHeader) + body_bytes);
@@ -66,6 +65,11 @@ void CatalogKeeper::on_record(const storage::Record& record) {
   switch (static_cast<RecordKind>(record.kind)) {
     case RecordKind::queue_put:
       if (const auto queue = decode_queue(record.body, &unreadable_)) {
+        if (const QueueInfo* known = catalog_.find(queue->id);
+            known != nullptr && known->name != queue->name) {
+          refuse_record(record, "it gives a queue another name");
+          break;
+        }
         catalog_.put(*queue);
         place(queue->id, record.position, record.body.size());
         next_queue_id_ = std::max(next_queue_id_, raw(queue->id) + 1);
@@ -73,14 +77,24 @@ void CatalogKeeper::on_record(const storage::Record& record) {
       break;
     case RecordKind::queue_delete:
       if (const auto gone = read_head<QueueGone>(record.body)) {
+        if (gone->queue_id > kQueueIdMax) {
+          refuse_record(record, "the queue's number is none");
+          break;
+        }
         catalog_.remove(QueueId{gone->queue_id});
         unplace(QueueId{gone->queue_id});
         moves_.queue_gone(QueueId{gone->queue_id});
         next_queue_id_ = std::max(next_queue_id_, gone->queue_id + 1);
+      } else {
+        refuse_record(record, "it is too short for its kind");
       }
       break;
     case RecordKind::meta:
       if (const auto meta = read_head<CatalogMeta>(record.body)) {
+        if (const std::string_view wrong = wrong_with(*meta); !wrong.empty()) {
+          refuse_record(record, wrong);
+          break;
+        }
         next_queue_id_ = std::max(next_queue_id_, meta->next_queue_id);
         shard_count_ = meta->shard_count;
         retention_waits_ = (meta->flags & kMetaRetentionWaits) != 0;
@@ -89,14 +103,24 @@ void CatalogKeeper::on_record(const storage::Record& record) {
         if (meta_placed_.bytes > 0) log_->remove_live(meta_placed_.position, meta_placed_.bytes);
         meta_placed_ = {record.position, record_bytes(sizeof *meta)};
         log_->add_live(meta_placed_.position, meta_placed_.bytes);
+      } else {
+        refuse_record(record, "it is too short for its kind");
       }
       break;
     case RecordKind::move_task:
-      moves_.on_record(record);
+      if (!moves_.on_record(record)) refuse_record(record, "it is no move task");
       break;
     default:
+      refuse_record(record, "its kind is not known to this version");
       break;
   }
+}
+
+// Of a record that this program does not write. The first one is told.
+void CatalogKeeper::refuse_record(const storage::Record& record, std::string_view wrong) {
+  if (unreadable_.empty())
+    unreadable_ = fmt::format("the catalog's record at position {}, of kind {}, can't be: {}",
+                              record.position.value, record.kind, wrong);
 }
 
 void CatalogKeeper::place(QueueId queue, Position position, uint64_t body_bytes) {
@@ -244,8 +268,8 @@ void CatalogKeeper::set(const Mail& mail, const QueueInfo& known, TimeMs now, Ma
   if (valid && redrives) valid = check_dead_letter_queue(wanted, &detail);
   if (!valid) return refuse(mail, valid.error(), std::move(detail), mailbox);
   if (wanted.attributes != known.attributes) {
-    // A change of tags is none of the attributes. In any case it is later than the creation: by that
-    // a queue is told from one that was never changed.
+    // A change of tags is none of the attributes. In any case it is later than the creation: by
+    // that a queue is told from one that was never changed.
     if (!mail.settings.attributes.empty())
       wanted.modified_at_ms = std::max(now.value, wanted.created_at_ms + 1);
     if (const auto put = append_put(wanted, storage::Space::grows); !put)

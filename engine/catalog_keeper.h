@@ -73,6 +73,7 @@ class CatalogKeeper final : public storage::ReplaySink {
   };
 
   explicit CatalogKeeper(std::unique_ptr<storage::Disk> disk) : disk_(std::move(disk)) {}
+  void refuse_record(const storage::Record& record, std::string_view wrong);
   void place(QueueId queue, Position position, uint64_t body_bytes);
   void unplace(QueueId queue);
   Status append_put(const QueueInfo& queue, storage::Space space);
@@ -103,7 +104,7 @@ class CatalogKeeper final : public storage::ReplaySink {
   uint64_t next_change_ = 1;
   Position last_end_{};
   std::optional<storage::Record> unfinished_;  // a carry that found the disk full
-  std::string unreadable_;  // of the first definition that this version can't hold
+  std::string unreadable_;                     // of the first record that this version can't hold
   bool head_cleaned_ = false;
 };
 

@@ -9,6 +9,7 @@ namespace millrace::engine {
 
 inline constexpr uint32_t kShardsMax = 64;
 inline constexpr uint32_t kQueuesMax = 10'000;
+inline constexpr uint32_t kQueueIdMax = (1u << 31) - 1;  // a timer keeps 31 bits of it
 // Leased and delayed messages of one shard: each has a timer of 32 bytes.
 inline constexpr uint64_t kTimersPerShardMax = 20'000'000;
 // Deduplication ids in force in one FIFO partition: at 60 to 110 bytes each about 2 GB.

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "engine/message_names.h"
+#include "engine/record_check.h"
 
 namespace millrace::engine {
 namespace {
@@ -53,6 +54,7 @@ bool MessageTrace::in_runs(Bytes body, size_t head_bytes, uint32_t queue_id,
 }
 
 void MessageTrace::on_record(const storage::Record& record) {
+  if (!wrong_with(record).empty()) return;
   const Bytes body = record.body;
   switch (static_cast<RecordKind>(record.kind)) {
     case RecordKind::enqueue:

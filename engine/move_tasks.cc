@@ -89,9 +89,9 @@ std::optional<MoveTask> decode_move_task(Bytes body) {
 
 // --- what is kept ---
 
-void MoveTasks::on_record(const storage::Record& record) {
+bool MoveTasks::on_record(const storage::Record& record) {
   auto task = decode_move_task(record.body);
-  if (!task) return;
+  if (!task) return false;
   last_id_ = std::max(last_id_, task->id);
   std::vector<Kept>& tasks = history_[task->source];
   // Cleaning writes old ones again, behind newer ones.
@@ -103,9 +103,11 @@ void MoveTasks::on_record(const storage::Record& record) {
     place = tasks.insert(place, Kept{});
   *place = {std::move(*task), record.position, record.end() - record.position};
   log_->add_live(place->position, place->bytes);
-  if (tasks.size() <= kMoveTasksKept) return;
-  log_->remove_live(tasks.front().position, tasks.front().bytes);
-  tasks.erase(tasks.begin());
+  if (tasks.size() > kMoveTasksKept) {
+    log_->remove_live(tasks.front().position, tasks.front().bytes);
+    tasks.erase(tasks.begin());
+  }
+  return true;
 }
 
 void MoveTasks::queue_gone(QueueId queue) {
@@ -139,7 +141,7 @@ Status MoveTasks::put(const MoveTask& task, storage::Space space) {
   if (!position) return fail(position.error());
   const storage::Record record{*position, raw(RecordKind::move_task), body};
   last_end_ = record.end();
-  on_record(record);
+  (void)on_record(record);
   return {};
 }
 

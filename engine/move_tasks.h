@@ -31,7 +31,8 @@ class MoveTasks {
   // before anything is asked for.
   void resume(Mailbox& mailbox);
 
-  void on_record(const storage::Record& record);
+  // False: it is no move task's.
+  bool on_record(const storage::Record& record);
   // The queue's tasks and their history are gone. Also in replay.
   void queue_gone(QueueId queue);
 

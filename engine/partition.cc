@@ -25,6 +25,10 @@ struct Added {
   }
 };
 
+Slot run_end(const SlotRun& run) {
+  return Slot{run.first_slot + run.count};
+}
+
 // Sums what leaves one segment before telling the log: runs of a record lie next to each other.
 class Removal {
  public:
@@ -256,13 +260,19 @@ void Partition::apply_enqueue(const PartitionContext& context, const EnqueueHead
   if (added.messages > 0) added.tell(context.log, bytes_, run_position);
 }
 
+// The run's first live slot from `from` on, or its end. A replayed run may be of slots that are
+// long gone, and as long as it likes.
+Slot Partition::first_live_in(const SlotRun& run, Slot from) const {
+  if (from >= run_end(run) || index_->live(from)) return from;
+  return std::min(index_->next_live(from).value_or(run_end(run)), run_end(run));
+}
+
 void Partition::apply_lease(const PartitionContext& context, const LeaseHead& head,
                             std::span<const SlotRun> runs, uint32_t holder) {
   const TimeMs due = TimeMs{head.leased_at_ms} + head.visibility_ms;
   for (const SlotRun& run : runs)
-    for (uint32_t i = 0; i < run.count; ++i) {
-      const Slot slot{run.first_slot + i};
-      if (!index_->live(slot)) continue;
+    for (Slot slot = first_live_in(run, Slot{run.first_slot}); slot < run_end(run);
+         slot = first_live_in(run, slot + 1)) {
       const uint32_t before = index_->receive_count(slot);
       index_->set_receive_count(slot, before + 1);
       if (const auto message = message_at(context.log, index_->position(slot))) {
@@ -299,9 +309,8 @@ void Partition::apply_ack(const PartitionContext& context, std::span<const SlotR
                           std::optional<TimeMs> acked_at) {
   Removal removal(context.log, bytes_);
   for (const SlotRun& run : runs)
-    for (uint32_t i = 0; i < run.count; ++i) {
-      const Slot slot{run.first_slot + i};
-      if (!index_->live(slot)) continue;
+    for (Slot slot = first_live_in(run, Slot{run.first_slot}); slot < run_end(run);
+         slot = first_live_in(run, slot + 1)) {
       const Position position = index_->position(slot);
       const auto message = message_at(context.log, position);
       removal.add(position, message);

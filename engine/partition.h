@@ -36,6 +36,7 @@
 #include "engine/records.h"
 #include "engine/segment_bytes.h"
 #include "engine/slot_index.h"
+#include "engine/surviving_bytes.h"
 #include "engine/timer_wheel.h"
 #include "millrace/engine.h"
 #include "storage/log.h"
@@ -202,7 +203,9 @@ class Partition {
   // Checkpoint: appends the whole state; and back, from an empty partition, moving `in` past it.
   // The log's accounts are not touched by load(): account() adds them once the log is open.
   void save(const TimerWheel& timers, std::vector<std::byte>& out) const;
-  [[nodiscard]] millrace::Status load(TimerWheel& timers, Bytes& in);
+  // What it names in the log lies in `surviving`, or it is corrupt.
+  [[nodiscard]] millrace::Status load(TimerWheel& timers, const SurvivingBytes& surviving,
+                                      Bytes& in);
   void account(storage::Log& log) const;
   void forget_timers(TimerWheel& timers);  // before it is dropped unaccounted
   // Test builds only (base/planted.h): slots start again from what is alive.
@@ -249,6 +252,7 @@ class Partition {
                          std::vector<SlotRun>* runs) const;
   void count_ack(Slot slot, const StoredMessage& message, TimeMs now);
   void place(Slot slot, Position position);
+  Slot first_live_in(const SlotRun& run, Slot from) const;
   void make_ready(Slot slot);  // if it may be; no timer
   void erase(const PartitionContext& context, Slot slot);
   void name_messages(const PartitionContext& context, const EnqueueHead& head, Bytes run,

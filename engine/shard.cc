@@ -30,7 +30,8 @@ Shard::Shard(ShardId id, Mailroom& room, Environment& environment,
 
 Shard::~Shard() = default;
 
-Result<storage::RecoveryReport> Shard::recover(const Catalog& catalog, TimeMs now) {
+Result<storage::RecoveryReport> Shard::recover(const Catalog& catalog, TimeMs now,
+                                               std::string* why) {
   catalog.for_each([&](const QueueInfo& queue) {
     catalog_.put(queue);
     add_partition(queue);
@@ -41,6 +42,10 @@ Result<storage::RecoveryReport> Shard::recover(const Catalog& catalog, TimeMs no
     if (state_.load(checkpoint->second)) from = checkpoint->first;
   const auto report = log_->recover(from, state_, now);
   if (!report) return report;
+  if (!state_.refused().empty()) {
+    *why = state_.refused();
+    return fail(Errc::damaged);
+  }
   base::crash_here("shard-recovered");
   state_.finish_recovery();
   catalog_.for_each([&](const QueueInfo& queue) { note_rules(queue); });

@@ -32,8 +32,9 @@ class Shard final : public ShardPort {
         uint32_t interval_ms, TimeMs wheel_start);
   ~Shard() override;
 
-  // Replays the log for the queues of `catalog`.
-  Result<storage::RecoveryReport> recover(const Catalog& catalog, TimeMs now);
+  // Replays the log for the queues of `catalog`. Error damaged, with a text in `why`: a record in
+  // it can't be.
+  Result<storage::RecoveryReport> recover(const Catalog& catalog, TimeMs now, std::string* why);
   void start(const base::ServerClock& clock, TimeMs retention_from);
   void keep_catalog(std::unique_ptr<CatalogKeeper> keeper);  // shard 0
   // Ends everything that waits with shutting_down, if `answer`; then writes and syncs all. Blocks.
@@ -135,7 +136,7 @@ class Shard final : public ShardPort {
   std::vector<Errc> results_;  // reused
   bool fenced_ = false;
   bool more_expected_ = false;
-  uint32_t ticks_held_ = 0;  // one after the other, without the sync they would have started
+  uint32_t ticks_held_ = 0;   // one after the other, without the sync they would have started
   Position slots_safe_at_{};  // sends wait for a sync until this is durable (skip_lost_slots)
   // A server of durability none with queues that ask for interval: when the next sync is due.
   bool interval_queues_ = false;

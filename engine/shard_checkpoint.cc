@@ -12,7 +12,9 @@
 #include <array>
 #include <cstring>
 
+#include "engine/record_check.h"
 #include "engine/shard_state.h"
+#include "storage/format.h"
 
 namespace millrace::engine {
 namespace {
@@ -20,6 +22,8 @@ namespace {
 constexpr uint32_t kVersion = 2;
 constexpr uint32_t kNotInOrder = 1;
 constexpr uint32_t kNameGroups = 2;
+// Far more than carrying a segment's messages can take: sums of these do not overflow.
+constexpr uint64_t kLiveBytesPerSegmentMax = uint64_t{1} << 40;
 
 struct StateHead {
   uint64_t log_head;
@@ -83,13 +87,33 @@ void Partition::save(const TimerWheel& timers, std::vector<std::byte>& out) cons
   index_->save(out);
 }
 
-millrace::Status Partition::load(TimerWheel& timers, Bytes& in) {
+bool SurvivingBytes::holds(uint64_t position) const {
+  // Messages lie in about the order that they are asked about.
+  if (last_ == nullptr || position < last_->begin || position >= last_->end) {
+    const auto after =
+        std::upper_bound(ranges_.begin(), ranges_.end(), position,
+                         [](uint64_t at, const storage::ByteRange& r) { return at < r.begin; });
+    if (after == ranges_.begin() || position >= std::prev(after)->end) return false;
+    last_ = &*std::prev(after);
+  }
+  return position + sizeof(MessageHeader) <= last_->end;
+}
+
+bool SurvivingBytes::holds_segment(uint64_t sequence) const {
+  return sequence <= UINT64_MAX / segment_bytes_ - 1 &&
+         holds(sequence * segment_bytes_ + storage::kSegmentDataOffset);
+}
+
+millrace::Status Partition::load(TimerWheel& timers, const SurvivingBytes& surviving, Bytes& in) {
   PartitionHead head;
   if (!take(in, &head)) return fail(Errc::corrupt);
+  if (head.slot_end_told != 0 && !surviving.holds(head.slot_end_told)) return fail(Errc::corrupt);
   slot_end_told = Position{head.slot_end_told};
   for (uint32_t i = 0; i < head.segments; ++i) {
     SegmentBytes::Entry entry;
-    if (!take(in, &entry)) return fail(Errc::corrupt);
+    if (!take(in, &entry) || !surviving.holds_segment(entry.segment) ||
+        entry.bytes > kLiveBytesPerSegmentMax)
+      return fail(Errc::corrupt);
     bytes_.add(entry.segment, entry.bytes);
   }
   if (in.size() / sizeof(SavedTimer) < head.timers) return fail(Errc::corrupt);
@@ -97,7 +121,9 @@ millrace::Status Partition::load(TimerWheel& timers, Bytes& in) {
   in = in.subspan(saved_timers.size());
   for (uint32_t i = 0; i < head.dedup_ids; ++i) {
     SavedId id;
-    if (!take(in, &id)) return fail(Errc::corrupt);
+    if (!take(in, &id) || !surviving.holds_segment(id.segment) || id.slot >= kSlotsEnd ||
+        id.at_ms < 0 || id.at_ms >= kRecordTimeMsMax)
+      return fail(Errc::corrupt);
     // Its bytes are in the segments' sums.
     dedup_.put({id.low, id.high}, {Slot{id.slot}, TimeMs{id.at_ms}, id.segment},
                [](uint64_t, int) {});
@@ -106,6 +132,11 @@ millrace::Status Partition::load(TimerWheel& timers, Bytes& in) {
   in_order_ = (head.flags & kNotInOrder) == 0;
   named_groups_ = (head.flags & kNameGroups) != 0;
   if (const auto loaded = index_->load(in); !loaded) return loaded;
+  if (raw(index_->end()) > kSlotsEnd) return fail(Errc::corrupt);
+  bool all_there = true;
+  index_->for_each_live(
+      [&](Slot slot) { all_there &= surviving.holds(index_->position(slot).value); });
+  if (!all_there) return fail(Errc::corrupt);
   for (uint32_t i = 0; i < head.timers; ++i) {
     const auto saved = read_at<SavedTimer>(saved_timers, i * sizeof(SavedTimer));
     const Slot slot{saved.slot_kind >> 1};
@@ -142,6 +173,7 @@ Status ShardState::load(Bytes bytes) {
   StateHead head;
   if (!take(bytes, &head) || head.version != kVersion || head.log_head != log_.head().value)
     return fail(Errc::corrupt);
+  const SurvivingBytes surviving(log_.surviving(), log_.segment_bytes());
   std::unordered_map<QueueId, std::unique_ptr<Partition>> loaded;
   Status status;
   for (uint32_t i = 0; status && i < head.partitions; ++i) {
@@ -150,10 +182,14 @@ Status ShardState::load(Bytes bytes) {
       break;
     }
     const QueueId queue{read_at<PartitionHead>(bytes).queue_id};
+    if (loaded.contains(queue)) {
+      status = fail(Errc::corrupt);
+      break;
+    }
     const Partition* known = find(queue);
     auto partition =
         std::make_unique<Partition>(queue, known != nullptr ? known->kind() : Partition::Kind{});
-    status = partition->load(timers_, bytes);
+    status = partition->load(timers_, surviving, bytes);
     loaded[queue] = std::move(partition);
   }
   if (status && !bytes.empty()) status = fail(Errc::corrupt);

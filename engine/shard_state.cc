@@ -4,10 +4,13 @@
 #include <array>
 #include <utility>
 
+#include <fmt/format.h>
+
 #include "base/assert.h"
 #include "base/hash.h"
 #include "base/planted.h"
 #include "engine/limits.h"
+#include "engine/record_check.h"
 #include "storage/format.h"
 
 namespace millrace::engine {
@@ -104,10 +107,15 @@ void ShardState::drop_queue(QueueId queue) {
 // --- recovery ---
 
 void ShardState::on_record(const storage::Record& record) {
+  if (!refused_.empty()) return;
+  if (const std::string_view wrong = wrong_with(record); !wrong.empty()) {
+    refused_ = fmt::format("the record at position {}, of kind {}, can't be: {}",
+                           record.position.value, record.kind, wrong);
+    return;
+  }
   account_checkpoint();
   const Bytes body = record.body;
   const auto kind = static_cast<RecordKind>(record.kind);
-  if (body.size() < sizeof(AckHead)) return;
   if (kind == RecordKind::slot_end) {
     for (size_t at = 0; body.size() - at >= sizeof(SlotEnd); at += sizeof(SlotEnd)) {
       const auto end = read_at<SlotEnd>(body, at);

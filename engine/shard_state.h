@@ -42,6 +42,9 @@ class ShardState final : public storage::ReplaySink {
   void add_queue(QueueId queue,
                  Partition::Kind kind);  // before replay: records of unknown queues are dead bytes
   void on_record(const storage::Record& record) override;
+  // The first record that can't be, for people; it and those behind it were not applied. Empty: all
+  // were.
+  const std::string& refused() const { return refused_; }
   // All that was replayed is visible now.
   void finish_recovery();
   // After an end that may have lost records whose slots were shown already (any but a clean stop,
@@ -280,6 +283,7 @@ class ShardState final : public storage::ReplaySink {
   RunScratch scratch_;
   FifoIntake intake_;
   base::KeyedHash names_;
+  std::string refused_;
   bool recovered_ = false;
   TimeMs dedup_due_{};
   TimeMs retention_due_{};

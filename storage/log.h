@@ -219,6 +219,9 @@ class Log {
   // The stored checkpoint if it is whole, of this log, and head() <= position <= durable end found
   // by open(), and no bytes before it are damaged; else nullopt.
   std::optional<std::pair<Position, std::vector<std::byte>>> load_checkpoint();
+  // Between open() and recover(): the bytes of each segment's records that survive, rising. What a
+  // checkpoint says lies elsewhere does not.
+  std::vector<ByteRange> surviving() const;
 
  private:
   struct Opening;  // what open() found, until recover() has used it

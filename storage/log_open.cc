@@ -117,6 +117,15 @@ std::optional<std::pair<Position, std::vector<std::byte>>> Log::load_checkpoint(
   return std::nullopt;
 }
 
+std::vector<ByteRange> Log::surviving() const {
+  MR_ASSERT(opening_ != nullptr);
+  std::vector<ByteRange> ranges;
+  for (const SurvivingSegment& segment : opening_->plan.segments)
+    ranges.push_back(
+        {opening_->found.files[segment.file].view().start + kSegmentDataOffset, segment.end});
+  return ranges;
+}
+
 Result<RecoveryReport> Log::recover(Position from, ReplaySink& sink, TimeMs now) {
   MR_ASSERT(opening_ != nullptr);
   MR_ASSERT(from.value >= head_position_);

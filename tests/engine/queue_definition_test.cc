@@ -92,6 +92,7 @@ TEST(QueueDefinition, WhatHasNoTextsHasTheDefaults) {
 TEST(QueueDefinition, WhatThisVersionDoesNotKnowIsRefusedByName) {
   const auto with_text = [](uint8_t kind, std::string_view name, std::string_view value) {
     QueueInfo queue;
+    queue.id = QueueId{7};
     queue.name = "orders";
     auto body = encode_queue(queue);
     body[offsetof(QueueDefinition, texts)] = std::byte{1};
