@@ -16,4 +16,12 @@ inline std::string printable(std::string_view text, size_t length_max = 100) {
   return out;
 }
 
+// A text of ours that quotes somebody: it stays one line, and moves no terminal's cursor. UTF-8
+// stays.
+inline std::string one_line(std::string text) {
+  for (char& c : text)
+    if (static_cast<unsigned char>(c) < ' ' || c == '\x7F') c = ' ';
+  return text;
+}
+
 }  // namespace millrace::base

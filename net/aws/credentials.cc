@@ -6,9 +6,10 @@
 
 #include <fmt/format.h>
 #include <openssl/crypto.h>
-#define TOML_EXCEPTIONS 0
-#include <toml++/toml.h>
 
+#include "base/printable.h"
+#define TOML_EXCEPTIONS 0
+#include "base/toml.h"
 #include "net/aws/arn.h"
 #include "net/aws/sha256.h"
 #include "net/private_file.h"
@@ -70,8 +71,9 @@ class CredentialsReader {
   };
 
   bool refuse(const toml::source_region& where, std::string text) {
-    why_ = where.begin.line > 0 ? fmt::format("{}:{}: {}", path_, where.begin.line, text)
-                                : fmt::format("{}: {}", path_, text);
+    why_ = base::one_line(where.begin.line > 0
+                              ? fmt::format("{}:{}: {}", path_, where.begin.line, text)
+                              : fmt::format("{}: {}", path_, text));
     return false;
   }
   bool refuse(const Entry& entry, std::string_view must) {

@@ -5,8 +5,9 @@
 #include <set>
 
 #include <fmt/format.h>
-#include <toml++/toml.h>
 
+#include "base/printable.h"
+#include "base/toml.h"
 #include "engine/queue_attributes.h"
 #include "engine/redrive_policy.h"
 #include "tools/common/quantity.h"
@@ -25,8 +26,8 @@ class Reader {
   bool read(const toml::table& file);
   const std::string& why() const { return why_; }
   bool refuse(const toml::source_region& at, std::string_view text) {
-    why_ = at.begin.line == 0 ? fmt::format("{}: {}", path_, text)
-                              : fmt::format("{}: {}", where(at), text);
+    why_ = base::one_line(at.begin.line == 0 ? fmt::format("{}: {}", path_, text)
+                                             : fmt::format("{}: {}", where(at), text));
     return false;
   }
 

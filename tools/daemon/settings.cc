@@ -9,8 +9,9 @@
 #include <optional>
 
 #include <fmt/format.h>
-#include <toml++/toml.h>
 
+#include "base/printable.h"
+#include "base/toml.h"
 #include "net/aws/arn.h"
 #include "tools/common/cores.h"
 #include "tools/common/parser.h"
@@ -263,7 +264,7 @@ struct Given {
 using GivenRows = std::array<Given, kRowCount>;
 
 bool complain(const std::string& line) {
-  std::fprintf(stderr, "millraced: %s\n", line.c_str());
+  std::fprintf(stderr, "millraced: %s\n", base::one_line(line).c_str());
   return false;
 }
 

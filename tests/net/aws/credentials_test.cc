@@ -110,6 +110,8 @@ TEST(Credentials, AMistakeIsOneLineThatNamesIts) {
   const std::string key = "[[key]]\nid = 'AKIA1'\nsecret = '0123456789abcdef'\n";
   const std::pair<std::string, const char*> rows[] = {
       {"mode = ", "keys.toml:1: "},
+      {"[%]", "keys.toml:1: "},
+      {"mode = f\n\n[[user]]", "keys.toml:1: "},
       {"mode = 'lax'", "keys.toml:1: mode must be off, relaxed or strict"},
       {"\nregion = 'x'", "keys.toml:2: unknown key \"region\""},
       {"key = 1", "keys.toml:1: key must be written as [[key]]"},
