@@ -153,10 +153,18 @@ function(millrace_fuzzer)
     target_link_options(${arg_NAME} PRIVATE -fsanitize=fuzzer)
     # New findings go to the build tree; the corpus in the source tree is only read.
     file(MAKE_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR}/${arg_NAME}_findings)
+    set(dictionary ${CMAKE_CURRENT_SOURCE_DIR}/${arg_NAME}.dict)
+    if(EXISTS ${dictionary})
+      set(dictionary -dict=${dictionary})
+    else()
+      set(dictionary)
+    endif()
     add_test(NAME ${arg_NAME}
              COMMAND ${arg_NAME} -max_total_time=30 -timeout=1 -rss_limit_mb=512 -max_len=65536
-                     ${CMAKE_CURRENT_BINARY_DIR}/${arg_NAME}_findings ${corpus})
-    set_tests_properties(${arg_NAME} PROPERTIES LABELS fuzz TIMEOUT 120)
+                     ${dictionary} ${CMAKE_CURRENT_BINARY_DIR}/${arg_NAME}_findings ${corpus})
+    # What AddressSanitizer keeps of freed memory is not the program's.
+    set_tests_properties(${arg_NAME} PROPERTIES LABELS fuzz TIMEOUT 120 ENVIRONMENT
+                                                ASAN_OPTIONS=quarantine_size_mb=32)
   else()
     if(NOT TARGET millrace_fuzz_replay)
       add_library(millrace_fuzz_replay OBJECT ${PROJECT_SOURCE_DIR}/cmake/fuzz_replay.cc)

@@ -1,16 +1,19 @@
-// Fuzzes heads and bodies of HTTP and the session around them: however the stream is cut into pieces,
-// the answers are the same, byte by byte.
+// Fuzzes heads and bodies of HTTP and the session around them: however the stream is cut into
+// pieces, the answers are the same, byte by byte.
 //
 // The first byte of an input chooses the pieces, the rest is the stream. It is given to one session
 // whole and to another in pieces, with what waits below /later/ answered at the end. Checked
 // besides: no crash, every answer is whole, nothing follows the end of a conversation, a front is
-// given no more than the bounds allow, and 64 readable bytes behind it.
+// given no more than the bounds allow, and 64 readable bytes behind it; and that the requests it is
+// given are those that a second reader finds in the stream (tests/fuzz/plain_http.h), no others,
+// nowhere else, and all of the usual kind.
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <string>
 
 #include "base/assert.h"
+#include "tests/fuzz/plain_http.h"
 #include "tests/net/http_peer.h"
 
 namespace {
@@ -63,6 +66,18 @@ Heard converse(std::string_view stream, size_t piece_bytes) {
   return heard;
 }
 
+void compare_readers(std::string_view stream, const std::vector<std::string>& seen) {
+  fuzz::PlainHttp reader(stream);
+  for (const std::string& request : seen) {
+    const auto plain = reader.next();
+    MR_ASSERT(plain.has_value());
+    MR_ASSERT(request == plain->method + " " + plain->target + " " + plain->body);
+  }
+  // The first one that was not given to the front.
+  const auto next = reader.next();
+  MR_ASSERT(!next || !next->usual);
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
@@ -73,10 +88,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   MR_ASSERT(whole.text == pieces.text);
   MR_ASSERT(whole.seen == pieces.seen);
   MR_ASSERT(whole.finished == pieces.finished);
+  compare_readers(stream, whole.seen);
   // Answers to HEAD have no body, and there is no telling them from the others here.
-  const bool heads = std::any_of(whole.seen.begin(), whole.seen.end(), [](const std::string& seen) {
-    return seen.starts_with("HEAD ");
-  });
+  const bool heads = std::any_of(whole.seen.begin(), whole.seen.end(),
+                                 [](const std::string& seen) { return seen.starts_with("HEAD "); });
   if (!heads) parse_answers(whole.text);
   return 0;
 }
