@@ -211,25 +211,63 @@ def check_links(root):
                     yield f"{path}:{number}: {target} does not exist"
 
 
-# Tests that tests/README.md names as `Suite.Name`.
-NAMED_TEST = re.compile(r"`([A-Z]\w+)\.([A-Z]\w+)`")
+# Tests that these name as `Suite.Name`, or as `file_test.test_name` of a Python one.
+NAMING_TESTS = ["tests/README.md", "tests/bad_inputs.md"]
+NAMED_TEST = re.compile(r"`([A-Z]\w+|[a-z]\w*_test)\.(?!py`)(\w+)`")
 TEST_DEFINED = re.compile(r"^TEST(?:_F|_P)?\((\w+), (\w+)\)")
+METHOD_DEFINED = re.compile(r"^    def (test_\w+)\(")
+
+
+def defined_tests(root):
+    for path in tracked_files(root):
+        if not path.startswith("tests/"):
+            continue
+        if path.endswith(SOURCE_SUFFIXES):
+            yield from (match.groups() for match in map(TEST_DEFINED.match, lines_of(root, path)) if match)
+        elif path.endswith("_test.py"):
+            module = os.path.basename(path).removesuffix(".py")
+            yield from ((module, match.group(1))
+                        for match in map(METHOD_DEFINED.match, lines_of(root, path)) if match)
 
 
 def check_named_tests(root):
-    named = "tests/README.md"
-    if named not in tracked_files(root):
+    naming = [path for path in NAMING_TESTS if path in tracked_files(root)]
+    if not naming:
         return
-    defined = {match.groups() for path in sources(root) if path.startswith("tests/")
-               for match in map(TEST_DEFINED.match, lines_of(root, path)) if match}
-    for number, line in enumerate(lines_of(root, named), 1):
-        for suite, name in NAMED_TEST.findall(line):
-            if (suite, name) not in defined:
-                yield f"{named}:{number}: there is no test {suite}.{name}"
+    defined = set(defined_tests(root))
+    for named in naming:
+        for number, line in enumerate(lines_of(root, named), 1):
+            for suite, name in NAMED_TEST.findall(line):
+                if (suite, name) not in defined:
+                    yield f"{named}:{number}: there is no test {suite}.{name}"
+
+
+# The bad inputs are numbered, and each has a test but those that wait.
+BAD_INPUTS = "tests/bad_inputs.md"
+BAD_INPUT_ROW = re.compile(r"^\| (\d+) \|")
+BAD_INPUTS_MAX = 94
+BAD_INPUTS_WAITING = {81, 82, 83}
+
+
+def check_bad_inputs(root):
+    if BAD_INPUTS not in tracked_files(root):
+        return
+    expected = 1
+    for number, line in enumerate(lines_of(root, BAD_INPUTS), 1):
+        row = BAD_INPUT_ROW.match(line)
+        if row is None:
+            continue
+        if int(row.group(1)) != expected:
+            yield f"{BAD_INPUTS}:{number}: number {expected} is missing"
+        expected = int(row.group(1)) + 1
+        if not NAMED_TEST.search(line) and int(row.group(1)) not in BAD_INPUTS_WAITING:
+            yield f"{BAD_INPUTS}:{number}: no test is named"
+    if expected != BAD_INPUTS_MAX + 1:
+        yield f"{BAD_INPUTS}: it ends before number {BAD_INPUTS_MAX}"
 
 
 CHECKS = [check_include_direction, check_seams, check_json, check_readmes, check_files, check_headers,
-          check_sources_are_built, check_links, check_named_tests]
+          check_sources_are_built, check_links, check_named_tests, check_bad_inputs]
 
 
 def main(arguments):

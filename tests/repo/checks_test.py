@@ -146,6 +146,25 @@ class Checks(unittest.TestCase):
         self.assert_only("tests/README.md:2: there is no test Log.Dies",
                          **{"tests/README.md": text, "tests/sim/world.h": HEADER + code})
 
+    def test_a_python_test_that_is_named_and_does_not_exist_is_named(self):
+        text = "`log_test.test_it_lives` and `log_test.test_it_dies`; log_test.py\n"
+        code = "class Log:\n    def test_it_lives(self):\n        pass\n"
+        self.assert_only("tests/README.md:1: there is no test log_test.test_it_dies",
+                         **{"tests/README.md": text, "tests/blackbox/log_test.py": code})
+
+    def test_the_bad_inputs_are_all_there_and_tested(self):
+        code = "class Log:\n    def test_it(self):\n        pass\n"
+        rows = [f"| {n} | an input | an answer | `log_test.test_it` |\n" for n in range(1, 95)]
+        files = {"tests/blackbox/log_test.py": code}
+        self.assertEqual([], self.findings(**files, **{"tests/bad_inputs.md": "".join(rows)}))
+        self.assert_only("tests/bad_inputs.md:7: number 7 is missing",
+                         **files, **{"tests/bad_inputs.md": "".join(rows[:6] + rows[7:])})
+        self.assert_only("tests/bad_inputs.md: it ends before number 94",
+                         **files, **{"tests/bad_inputs.md": "".join(rows[:-1])})
+        rows[2] = "| 3 | an input | an answer | |\n"
+        self.assert_only("tests/bad_inputs.md:3: no test is named",
+                         **files, **{"tests/bad_inputs.md": "".join(rows)})
+
     def test_a_dead_link_in_a_document_is_named(self):
         self.assert_only("docs/a.md:2: b.md does not exist",
                          **{"docs/a.md": "[web](https://example.org)\n[b](b.md#part)\n"})
