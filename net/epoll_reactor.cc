@@ -144,6 +144,13 @@ std::span<const Event> EpollReactor::run_turn(int64_t wait_ns) {
   const int count = ::epoll_wait(epoll_, ready, kReadyMax, timeout);
   if (sleeps) waker_->awake();
 
+  // Who found no room goes first: epoll tells of all that have something in the same order again.
+  trying_.clear();
+  trying_.swap(starved_);
+  for (const uint32_t connection : trying_) {
+    const Connection& c = connections_[connection];
+    if (c.fd >= 0 && c.reading) receive(connection);
+  }
   for (int i = 0; i < count; ++i) {
     const epoll_event& event = ready[i];
     if (event.data.u64 == kWakerTag) {
@@ -193,7 +200,10 @@ void EpollReactor::receive(uint32_t connection) {
     return;
   }
   const size_t room = std::min<size_t>(piece_bytes_max_, arena_bytes_ - arena_used_);
-  if (room < std::min<size_t>(kPieceBytesMin, piece_bytes_max_)) return;  // the next turn's
+  if (room < std::min<size_t>(kPieceBytesMin, piece_bytes_max_)) {
+    starved_.push_back(connection);
+    return;
+  }
   std::byte* to = arena_.data.get() + arena_used_;
   const ssize_t got = ::recv(c.fd, to, room, 0);
   if (got > 0) {

@@ -63,6 +63,7 @@ class EpollReactor final : public Reactor {
   std::vector<Listening> listeners_;  // by number
   AcceptPause accept_pause_;
   ConnectionTable<Connection> connections_;
+  std::vector<uint32_t> starved_, trying_;  // found no room in the arena: first in the next turn
   Buffer arena_;
   size_t arena_bytes_;
   size_t arena_used_ = 0;

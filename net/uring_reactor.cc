@@ -204,10 +204,13 @@ void UringReactor::begin_turn() {
     const auto connection = static_cast<uint32_t>(postponed);
     if (still_wanted(operation, connection)) submit(operation, connection);
   }
-  for (const uint32_t connection : to_arm_) {
-    arm_receive(connection);
+  // The kernel gives out the buffers in this order. Who got none goes first: otherwise those that
+  // always have something to say would get them all, turn after turn.
+  for (std::vector<uint32_t>* list : {&starved_, &to_arm_}) {
+    for (const uint32_t connection : *list)
+      arm_receive(connection);
+    list->clear();
   }
-  to_arm_.clear();
   if (accept_pause_.ends()) {
     for (size_t number = 0; number < listeners_.size(); ++number)
       arm_accept(static_cast<uint8_t>(number));
@@ -295,7 +298,9 @@ void UringReactor::complete_receive(uint32_t connection, const io_uring_cqe& com
     to_arm_.push_back(connection);
   } else if (result == 0) {
     connections_.tell_end(connection, 0);
-  } else if (result == -ENOBUFS || result == -ECANCELED || result == -EINTR || result == -EAGAIN) {
+  } else if (result == -ENOBUFS) {
+    starved_.push_back(connection);
+  } else if (result == -ECANCELED || result == -EINTR || result == -EAGAIN) {
     to_arm_.push_back(connection);
   } else {
     connections_.tell_end(connection, result < 0 ? -result : EIO);

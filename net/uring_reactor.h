@@ -87,6 +87,7 @@ class UringReactor final : public Reactor {
   std::vector<Listening> listeners_;  // by number
   AcceptPause accept_pause_;
   ConnectionTable<Connection> connections_;
+  std::vector<uint32_t> starved_;             // found no buffer: first in the next turn
   std::vector<uint32_t> to_arm_;              // for the next turn's enter
   std::vector<uint64_t> postponed_, trying_;  // tags of what found no submission
 };

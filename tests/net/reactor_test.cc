@@ -141,6 +141,22 @@ TEST_P(ReactorTest, AWakeBeforeTheSleepIsNotLost) {
   }
 }
 
+// Many always have something to say, and there are few buffers: each gets one in its turn.
+TEST_P(ReactorTest, LetsNobodyWaitBehindThoseWhoNeverStop) {
+  make({.kind = GetParam(), .receive_buffers = 2, .receive_buffer_bytes = 4096});
+  constexpr size_t kPairs = 16;
+  constexpr int kTurnsEach = 4;
+  std::vector<Pair> pairs;
+  for (size_t i = 0; i < kPairs; ++i) {
+    pairs.push_back(adopt_one());
+    write_all(pairs.back().peer, pattern(100 << 10));  // 25 pieces
+  }
+  for (size_t i = 0; i < kPairs * kTurnsEach; ++i)
+    turn(kMs);
+  for (const Pair& pair : pairs)
+    EXPECT_GE(received_[pair.id].size(), size_t{4096}) << pair.id;
+}
+
 TEST_P(ReactorTest, ServesAThousandConnections) {
   rlimit limit{};
   ::getrlimit(RLIMIT_NOFILE, &limit);
