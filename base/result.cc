@@ -57,6 +57,8 @@ constexpr Row kRows[] = {
     {Errc::timed_out, "timed_out", "no answer came in time"},
     {Errc::canceled, "canceled", "the request was canceled"},
     {Errc::connection_closed, "connection_closed", "the connection is closed"},
+    {Errc::memory_full, "memory_full",
+     "the memory budget of the server is used up; receive and acknowledge some messages"},
     {Errc::not_found, "not_found", "no such file or directory"},
     {Errc::already_exists, "already_exists", "the file exists already"},
     {Errc::permission_denied, "permission_denied", "permission denied"},

@@ -110,15 +110,16 @@ Result<std::unique_ptr<BrokerOnDisk>> BrokerOnDisk::open_directory(const BrokerO
     return fail(Errc::invalid_argument);
   }
   broker->room_ = std::make_unique<Mailroom>(count);
+  broker->memory_ = std::make_unique<MemoryBudget>(options.memory_bytes_max);
   wakers->store(broker->room_.get(), std::memory_order_release);
 
   TimeMs newest = catalog.recovery().last_server_time;
   for (uint16_t i = 0; i < count; ++i) {
     auto log = (*logs)->take_shard(i, message);
     if (!log) return fail(log.error());
-    auto shard = std::make_unique<Shard>(
-        ShardId{i}, *broker->room_, environment, std::move(log->disk), std::move(log->log),
-        catalog.receipt_key(), options.durability, options.interval_ms, wall);
+    auto shard = std::make_unique<Shard>(ShardId{i}, *broker->room_, environment,
+                                         std::move(log->disk), std::move(log->log),
+                                         catalog.receipt_key(), options, *broker->memory_, wall);
     std::string why;
     const auto report = shard->recover(catalog.catalog(), wall, &why);
     if (!report) {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "engine/environment.h"
+#include "engine/memory_budget.h"
 #include "engine/shard.h"
 #include "engine/threads.h"
 #include "millrace/engine.h"
@@ -46,6 +47,7 @@ class BrokerOnDisk final : public Broker {
 
   std::unique_ptr<Environment> environment_;  // when it is our own
   std::unique_ptr<Mailroom> room_;
+  std::unique_ptr<MemoryBudget> memory_;
   std::unique_ptr<ShardThreads> threads_;  // outlives the shards, whose disks may still wake it
   std::vector<std::unique_ptr<Shard>> shards_;
   void report(std::string_view log, const storage::RecoveryReport& recovery);

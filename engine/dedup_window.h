@@ -76,7 +76,10 @@ class DedupWindow {
   template <class F>
   bool expire(TimeMs now, uint32_t max, F&& changed) {
     for (uint32_t n = 0; n < max; ++n) {
-      if (order_.empty() || order_.front().at + kWindowMs > now) return false;
+      if (order_.empty() || order_.front().at + kWindowMs > now) {
+        give_back_memory();
+        return false;
+      }
       const Order next = order_.pop();
       const auto found = entries_.find(next.id);
       // An id that came again after its time stands in the queue twice; the entry says when it
@@ -113,14 +116,21 @@ class DedupWindow {
   uint64_t size() const { return entries_.size(); }
   uint64_t memory_bytes() const {
     return entries_.bucket_count() * (sizeof(base::Hash128) + sizeof(Entry) + 1) +
-           order_.size() * sizeof(Order);
+           order_.capacity() * sizeof(Order);
   }
 
  private:
+  static constexpr size_t kManyBuckets = 4096;
   struct Order {
     base::Hash128 id;
     TimeMs at;
   };
+  // Neither gives back by itself what a burst took.
+  void give_back_memory() {
+    if (entries_.bucket_count() > kManyBuckets && entries_.size() < entries_.bucket_count() / 8)
+      entries_.rehash(0);
+    order_.shrink();
+  }
   static bool over(const Entry& entry, TimeMs now) { return entry.at + kWindowMs <= now; }
 
   boost::unordered_flat_map<base::Hash128, Entry, Hash> entries_;

@@ -20,6 +20,14 @@ inline constexpr uint32_t kWaitersPerShardMax = 100'000;
 inline constexpr size_t kReceiveAttemptsMax = 100'000;
 // Requests of one shard that wait for other shards.
 inline constexpr uint32_t kGathersPerShardMax = 100'000;
+// Answers of one shard that wait for its log, past which sends are throttled: 160 bytes each.
+inline constexpr size_t kAnswersWaitingMax = 100'000;
+// What a sync may take before sends are throttled.
+inline constexpr int64_t kSyncWaitNsMax = 2'000'000'000;
+// How often a shard counts what it holds in memory, if there is a budget; and if half of it is
+// used.
+inline constexpr int64_t kMemoryCountMs = 100;
+inline constexpr int64_t kScarceMemoryCountMs = 25;
 inline constexpr uint32_t kPeekMessagesMax = 1'000;
 // Live messages of a shard that a peek looks at to find those in the states it wants.
 inline constexpr uint32_t kPeekScannedMax = 200'000;

@@ -2,8 +2,8 @@
 // blocks back and asking for them again while it idles along: the shard's steady state allocates
 // nothing.
 //
-// Threads: shard-local.  Memory: the largest number of entries it ever held, rounded up to a power
-// of two.
+// Threads: shard-local.  Memory: the largest number of entries it held since shrink(), rounded up
+// to a power of two.
 #pragma once
 
 #include <cstddef>
@@ -44,17 +44,25 @@ class RingQueue {
     ++head_;
     return value;
   }
+  size_t capacity() const { return slots_.size(); }
+  // Gives memory back if little of much is used.
+  void shrink() {
+    if (slots_.size() > kManySlots && size() < slots_.size() / 8) resize(slots_.size() / 4);
+  }
   void clear() {
     while (!empty())
       pop();
   }
 
  private:
-  void grow() {
-    std::vector<T> larger(slots_.empty() ? 8 : slots_.size() * 2);
+  static constexpr size_t kManySlots = 4096;
+
+  void grow() { resize(slots_.empty() ? 8 : slots_.size() * 2); }
+  void resize(size_t slots) {
+    std::vector<T> others(slots);
     for (uint64_t i = head_; i != tail_; ++i)
-      larger[i & (larger.size() - 1)] = std::move(slots_[i & (slots_.size() - 1)]);
-    slots_ = std::move(larger);
+      others[i & (slots - 1)] = std::move(slots_[i & (slots_.size() - 1)]);
+    slots_ = std::move(others);
   }
 
   std::vector<T> slots_;

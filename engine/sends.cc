@@ -28,6 +28,7 @@ void Sends::send(const SendRequest& request, ReplyTo to) {
   if (queue == nullptr) return refuse(Errc::queue_not_found);
   const RunFault fault = check_run(request.messages, request.count, queue->attributes);
   if (fault.error != Errc::ok) return refuse(fault.error, fault.bad_index);
+  if (const Errc refusal = gate_.judge(); refusal != Errc::ok) return refuse(refusal);
   if (queue->attributes.fifo && parts_.mailbox.shards() > 1) return forward(*queue, request, to);
   store_and_answer(*queue, request, to);
 }
@@ -97,6 +98,8 @@ void Sends::forward(const QueueInfo& queue, const SendRequest& request, ReplyTo 
   Forwarded& under_way = forwarded_[job];
   under_way.to = to;
   under_way.parts_left = used;
+  under_way.bytes = sizeof(Forwarded) + request.messages.size() + request.count * 12ull;
+  forwarded_bytes_ += under_way.bytes;
   under_way.reply.durability = parts_.level(queue);
   under_way.shard_slots.resize(request.count);
   under_way.order.resize(shards);
@@ -123,8 +126,9 @@ void Sends::on_send(const Mail& mail) {
   answer->kind = MailKind::sent;
   answer->job = mail.job;
   const QueueInfo* queue = parts_.catalog.find(mail.queue);
-  const auto stored = queue == nullptr ? Result<Stored>(fail(Errc::queue_not_found))
-                                       : store(*queue, mail.bytes, mail.messages_max);
+  const Errc refusal = queue == nullptr ? Errc::queue_not_found : gate_.judge();
+  const auto stored = refusal != Errc::ok ? Result<Stored>(fail(refusal))
+                                          : store(*queue, mail.bytes, mail.messages_max);
   if (!stored) {
     answer->error = stored.error();
     return parts_.mailbox.post(mail.from, std::move(answer));
@@ -155,6 +159,7 @@ void Sends::on_sent(const Mail& mail) {
   if (--sent.parts_left > 0) return;
   Forwarded done = std::move(sent);
   forwarded_.erase(found);
+  forwarded_bytes_ -= done.bytes;
   if (done.to.sink == nullptr) return;
   // A part that failed fails the run: sent again, what was stored is a duplicate.
   if (done.reply.error != Errc::ok) {
@@ -172,6 +177,7 @@ void Sends::cancel_all(const ReplySink* sink) {
 
 void Sends::fail_all(Errc error) {
   take_each(forwarded_, [&](const Forwarded& sent) {
+    forwarded_bytes_ -= sent.bytes;
     if (sent.to.sink != nullptr) sent.to.sink->on_send(sent.to.token, {.error = error});
   });
 }

@@ -12,6 +12,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "engine/send_gate.h"
 #include "engine/shard_parts.h"
 
 namespace millrace::engine {
@@ -19,7 +20,8 @@ namespace millrace::engine {
 class Sends {
  public:
   // `safe_at`: until the log is durable there, every send waits for a sync.
-  Sends(const ShardParts& parts, const Position& safe_at) : parts_(parts), safe_at_(safe_at) {}
+  Sends(const ShardParts& parts, const Position& safe_at, SendGate& gate)
+      : parts_(parts), safe_at_(safe_at), gate_(gate) {}
 
   void send(const SendRequest& request, ReplyTo to);
   // A part of another shard's run, and the answer to one.
@@ -28,6 +30,8 @@ class Sends {
   void cancel_all(const ReplySink* sink);
   void fail_all(Errc error);
   size_t under_way() const { return forwarded_.size(); }
+  // Of the runs under way elsewhere; each lies there for a turn or two.
+  uint64_t memory_bytes() const { return forwarded_bytes_; }
 
  private:
   struct Part {
@@ -37,6 +41,7 @@ class Sends {
   struct Forwarded {
     ReplyTo to{};
     uint32_t parts_left = 0;
+    uint64_t bytes = 0;
     SendReply reply{};
     std::vector<uint64_t> shard_slots{};
     std::vector<std::vector<uint32_t>> order{};  // by shard
@@ -54,7 +59,9 @@ class Sends {
 
   ShardParts parts_;
   const Position& safe_at_;
+  SendGate& gate_;
   std::unordered_map<uint64_t, Forwarded> forwarded_;
+  uint64_t forwarded_bytes_ = 0;
   uint64_t next_job_ = 1;
   std::vector<ShardId> homes_;  // reused: of each message of a run
 };

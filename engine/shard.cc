@@ -12,21 +12,23 @@ namespace millrace::engine {
 
 Shard::Shard(ShardId id, Mailroom& room, Environment& environment,
              std::unique_ptr<storage::Disk> disk, std::unique_ptr<storage::Log> log,
-             const ReceiptKey& key, Durability durability, uint32_t interval_ms, TimeMs wheel_start)
+             const ReceiptKey& key, const BrokerOptions& options, MemoryBudget& budget,
+             TimeMs wheel_start)
     : id_(id),
       environment_(environment),
-      durability_(durability),
+      durability_(options.durability),
       disk_(std::move(disk)),
       log_(std::move(log)),
       now_(wheel_start),
       state_(id, *log_, key, wheel_start),
+      gate_(budget),
       mailbox_(room, id),
       receives_(parts(), wheel_start),
       gathers_(parts(), receives_),
-      sends_(parts(), slots_safe_at_),
+      sends_(parts(), slots_safe_at_, gate_),
       cleaner_(state_),
       move_work_(parts()),
-      interval_ms_(interval_ms) {}
+      interval_ms_(options.interval_ms) {}
 
 Shard::~Shard() = default;
 
@@ -203,6 +205,7 @@ bool Shard::tick() {
   answer();
   cleaner_.free_head();
   start_jobs();
+  note_gate();
   if (keeper_ != nullptr) {
     // Nobody objected in a day.
     if (keeper_->retention_waits() && !state_.retention_waits(now_))
@@ -355,6 +358,21 @@ bool Shard::hold_sync() {
          log_->written().value - log_->durable().value < kHeldBytesMax;
 }
 
+void Shard::note_gate() {
+  gate_.note_turn(boot_ns_, log_->durable(), commits_.size(), commits_.waiting_durable());
+  if (gate_.wants_count(now_)) gate_.count(id_, memory_bytes(), now_);
+}
+
+// Without what is small whatever happens, and what lasts for a turn only.
+uint64_t Shard::memory_bytes() const {
+  constexpr uint64_t kWaiterBytes = 248;
+  constexpr uint64_t kGatherBytes = 1'024;
+  return state_.memory_bytes() + commits_.size() * sizeof(Parked) +
+         receives_.waiting() * kWaiterBytes +
+         (gathers_.under_way() + admin_.size()) * kGatherBytes + sends_.memory_bytes() +
+         outside_bytes_;
+}
+
 // The catalog's log lies on the same disk: what failed it ends this shard too, and with it the
 // process. Left alone it would serve on and refuse all that changes a queue.
 void Shard::fence_if_failed() {
@@ -371,7 +389,7 @@ TimeMs Shard::next_deadline() const {
     next = std::min({next, state_.timers().next_deadline(), interval_sync_due_, state_.dedup_due(),
                      state_.retention_due(), move_work_.next_deadline()});
   if (keeper_ != nullptr) next = std::min(next, keeper_->next_deadline());
-  return next;
+  return std::min(next, gate_.next_deadline());
 }
 
 void Shard::set_waker(std::function<void()> wake) {

@@ -19,6 +19,7 @@
 #include "engine/gathers.h"
 #include "engine/move_work.h"
 #include "engine/receives.h"
+#include "engine/send_gate.h"
 #include "engine/sends.h"
 #include "engine/shard_parts.h"
 #include "millrace/engine.h"
@@ -28,8 +29,8 @@ namespace millrace::engine {
 class Shard final : public ShardPort {
  public:
   Shard(ShardId id, Mailroom& room, Environment& environment, std::unique_ptr<storage::Disk> disk,
-        std::unique_ptr<storage::Log> log, const ReceiptKey& key, Durability durability,
-        uint32_t interval_ms, TimeMs wheel_start);
+        std::unique_ptr<storage::Log> log, const ReceiptKey& key, const BrokerOptions& options,
+        MemoryBudget& budget, TimeMs wheel_start);
   ~Shard() override;
 
   // Replays the log for the queues of `catalog`. Error damaged, with a text in `why`: a record in
@@ -72,6 +73,7 @@ class Shard final : public ShardPort {
   TimeMs now() const override { return now_; }
   TimeMs next_deadline() const override;
   bool fenced() const override { return fenced_; }
+  void note_memory(uint64_t bytes) override { outside_bytes_ = bytes; }
   void set_waker(std::function<void()> wake) override;
   bool idle() const override;
 
@@ -88,6 +90,7 @@ class Shard final : public ShardPort {
   void answer();
   void start_jobs();
   bool hold_sync();
+  void note_gate();
 
   void handle(MailPtr mail);
   template <class F>
@@ -102,6 +105,7 @@ class Shard final : public ShardPort {
   void answer_admin(const Mail& mail);
   void ask_keeper(MailPtr mail, ReplyTo reply);
   void fence_if_failed();
+  uint64_t memory_bytes() const;
   ShardStats stats() const;
   ShardParts parts() { return {state_, catalog_, commits_, mailbox_, now_, durability_}; }
 
@@ -117,6 +121,8 @@ class Shard final : public ShardPort {
   ShardState state_;
   CommitQueue commits_;
   CommitClock commit_clock_;
+  SendGate gate_;
+  uint64_t outside_bytes_ = 0;  // note_memory()
   Mailbox mailbox_;
   Receives receives_;
   Gathers gathers_;

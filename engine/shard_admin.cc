@@ -137,8 +137,15 @@ ShardStats Shard::stats() const {
           .scrubbed_bytes = scrubbed.bytes,
           .scrub_mended = scrubbed.mended,
           .scrub_unreadable = scrubbed.unreadable,
+          .memory_bytes = memory_bytes(),
+          .memory_bytes_max = gate_.memory_bytes_max(),
+          .waiting = receives_.waiting(),
+          .timers = state_.timers().size(),
+          .refused_memory = gate_.refused().memory,
+          .refused_behind = gate_.refused().behind,
           .fenced = fenced_,
           .disk_full = log_->disk_full(),
+          .memory_full = gate_.memory_full(),
           .commits = std::make_shared<const CommitTimes>(commit_clock_.times())};
 }
 

@@ -484,6 +484,17 @@ uint64_t ShardState::index_bytes() const {
   return bytes;
 }
 
+uint64_t ShardState::memory_bytes() const {
+  constexpr uint64_t kAttemptBytes = 128;
+  constexpr uint64_t kMoveIdBytes = 50;
+  uint64_t bytes = index_bytes() + attempts_.size() * kAttemptBytes +
+                   move_ids_.count() * kMoveIdBytes +
+                   (coming_written_.size() + coming_durable_.size()) * sizeof(Coming);
+  for (const auto& [id, partition] : partitions_)
+    bytes += partition->dedup().memory_bytes();
+  return bytes;
+}
+
 uint64_t ShardState::live_messages() const {
   uint64_t live = 0;
   for (const auto& [id, partition] : partitions_)

@@ -204,6 +204,8 @@ class ShardState final : public storage::ReplaySink {
   void expire_dedup(TimeMs now);
   TimeMs dedup_due() const { return dedup_due_; }
   uint64_t index_bytes() const;
+  // With it, what is kept of ids: of deduplication, of receive attempts, of moved messages.
+  uint64_t memory_bytes() const;
   uint64_t live_messages() const;
   // Whether the log's live bytes are what counting them again gives; for MR_CHECK_DEEP.
   bool accounts_hold() const;

@@ -29,14 +29,17 @@ Buffer BufferPool::take(size_t bytes) {
     buffer = std::move(kept.back());
     kept.pop_back();
     kept_bytes_ -= buffer.capacity;
+    lent_bytes_ += buffer.capacity;
     return buffer;
   }
   buffer.capacity = kBufferBytesMin << index;
+  lent_bytes_ += buffer.capacity;
   buffer.data.reset(base::take_aligned(64, buffer.capacity));
   return buffer;
 }
 
 void BufferPool::give_back(Buffer buffer) {
+  lent_bytes_ -= buffer.capacity;
   if (buffer.capacity == 0 || kept_bytes_ + buffer.capacity > kept_bytes_max_) return;
   kept_bytes_ += buffer.capacity;
   kept_[class_of(buffer.capacity)].push_back(std::move(buffer));

@@ -31,11 +31,13 @@ class BufferPool {
  public:
   explicit BufferPool(size_t kept_bytes_max = 8u << 20) : kept_bytes_max_(kept_bytes_max) {}
 
-  // At least `bytes` long.
+  // At least `bytes` long. Goes back by give_back().
   Buffer take(size_t bytes);
   void give_back(Buffer buffer);
 
   size_t kept_bytes() const { return kept_bytes_; }
+  // In all: kept, and lent now.
+  size_t bytes() const { return kept_bytes_ + lent_bytes_; }
 
  private:
   static constexpr size_t kClasses = 16;  // 16 KiB .. 512 MiB; a frame's answer is far below
@@ -43,6 +45,7 @@ class BufferPool {
 
   std::array<std::vector<Buffer>, kClasses> kept_;
   size_t kept_bytes_ = 0;
+  size_t lent_bytes_ = 0;
   size_t kept_bytes_max_;
 };
 

@@ -32,6 +32,8 @@ class Protocol {
   virtual std::unique_ptr<Conversation> begin(uint32_t id, const Peer& peer) = 0;
   // Whether this peer counts as logged in from the start, for Admission.
   virtual bool trusts(const Peer& peer) const = 0;
+  // About what a conversation takes while it is idle or waits, without the pool's buffers.
+  virtual uint32_t bytes_each() const = 0;
 };
 
 using ProtocolMaker = std::function<std::unique_ptr<Protocol>(const ShardSetting& setting)>;

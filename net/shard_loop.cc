@@ -68,6 +68,7 @@ void ShardLoop::run() {
       act(event);
     }
     more_ = port_.tick();
+    port_.note_memory(pool_.bytes() + connection_bytes_);
     if (port_.fenced()) [[unlikely]]
       gate_.report_fence(port_.id());
     settle();
@@ -142,6 +143,7 @@ void ShardLoop::accept(uint32_t id, uint8_t door) {
   connection.logged_in = protocol.trusts(connection.peer);
   connection.since_ns = now_ns_;
   ++open_;
+  connection_bytes_ += protocol.bytes_each();
   watch_soon();
   const std::string refusal = admission_.enter(connection.peer, connection.logged_in);
   connection.admitted = refusal.empty();
@@ -183,6 +185,7 @@ void ShardLoop::forget(uint32_t id) {
   if (gone->admitted) admission_.leave(gone->peer, gone->logged_in);
   options_.doors[gone->door].counts->closed.fetch_add(1, std::memory_order_relaxed);
   --open_;
+  connection_bytes_ -= protocols_[gone->door]->bytes_each();
 }
 
 // Reading follows what the conversation wants and the shard has room for.

@@ -119,6 +119,7 @@ class ShardLoop final : private ConversationHost {
   std::vector<std::unique_ptr<Connection>> connections_;  // by the reactor's number
   std::vector<uint32_t> dirty_;                           // to settle and send, in this turn
   uint32_t open_ = 0;
+  uint64_t connection_bytes_ = 0;  // what the open ones take, about
   bool more_ = false;  // the shard has more to do at once
   bool stopping_ = false;
   bool drained_ = false;

@@ -170,7 +170,12 @@ struct ShardStats {
   // Since the start: bytes read back and found right, stretches that were bad on the device and
   // were written again, reads that the device refused.
   uint64_t scrubbed_bytes = 0, scrub_mended = 0, scrub_unreadable = 0;
-  bool fenced = false, disk_full = false;
+  // What it holds in memory, as it counts against BrokerOptions::memory_bytes_max; that bound, of
+  // all shards; receives that wait and subscriptions; leases and delays.
+  uint64_t memory_bytes = 0, memory_bytes_max = 0, waiting = 0, timers = 0;
+  // Sends refused since the start: for want of memory, and because answers wait too long.
+  uint64_t refused_memory = 0, refused_behind = 0;
+  bool fenced = false, disk_full = false, memory_full = false;
   std::shared_ptr<const CommitTimes> commits = nullptr;  // never null in an answer
 };
 struct BrokerStatsReply {
@@ -315,6 +320,8 @@ class ShardPort {
   // Nothing is acknowledged by this shard any more: a write or a sync failed, or stored bytes are
   // not what was written. True for good once it is.
   virtual bool fenced() const = 0;
+  // What the driving loop holds in memory for its own part, in bytes: counts against the budget.
+  virtual void note_memory(uint64_t /*bytes*/) {}
   // Called from any thread when the shard has mail or a disk job is done: must make the driving
   // thread call tick() soon. Set once before the first tick.
   virtual void set_waker(std::function<void()> wake) = 0;

@@ -20,6 +20,10 @@ struct BrokerOptions {
                                        // directory keeps the size it was made with
   uint64_t disk_bytes_max =
       0;  // 0: 90 % of what is free at start. Sends are refused past it, acks are not
+  // What the shards may hold in memory together (indexes, windows of deduplication ids, what waits,
+  // and what the driver of a shard notes with ShardPort::note_memory), without the logs' maps; 0:
+  // no bound. Past 85 % of it sends are refused with memory_full, below 80 % they are taken again.
+  uint64_t memory_bytes_max = 0;
   // In which each byte of the logs is read back from the device once and compared with its
   // checksum; 0: never. A byte is read within two periods of being written.
   uint32_t scrub_period_s = 43'200;

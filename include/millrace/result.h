@@ -58,6 +58,7 @@ enum class Errc : uint16_t {
   timed_out = 52,
   canceled = 53,
   connection_closed = 54,
+  memory_full = 55,  // the memory budget is used up: sends are refused, nothing else is
 
   // Opening a data directory.
   not_found = 64,

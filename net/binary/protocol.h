@@ -30,6 +30,7 @@ class BinaryProtocol final : public Protocol {
     return std::make_unique<Session>(setting_, id, peer);
   }
   bool trusts(const Peer& peer) const override { return peer.local; }
+  uint32_t bytes_each() const override { return 1'024; }
 
  private:
   const std::unique_ptr<Gatekeeper> gatekeeper_;

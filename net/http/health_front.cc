@@ -42,6 +42,7 @@ std::string HealthFront::complaint(const BrokerStatsReply& stats, bool ready) co
   for (const ShardStats& shard : stats.shards) {
     if (shard.disk_full)
       return fmt::format("shard {} has no disk space: sends are refused\n", raw(shard.shard));
+    if (shard.memory_full) return "the memory budget is used up: sends are refused\n";
   }
   return {};
 }

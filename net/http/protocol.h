@@ -22,6 +22,7 @@ class HttpProtocol final : public Protocol {
   HttpRouter& router() { return router_; }
   std::unique_ptr<Conversation> begin(uint32_t id, const Peer& peer) override;
   bool trusts(const Peer& peer) const override { return peer.local || peer.loopback(); }
+  uint32_t bytes_each() const override { return 2'048; }
 
  private:
   HttpRouter router_;

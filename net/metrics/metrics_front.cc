@@ -60,6 +60,8 @@ void MetricsFront::on_stats(uint64_t, const BrokerStatsReply& reply) {
     scrape_->text.sample(kShardCpu, {"shard", number},
                          static_cast<double>(figures_.cpu_ns(shard.shard)) / 1e9);
   }
+  if (!reply.shards.empty())
+    scrape_->text.sample(kMemoryMax, {}, reply.shards.front().memory_bytes_max);
   write_process();
   if (reply.error != Errc::ok) return finish(false);
   ask_next();

@@ -81,8 +81,14 @@ void write_shard(Exposition& to, const ShardStats& stats) {
   to.sample(kShardScrubbed, label, stats.scrubbed_bytes);
   to.sample(kShardScrubMended, label, stats.scrub_mended);
   to.sample(kShardScrubUnreadable, label, stats.scrub_unreadable);
+  to.sample(kShardMemory, label, stats.memory_bytes);
+  to.sample(kShardWaiting, label, stats.waiting);
+  to.sample(kShardTimers, label, stats.timers);
+  to.sample(kShardRefused, label, {"why", "memory"}, stats.refused_memory);
+  to.sample(kShardRefused, label, {"why", "behind"}, stats.refused_behind);
   to.sample(kShardFenced, label, uint64_t{stats.fenced});
   to.sample(kShardDiskFull, label, uint64_t{stats.disk_full});
+  to.sample(kShardMemoryFull, label, uint64_t{stats.memory_full});
 }
 
 void add_counters(QueueCounters& sum, const QueueCounters& part) {

@@ -32,14 +32,14 @@ const ErrorKind& kind_of(Errc code) {
       return errors::kMessageNotInflight;
     case Errc::over_limit:
       return errors::kOverLimit;
-    case Errc::throttled:
-      return errors::kRequestThrottled;
     case Errc::move_task_not_found:
       return errors::kResourceNotFound;
     case Errc::access_denied:
       return errors::kAccessDenied;
     // Clients try these again.
+    case Errc::throttled:
     case Errc::disk_full:
+    case Errc::memory_full:
     case Errc::shard_fenced:
     case Errc::shutting_down:
     case Errc::timed_out:

@@ -42,7 +42,6 @@ MR_SQS_ERROR(kQueueDoesNotExist, "QueueDoesNotExist", "AWS.SimpleQueueService.No
              400);
 MR_SQS_ERROR(kQueueNameExists, "QueueNameExists", "QueueAlreadyExists", 400);
 MR_SQS_ERROR(kReceiptHandleIsInvalid, "ReceiptHandleIsInvalid", "ReceiptHandleIsInvalid", 404);
-MR_SQS_ERROR(kRequestThrottled, "RequestThrottled", "RequestThrottled", 403);
 MR_SQS_ERROR(kResourceNotFound, "ResourceNotFoundException", "ResourceNotFoundException", 404);
 MR_SQS_ERROR(kTooManyEntries, "TooManyEntriesInBatchRequest",
              "AWS.SimpleQueueService.TooManyEntriesInBatchRequest", 400);

@@ -18,8 +18,11 @@ class TlsProtocol final : public Protocol {
 
   std::unique_ptr<Conversation> begin(uint32_t id, const Peer& peer) override;
   bool trusts(const Peer& peer) const override { return inner_->trusts(peer); }
+  uint32_t bytes_each() const override { return inner_->bytes_each() + kTlsBytes; }
 
  private:
+  static constexpr uint32_t kTlsBytes = 24u << 10;  // OpenSSL's, of a session that has begun
+
   const std::shared_ptr<const TlsCertificate> certificate_;
   const std::unique_ptr<Protocol> inner_;
   Buffer plain_;

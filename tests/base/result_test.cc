@@ -50,6 +50,7 @@ bool declared(Errc e) {
     case Errc::timed_out:
     case Errc::canceled:
     case Errc::connection_closed:
+    case Errc::memory_full:
     case Errc::not_found:
     case Errc::already_exists:
     case Errc::permission_denied:

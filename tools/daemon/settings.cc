@@ -14,6 +14,7 @@
 #include "base/toml.h"
 #include "net/aws/arn.h"
 #include "tools/common/cores.h"
+#include "tools/common/machine_memory.h"
 #include "tools/common/parser.h"
 #include "tools/common/quantity.h"
 
@@ -21,6 +22,8 @@ namespace millrace::tools {
 namespace {
 
 constexpr uint64_t kShardsMax = 64;
+constexpr uint64_t kMemoryBytesMin = uint64_t{16} << 20;
+constexpr uint64_t kMemoryPercent = 75;  // of what the machine has or the cgroup allows
 constexpr uint64_t kSegmentBytesMin = uint64_t{4} << 20;
 constexpr uint64_t kSegmentBytesMax = uint64_t{1} << 30;
 
@@ -97,6 +100,13 @@ bool read_max_disk(const std::string& text, Settings& settings) {
   const Result<uint64_t> bytes = parse_size(text);
   settings.broker.disk_bytes_max = bytes.value_or(0);
   return text == "auto" || (bytes && *bytes > 0);
+}
+
+bool read_max_memory(const std::string& text, Settings& settings) {
+  const Result<uint64_t> bytes = parse_size(text);
+  settings.broker.memory_bytes_max =
+      text == "auto" ? machine_memory_bytes() / 100 * kMemoryPercent : bytes.value_or(0);
+  return text == "auto" || (bytes && *bytes >= kMemoryBytesMin);
 }
 
 bool read_scrub_period(const std::string& text, Settings& settings) {
@@ -184,6 +194,11 @@ constexpr Row kRows[] = {
      read_segment_size},
     {"max-disk", "BYTES", "auto", "a size such as 20GiB, or auto",
      "sends are refused past it, acks are not; auto: 90 % of what is free at start", read_max_disk},
+    {"max-memory", "BYTES", "auto", "a size from 16MiB, or auto",
+     "memory for indexes, connections and what waits: sends are refused past 85 % of it, all else "
+     "is "
+     "not; auto: 75 % of the machine's, or of the cgroup's limit",
+     read_max_memory},
     {"scrub-period", "SECONDS", "43200", "0 to 31536000 (seconds)",
      "each byte of the logs is read back from the disk once in so long and compared with its "
      "checksum; 0: never",

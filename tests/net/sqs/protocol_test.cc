@@ -418,12 +418,15 @@ TEST(Errors, EveryOutcomeOfTheEngineHasOne) {
     }
     ASSERT_TRUE(error);
     EXPECT_FALSE(error.text.empty());
-    // What a client's request can come to is its sender's; what is wrong with us is ours.
+    // What a client's request can come to is its sender's; what is wrong with us is ours, and so is
+    // too much to do: clients try again.
     const bool refused = code >= Errc::invalid_argument && code <= Errc::access_denied &&
-                         code != Errc::subscription_not_found;
+                         code != Errc::subscription_not_found && code != Errc::throttled;
     EXPECT_EQ(error.kind->senders(), refused) << errc_name(code);
   }
   EXPECT_GE(named, 40);
+  for (const Errc busy : {Errc::throttled, Errc::memory_full, Errc::disk_full})
+    EXPECT_EQ(error_of(busy).kind->status, 503) << errc_name(busy);
 }
 
 }  // namespace

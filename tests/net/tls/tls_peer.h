@@ -179,6 +179,7 @@ class TlsPeer final : public ConversationHost {
       return std::make_unique<HttpSession>(setting_, id, peer.text());
     }
     bool trusts(const Peer&) const override { return false; }
+    uint32_t bytes_each() const override { return 0; }
 
    private:
     HttpRouter router_;
