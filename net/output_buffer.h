@@ -31,6 +31,8 @@ class OutputBuffer {
 
   size_t pending() const { return filled_ + (to_send_ - sent_); }
   bool sending() const { return sent_ < to_send_; }
+  // Memory that it takes for them.
+  size_t held_bytes() const { return filling_.capacity + sending_.capacity; }
 
   // Everything written so far becomes the stretch to send. Only when not sending(). The bytes stay
   // in place until sent() has covered them.

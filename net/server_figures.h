@@ -19,6 +19,7 @@ namespace millrace::net {
 struct ConnectionCounts {
   std::atomic<uint64_t> accepted{0};
   std::atomic<uint64_t> refused{0};  // of those accepted: closed with a word on why
+  std::atomic<uint64_t> dropped{0};  // closed for being too slow, silent, or reading nothing
   std::atomic<uint64_t> closed{0};
   uint64_t open() const {
     const uint64_t gone = closed.load(std::memory_order_relaxed);

@@ -124,6 +124,7 @@ void ShardLoop::act(const Event& event) {
     case EventKind::sent: {
       Connection& connection = *connections_[id];
       connection.conversation->output().sent(event.count);
+      count_output(connection);
       connection.since_ns = now_ns_;
       watch_soon();
       dirty_.push_back(id);
@@ -185,6 +186,7 @@ void ShardLoop::forget(uint32_t id) {
   if (gone->admitted) admission_.leave(gone->peer, gone->logged_in);
   options_.doors[gone->door].counts->closed.fetch_add(1, std::memory_order_relaxed);
   --open_;
+  output_bytes_ -= gone->output_bytes;
   connection_bytes_ -= protocols_[gone->door]->bytes_each();
 }
 
@@ -253,6 +255,7 @@ void ShardLoop::close_stalled_input() {
       }
     }
     if (largest == nullptr) return;
+    note_dropped(*largest);
     largest->conversation->refuse_connection(
         Errc::throttled, "large input was begun and did not go on while others waited for room");
     // Whatever it says of its input now: this loop ends because each turn of it frees something.
@@ -286,11 +289,13 @@ bool ShardLoop::send(uint32_t id) {
   OutputBuffer& output = conversation.output();
   bool made_room = false;
   if (output.pending() > 0) {
+    count_output(*connection);
     if (output.sending()) return false;
     const bool was_short = output.pending() > options_.limits.output_bytes_max / 2;
     const Bytes stretch = output.start_sending();
     const uint32_t gone = reactor_.send(id, stretch);
     output.sent(gone);
+    count_output(*connection);
     made_room = was_short && gone > 0;
     connection->since_ns = now_ns_;
     watch_soon();
@@ -320,6 +325,36 @@ void ShardLoop::close(Connection& connection) {
 
 // --- watch ---
 
+void ShardLoop::count_output(Connection& connection) {
+  const uint64_t bytes = connection.conversation->output().held_bytes();
+  output_bytes_ += bytes - connection.output_bytes;
+  connection.output_bytes = bytes;
+}
+
+// Together they hold too much that nobody reads: those that read nothing lately are closed, the
+// largest first, until it is little enough.
+void ShardLoop::close_stalled_output() {
+  const Limits& limits = options_.limits;
+  if (output_bytes_ <= limits.output_bytes_all) return;
+  std::vector<Connection*> stalled;
+  for (const auto& connection : connections_) {
+    if (connection != nullptr && connection->state != State::closing &&
+        connection->output_bytes > 0 &&
+        now_ns_ - connection->since_ns >= limits.crowded_output_ms * kMsNs)
+      stalled.push_back(connection.get());
+  }
+  std::sort(stalled.begin(), stalled.end(), [](const Connection* a, const Connection* b) {
+    return a->output_bytes > b->output_bytes;
+  });
+  uint64_t left = output_bytes_;
+  for (Connection* connection : stalled) {
+    if (left <= limits.output_bytes_all) return;
+    left -= connection->output_bytes;
+    note_dropped(*connection);
+    close(*connection);
+  }
+}
+
 int64_t ShardLoop::watch_step_ns() const {
   return stopping_ ? kStopWatchNs : kWatchNs;
 }
@@ -334,6 +369,8 @@ void ShardLoop::watch() {
     if (connection != nullptr) next_ns = std::min(next_ns, watch(*connection));
   }
   close_stalled_input();
+  close_stalled_output();
+  if (output_bytes_ > options_.limits.output_bytes_all) next_ns = now_ns_;
   more_ = true;
   watch_at_ns_ =
       next_ns == kNotWatched ? kNotWatched : std::max(next_ns, now_ns_ + watch_step_ns());
@@ -351,17 +388,23 @@ int64_t ShardLoop::watch(Connection& connection) {
   }
   int64_t next_ns = kNotWatched;
   if (conversation.output().pending() > 0) {
-    next_ns = connection.since_ns + limits.stalled_output_ms * kMsNs;
+    const uint32_t stalled_ms = stopping_
+                                    ? std::min(limits.stop_output_ms, limits.stalled_output_ms)
+                                    : limits.stalled_output_ms;
+    next_ns = connection.since_ns + stalled_ms * kMsNs;
     if (now_ns_ >= next_ns) {
+      note_dropped(connection);
       close(connection);
       return kNotWatched;
     }
     if (connection.unit_ns == 0) return next_ns;
   }
+  const bool goes_on = !conversation.finished();
   next_ns = std::min(next_ns, conversation.watch({.now_ns = now_ns_,
                                                   .since_ns = connection.since_ns,
                                                   .unit_ns = connection.unit_ns,
                                                   .waits_for_room = connection.input_waits}));
+  if (goes_on && conversation.finished()) note_dropped(connection);
   follow_input(connection);
   return connection.claims_input ? std::min(next_ns, now_ns_ + kWatchNs) : next_ns;
 }

@@ -76,6 +76,7 @@ class ShardLoop final : private ConversationHost {
     int64_t unit_ns = 0;        // when it began, or could go on; 0: none is under way
     int64_t input_ns = 0;       // when the last 64 KiB of it were there
     uint64_t input_bytes = 0;   // since then
+    uint64_t output_bytes = 0;  // of the output's buffers, as counted in the loop's sum
     int64_t since_ns = 0;       // open: connected, or the output last moved; lingering: since when
   };
 
@@ -95,6 +96,11 @@ class ShardLoop final : private ConversationHost {
   void follow_unit(Connection& connection, const InputState& input);
   void admit_input();
   void close_stalled_input();
+  void count_output(Connection& connection);
+  void close_stalled_output();
+  void note_dropped(const Connection& connection) {
+    options_.doors[connection.door].counts->dropped.fetch_add(1, std::memory_order_relaxed);
+  }
   void close(Connection& connection);
   int64_t watch_step_ns() const;
   void watch_soon();
@@ -119,8 +125,9 @@ class ShardLoop final : private ConversationHost {
   std::vector<std::unique_ptr<Connection>> connections_;  // by the reactor's number
   std::vector<uint32_t> dirty_;                           // to settle and send, in this turn
   uint32_t open_ = 0;
+  uint64_t output_bytes_ = 0;      // of all buffers of what waits to be sent
   uint64_t connection_bytes_ = 0;  // what the open ones take, about
-  bool more_ = false;  // the shard has more to do at once
+  bool more_ = false;              // the shard has more to do at once
   bool stopping_ = false;
   bool drained_ = false;
   int64_t now_ns_ = 0;  // monotonic, read once a turn

@@ -69,6 +69,8 @@ constexpr MetricFamily kTable[] = {
     {"millrace_connections_accepted_total", kCounter, "Connections accepted."},
     {"millrace_connections_refused_total", kCounter,
      "Connections closed at once, since there were too many."},
+    {"millrace_connections_dropped_total", kCounter,
+     "Connections closed because they were too slow, silent, or did not read their answers."},
     {"millrace_sqs_requests_total", kCounter, "Requests of SQS that were answered."},
     {"millrace_audit_lines_total", kCounter, "Lines written to the audit log."},
     {"millrace_audit_lines_dropped_total", kCounter,

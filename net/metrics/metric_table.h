@@ -59,6 +59,7 @@ enum Metric : size_t {
   kConnections,
   kConnectionsAccepted,
   kConnectionsRefused,
+  kConnectionsDropped,
   // Of SQS's actions.
   kSqsRequests,
   // Of the audit log.

@@ -105,6 +105,7 @@ void MetricsFront::write_process() {
     text.sample(kConnections, label, counts->open());
     text.sample(kConnectionsAccepted, label, counts->accepted.load(std::memory_order_relaxed));
     text.sample(kConnectionsRefused, label, counts->refused.load(std::memory_order_relaxed));
+    text.sample(kConnectionsDropped, label, counts->dropped.load(std::memory_order_relaxed));
   }
   if (settings_.requests != nullptr)
     settings_.requests->visit([&](std::string_view action, uint16_t status, uint64_t count) {

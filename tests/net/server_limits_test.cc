@@ -116,6 +116,34 @@ TEST_P(ServerLimits, ClosesAPeerThatNeverReads) {
   EXPECT_TRUE(other.greet());
 }
 
+TEST_P(ServerLimits, ClosesPeersThatReadNothingWhenTogetherTheyHoldTooMuch) {
+  options_.limits.output_bytes_all = 8u << 20;
+  options_.limits.crowded_output_ms = 100;
+  start();
+  RawClient patient(address());
+  ASSERT_TRUE(patient.greet());
+  const auto deafen = [](RawClient& client) {
+    int small = 4096;
+    ::setsockopt(client.socket(), SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
+  };
+  std::vector<std::unique_ptr<RawClient>> deaf;
+  const ByteString large = frame(Opcode::echo, 2, ByteString(7 << 20));
+  for (int i = 0; i < 8; ++i) {
+    deaf.push_back(std::make_unique<RawClient>(address()));
+    ASSERT_TRUE(deaf.back()->greet());
+    deafen(*deaf.back());
+    deaf.back()->say(large);
+  }
+  // What the kernel took of their answers does not count: two may stay, and the patient one.
+  const auto open_by = [this](uint32_t most) {
+    for (int i = 0; i < 500 && server_->connections() > most; ++i)
+      ::usleep(10'000);
+    return server_->connections();
+  };
+  EXPECT_LE(open_by(3), 3u);
+  EXPECT_TRUE(patient.ask(frame(Opcode::echo, 2)).is(Opcode::echo));
+}
+
 TEST_P(ServerLimits, ClosesWhoDoesNotSayHello) {
   options_.limits.login_ms = 100;
   start();
