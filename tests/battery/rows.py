@@ -110,7 +110,7 @@ def rows(size, fuzz_build=None):
                             "{build}/tests/sim/millrace-sim-planted --from 1 --count 2000 --expect-violation",
                             environment={"MILLRACE_PLANTED": bug}))
     tests = pathlib.Path(__file__).resolve().parents[1]
-    for name, times in (("damage", (1, 1, 1)), ("data_directory", (1, 1, 1)),
+    for name, times in (("damage", (1, 1, 1)), ("data_directory", (1, 1, 1)), ("memory_budget", (1, 5, 20)),
                         ("slow_connections", (1, 5, 20))):
         all_rows.append(Row(f"outside, {name.replace('_', ' ')}", "runs", times[at], 1,
                             f"python3 -B {tests}/blackbox/{name}_test.py {{build}}/tools/millraced "
@@ -134,6 +134,13 @@ def rows(size, fuzz_build=None):
     all_rows.append(Row("idle long polls", "polls", (1_000, 10_000, 10_000)[at], (1_000, 10_000, 10_000)[at],
                         "{build}/tests/blackbox/millrace-idle-polls --server {build}/tools/millraced --polls {count}"
                         + ("", " --strict", " --strict")[at]))
+    # The rates are asked for where nothing else runs: --jobs 1.
+    connections = (500, 10_000, 10_000)[at]
+    promised = " --byte-ms 10000 --connects 2500 --phase-ms 10000 --strict" if at > 0 else ""
+    for reactor in ("uring", "epoll"):
+        all_rows.append(Row(f"slow, deaf, rude and too many peers, {reactor}", "slow connections", connections, connections,
+                            "{build}/tests/blackbox/millrace-abuse --server {build}/tools/millraced --connections {count} "
+                            f"--reactor {reactor}{promised}"))
     minutes = (1, 120, 4_320)[at]
     all_rows.append(Row("soak", "minutes", minutes, minutes,
                         f"python3 -B {tests}/battery/soak.py --build {{build}} --minutes {{count}}"

@@ -27,13 +27,14 @@ bool ServerProcess::launch(const ServerCommand& command, std::string* why) {
     *why = "no pipe";
     return false;
   }
-  std::vector<std::string> words = {command.program,
-                                    "--data",
-                                    command.data_directory,
-                                    "--listen",
-                                    "unix:" + command.socket_path,
-                                    "--http",
-                                    command.http};
+  std::vector<std::string> words = {
+      command.program,
+      "--data",
+      command.data_directory,
+      "--listen",
+      command.listen.empty() ? "unix:" + command.socket_path : command.listen,
+      "--http",
+      command.http};
   words.insert(words.end(), command.arguments.begin(), command.arguments.end());
   std::vector<char*> argv;
   for (std::string& word : words)

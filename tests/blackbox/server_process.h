@@ -14,7 +14,8 @@ namespace millrace::blackbox {
 struct ServerCommand {
   std::string program;  // path of millraced
   std::string data_directory;
-  std::string socket_path;
+  std::string socket_path{};           // or
+  std::string listen{};                // another address for the binary protocol
   std::vector<std::string> arguments;  // more flags
   std::vector<std::pair<std::string, std::string>> environment;
   std::string http = "off";  // where it listens for HTTP
