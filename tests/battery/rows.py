@@ -136,7 +136,7 @@ def rows(size, fuzz_build=None):
                         + ("", " --strict", " --strict")[at]))
     # The rates are asked for where nothing else runs: --jobs 1.
     connections = (500, 10_000, 10_000)[at]
-    promised = " --byte-ms 10000 --connects 2500 --phase-ms 10000 --strict" if at > 0 else ""
+    promised = " --byte-ms 10000 --connects 2000 --phase-ms 12500 --strict" if at > 0 else ""
     for reactor in ("uring", "epoll"):
         all_rows.append(Row(f"slow, deaf, rude and too many peers, {reactor}", "slow connections", connections, connections,
                             "{build}/tests/blackbox/millrace-abuse --server {build}/tools/millraced --connections {count} "
