@@ -25,6 +25,8 @@ bool is_taken_method(std::string_view method) {
 
 constexpr HttpRefusal kBadVersion{505, "HTTP/1.1 and HTTP/1.0 are spoken here"};
 constexpr HttpRefusal kBadHost{400, "a request must have one Host field"};
+constexpr HttpRefusal kBadLine{400,
+                               "of the request's first line each part is divided by one space"};
 constexpr HttpRefusal kBadTarget{400, "the target is neither a path nor a URI of this host"};
 
 }  // namespace
@@ -117,6 +119,10 @@ HttpRefusal RequestParser::refusal_of(llhttp_errno error) {
 HttpRefusal RequestParser::check(RequestHead& head) {
   if (llhttp_.http_major != 1) return kBadVersion;
   if (!is_taken_method(head.method)) return {405, "this method is not taken"};
+  // llhttp takes more; whoever else reads it may take them for a part of the target.
+  const char* const target_end = head.target.data() + head.target.size();
+  if (head.method.data() + head.method.size() + 1 != head.target.data() || target_end[1] != 'H')
+    return kBadLine;
   if (const HttpRefusal refusal = check_fields(head)) return refusal;
   if (head.content_length > limits_.http_body_bytes_max) return {413, "the body is too long"};
   return {};

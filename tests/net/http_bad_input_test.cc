@@ -41,6 +41,7 @@ constexpr const char* kChunks = "the chunks of the body are malformed";
 constexpr const char* kCoding = "of transfer codings only chunked is known";
 constexpr const char* kLine = "a line of the head ends without a carriage return";
 constexpr const char* kBody = "the body is too long";
+constexpr const char* kFirstLine = "of the request's first line each part is divided by one space";
 constexpr const char* kHeadBytes = "the head is too long";
 constexpr const char* kContent = "a body is taken without a content coding only";
 constexpr const char* kLengthDigits = "the head is malformed: Invalid character in Content-Length";
@@ -103,6 +104,7 @@ const std::vector<Row>& rows() {
       {"8: behind a trailing field", in_chunks("0\r\nA: b\n\r\n"), 400, kChunks},
       {"8: a bare carriage return", with_fields("A: b\rC: d\r\n"), 400,
        "the head is malformed: Missing expected LF after header value"},
+      {"8: two spaces before the version", "GET /  HTTP/1.1\r\nHost: h\r\n\r\n", 400, kFirstLine},
       {"9: a folded field", with_fields("A: b\r\n c\r\n"), 400, "a field goes on in a second line"},
       {"9: folded by a tab", with_fields("A: b\r\n\tc\r\n"), 400,
        "a field goes on in a second line"},
