@@ -141,6 +141,7 @@ def main():
     parser.add_argument("--size", choices=rows.SIZES, default="commit")
     parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build", help="a built tree")
     parser.add_argument("--fuzz-build", type=pathlib.Path, help="one of the fuzz preset; without it no fuzzers")
+    parser.add_argument("--tsan-build", type=pathlib.Path, help="one of the tsan preset; without it no look for races")
     parser.add_argument("--state", type=pathlib.Path, help="where to note what is done; default: BUILD/battery")
     parser.add_argument("--json", type=pathlib.Path, help="the table as JSON; default: STATE/SIZE.json")
     parser.add_argument("--only", action="append", help="rows whose name begins so; may be repeated")
@@ -151,7 +152,7 @@ def main():
 
     commit = subprocess.run(["git", "-C", ROOT, "describe", "--always", "--dirty", "--abbrev=12"],
                             stdout=subprocess.PIPE, text=True, check=False).stdout.strip() or "unknown"
-    chosen = [r for r in rows.rows(arguments.size, arguments.fuzz_build)
+    chosen = [r for r in rows.rows(arguments.size, arguments.fuzz_build, arguments.tsan_build)
               if not arguments.only or any(r.name.startswith(o) for o in arguments.only)]
     if not chosen:
         print(f"no row begins with {arguments.only}; --list shows them", file=sys.stderr)

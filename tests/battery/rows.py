@@ -15,7 +15,10 @@ PLANTED_BUGS = """ack_before_sync no_chaining directory_not_synced sync_retried 
     retention_too_early redriven_left_behind""".split()
 # Those that the clients of a killed server see, and by which rule.
 CRASH_BUGS = (("dead_letter_too_late", "C9"), ("purge_forgotten", "C10"), ("lease_lost_on_restart", "C4"))
-FUZZERS = "frame_fuzz http_fuzz signature_fuzz policy_fuzz sqs_fuzz filter_fuzz".split()
+FUZZERS = """frame_fuzz http_fuzz sqs_fuzz xml_fuzz filter_fuzz signature_fuzz policy_fuzz log_fuzz node_fuzz
+    checkpoint_fuzz receipt_fuzz files_fuzz""".split()
+# A timeout or more memory than that is a finding. What AddressSanitizer keeps of freed memory is not the program's.
+FUZZ_LIMITS = "-timeout=1 -rss_limit_mb=512 -max_len=65536"
 
 
 class Row:
@@ -61,7 +64,7 @@ class Row:
         return found
 
 
-def rows(size, fuzz_build=None):
+def rows(size, fuzz_build=None, tsan_build=None):
     """The rows of `size`, one of SIZES."""
     at = SIZES.index(size)
     crash = "{build}/tests/blackbox/millrace-crash --server {build}/tools/millraced " \
@@ -141,17 +144,29 @@ def rows(size, fuzz_build=None):
         all_rows.append(Row(f"slow, deaf, rude and too many peers, {reactor}", "slow connections", connections, connections,
                             "{build}/tests/blackbox/millrace-abuse --server {build}/tools/millraced --connections {count} "
                             f"--reactor {reactor}{promised}"))
+    policies = (100_000, 1_000_000, 10_000_000)[at]
+    all_rows.append(Row("policies beside a plain evaluator", "policies", policies, policies,
+                        ["env", "MILLRACE_POLICIES={count}", "{build}/tests/net/auth_test",
+                         "--gtest_filter=PolicyModel.*"], program="tests/net/auth_test"))
     minutes = (1, 120, 4_320)[at]
     all_rows.append(Row("soak", "minutes", minutes, minutes,
                         f"python3 -B {tests}/battery/soak.py --build {{build}} --minutes {{count}}"
                         + (" --kill-every 20 --rate 20000", "", "")[at], seconds_max=minutes * 60 + 1_800,
                         program="tools/millrace-bench"))
+    if tsan_build:
+        seeds, seconds = ((100, 5), (2_000, 60), (20_000, 300))[at]
+        all_rows.append(Row("races", "seeds", seeds, seeds,
+                            f"python3 -B {tests}/battery/races.py --build {tsan_build} --seconds {seconds} "
+                            "--seeds {count}", seconds_max=14_400, program=tsan_build / "tools/millraced"))
     if fuzz_build:
         seconds = (60, 1_800, 86_400)[at]
         for fuzzer in FUZZERS:
             corpus = tests / "fuzz" / fuzzer.replace("_fuzz", "_corpus")
+            words = tests / "fuzz" / f"{fuzzer}.dict"
+            dictionary = f"-dict={words} " if words.exists() else ""
             all_rows.append(Row(f"fuzz, {fuzzer}", "seconds", seconds, seconds,
                                 ["sh", "-c", f"cd $(mktemp -d) && mkdir new && {fuzz_build}/tests/fuzz/{fuzzer} "
-                                             f"-max_total_time={seconds} new {corpus} 2>&1"],
-                                seconds_max=2 * seconds + 600, program=fuzz_build / "tests/fuzz" / fuzzer))
+                                             f"-max_total_time={seconds} {FUZZ_LIMITS} {dictionary}new {corpus} 2>&1"],
+                                seconds_max=2 * seconds + 600, program=fuzz_build / "tests/fuzz" / fuzzer,
+                                environment={"ASAN_OPTIONS": "quarantine_size_mb=32"}))
     return [row for row in all_rows if row.total > 0]
