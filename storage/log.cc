@@ -30,6 +30,7 @@ Log::Log(Disk& disk, const LogOptions& options) : disk_(disk), options_(options)
 }
 
 Log::~Log() {
+  end_copy();
   for (const Segment* segment = segments_.head(); segment != nullptr;
        segment = segments_.at_or_after(segment->sequence + 1)) {
     disk_.unmap(segment->storage.map);
@@ -109,6 +110,7 @@ Status Log::write_gathered(TimeMs now, uint32_t flags) {
   batch_.clear();
   batch_.begin_batch(active_->generation, active_->start, written_);
   last_mark_durable_ = durable_;
+  last_mark_head_ = mark.head_sequence;
   pool_->on_mark(written_, durable_);
   unsynced_since_ = std::min(unsynced_since_, now);
   idle_since_ = now;
@@ -249,6 +251,7 @@ void Log::start_jobs(TimeMs now, bool hold_sync) {
   now_ = std::max(now_, now);
   if (fenced_ || closed_) return;
   if (disk_full()) note_free_space();
+  give_up_copy_if_tight();
   // The mark that gives a freed file back may find its segment full to the last byte.
   if (batch_.size() == 0 && !mark_fits() && pool_->wants_mark(durable_) && pool_->disk_full() &&
       pool_->spares() > 0 && !rotate())
@@ -261,7 +264,7 @@ void Log::start_jobs(TimeMs now, bool hold_sync) {
   if (spare_wanted() && pool_->may_prepare(now_)) {
     prepare_token_ = next_token(JobType::prepare);
     pool_->prepare(prepare_token_, !filling_fast());
-  } else if (over_bound(total_segments())) {
+  } else if (over_bound(log_segments())) {
     pool_->remove_surplus(next_token(JobType::remove), spares_to_keep());
   }
   if (scrubber_ && scrubber_->due(now_))

@@ -39,6 +39,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/assert.h"
 #include "millrace/result.h"
@@ -90,6 +91,16 @@ enum class Space : uint8_t {
   frees,   // an ack, a purge, a deletion
   moves,   // a message that goes to another queue: dead where it was, a little larger where it is
   cleans,  // what cleaning appends again: the head segment comes back for it
+};
+
+// What begin_copy() says is to be copied.
+struct LogCopy {
+  struct File {
+    uint64_t sequence = 0;  // of the segment
+    uint64_t bytes = 0;     // of its file, from the beginning
+  };
+  Position head, end;
+  std::vector<File> files;  // in log order
 };
 
 // Receives every surviving record at open, in log order, from `from` on. `relocated` positions are
@@ -166,7 +177,7 @@ class Log {
   uint64_t body_bytes_max() const;
   // Since open, by write_batch: for write-amplification figures.
   uint64_t bytes_written() const { return bytes_written_; }
-  uint64_t bytes_on_disk() const;  // segments in use + spares
+  uint64_t bytes_on_disk() const;  // segments in use + spares + held for a copy
   uint64_t syncs() const { return syncs_; }
   ScrubFigures scrubbed() const { return scrubber_ ? scrubber_->figures() : ScrubFigures{}; }
 
@@ -211,6 +222,20 @@ class Log {
   std::optional<Record> next_head_record();
   void free_head();
 
+  // --- a copy of the log as it is now, for a backup (log_copy.cc) ---
+  // Writes what is gathered, and a mark that names the head if none does: what is then written is
+  // the copy, an exact prefix of the log from its head on. Its files stay as they are until
+  // end_copy(), also those of segments that are freed meanwhile; or until the disk has no room for
+  // these, or the log is fenced. One at a time. `durable() >= end` is the caller's to see to.
+  // Errors: shard_fenced, disk_full (no room for the mark).
+  [[nodiscard]] Result<LogCopy> begin_copy(TimeMs now);
+  void end_copy();
+  bool copying() const { return copy_.has_value(); }
+  // The file of a segment of the copy; kNoFile: it has none of that sequence. The first
+  // bytes_copied bytes of it are the copy's.
+  FileId copied_file(uint64_t sequence, uint64_t* bytes_copied) const;
+  uint64_t copy_held_bytes() const { return held_segments() * segment_bytes_; }
+
   // --- checkpoint (a cache; the owner's bytes, checksummed here, tied to this log) ---
   // Submits the replacement of "<directory>/checkpoint" by `state` valid at `position` (must be
   // durable()).
@@ -249,7 +274,12 @@ class Log {
 
   // log.cc
   uint64_t next_token(JobType type);
-  uint64_t total_segments() const { return segments_.count() + pool_->files(); }
+  uint64_t log_segments() const { return segments_.count() + pool_->files(); }
+  uint64_t total_segments() const { return log_segments() + held_segments(); }
+  // log_copy.cc
+  uint64_t held_segments() const;
+  void hand_back(std::unique_ptr<Segment> freed);
+  void give_up_copy_if_tight();
   bool filling_fast();
   bool better_segment_waits();
   bool over_bound(uint64_t segments) const;
@@ -316,7 +346,16 @@ class Log {
   bool in_place_ = false;  // recovery keeps the segments as they are
   std::vector<FreshSegment> fresh_;
 
+  struct Copy {
+    uint64_t first = 0;  // sequences
+    uint64_t last = 0;
+    uint64_t end = 0;
+    std::vector<std::unique_ptr<Segment>> freed{};  // since, oldest first
+  };
+  std::optional<Copy> copy_;  // nothing: none is under way
+
   uint64_t last_mark_durable_ = 0;  // what the newest mark written says
+  uint64_t last_mark_head_ = 0;     // likewise, since open
   bool last_mark_had_records_ = false;
   TimeMs now_{};             // newest time told
   TimeMs unsynced_since_{};  // first write not yet covered by a submitted sync

@@ -200,7 +200,7 @@ bool Log::spare_wanted() const {
   // Cleaning may give a file back; the log does not grow past its bound while it can, unless the
   // next rotation is close.
   const bool rotation_is_close = written_ - active_->start > segment_bytes_ / 4 * 3;
-  return !over_bound(total_segments() + 1) || (has_garbage() && rotation_is_close);
+  return !over_bound(log_segments() + 1) || (has_garbage() && rotation_is_close);
 }
 
 // Past the bound the spare for the next rotation is kept only where cleaning will make up for it.
@@ -270,8 +270,8 @@ void Log::free_head() {
   MR_ASSERT(segments_.head() != active_);
   MR_ASSERT(segments_.head()->live == 0);
   MR_ASSERT(segments_.head()->end <= durable_);
-  const std::unique_ptr<Segment> head = segments_.remove_head();
-  pool_->release(head->storage, head->end);
+  std::unique_ptr<Segment> head = segments_.remove_head();
+  hand_back(std::move(head));
   head_position_ = segments_.head()->data_begin();
   head_cursor_ = 0;
 }
