@@ -30,6 +30,7 @@ Bug bug_by_name(std::string_view name) {
       {"purge_forgotten", Bug::purge_forgotten},
       {"retention_too_early", Bug::retention_too_early},
       {"redriven_left_behind", Bug::redriven_left_behind},
+      {"backup_cut_apart", Bug::backup_cut_apart},
       {"noisy_not_told_apart", Bug::noisy_not_told_apart}};
   for (const auto& [known, bug] : kNames)
     if (known == name) return bug;

@@ -32,6 +32,7 @@ enum class Bug : uint8_t {
   retention_too_early,      // messages are over after half their time
   redriven_left_behind,  // recovery puts what a move task took where it goes and leaves it where it
                          // was
+  backup_cut_apart,      // each shard cuts its log for a backup when it hears of it, and goes on
   noisy_not_told_apart,  // a standard queue's tenants are all served alike
 };
 

@@ -29,6 +29,7 @@ Result<std::unique_ptr<CatalogKeeper>> CatalogKeeper::open(std::unique_ptr<stora
   std::unique_ptr<CatalogKeeper> keeper(new CatalogKeeper(std::move(disk)));
   keeper->log_ = std::move(log);
   keeper->moves_.use(*keeper->log_);
+  keeper->reads_.emplace(*keeper->disk_, *keeper->log_);
   const auto report = keeper->log_->recover(keeper->log_->head(), *keeper, now);
   if (!report) {
     *message = fmt::format("the catalog could not be recovered: {}", errc_text(report.error()));
@@ -295,7 +296,8 @@ void CatalogKeeper::accept(const Mail& mail, QueueId queue, const QueueInfo* now
 }
 
 void CatalogKeeper::tell_durable(Mailbox& mailbox) {
-  while (!waiting_.empty() && waiting_.front().end <= log_->durable()) {
+  const Position durable = std::min(log_->durable(), told_up_to_);
+  while (!waiting_.empty() && waiting_.front().end <= durable) {
     base::crash_here("catalog-not-told");
     Change change = waiting_.pop();
     const uint64_t number = next_change_++;
@@ -331,8 +333,10 @@ void CatalogKeeper::on_applied(const Mail& mail, Mailbox& mailbox) {
 void CatalogKeeper::tick(TimeMs now, Mailbox& mailbox) {
   std::array<storage::Completion, 16> done;
   while (const size_t n = disk_->reap(done)) {
-    for (size_t i = 0; i < n; ++i)
+    for (size_t i = 0; i < n; ++i) {
       if (log_->owns_token(done[i].token)) log_->on_completion(done[i], now);
+      if (reads_->owns(done[i].token)) reads_->on_completion(done[i], mailbox);
+    }
     if (n < done.size()) break;
   }
   if (head_cleaned_) {
@@ -344,7 +348,7 @@ void CatalogKeeper::tick(TimeMs now, Mailbox& mailbox) {
   moves_.tick(now, mailbox);
   if (!log_->fenced()) (void)log_->write_batch(now);  // a failure fences, seen next
   tell_durable(mailbox);
-  moves_.tell_durable(mailbox);
+  moves_.tell_durable(told_up_to_, mailbox);
   if (log_->fenced()) {
     while (!waiting_.empty()) {
       const Change change = waiting_.pop();
@@ -378,6 +382,17 @@ void CatalogKeeper::clean() {
   }
   if (!append_meta()) return;
   head_cleaned_ = true;
+}
+
+Result<storage::LogCopy> CatalogKeeper::begin_copy(TimeMs now) {
+  auto copy = log_->begin_copy(now);
+  if (copy) told_up_to_ = copy->end;
+  return copy;
+}
+
+void CatalogKeeper::end_copy() {
+  tell_on();
+  log_->end_copy();
 }
 
 Status CatalogKeeper::close(TimeMs now) {

@@ -17,6 +17,7 @@
 #include <unordered_map>
 
 #include "engine/catalog.h"
+#include "engine/copy_reads.h"
 #include "engine/mailbox.h"
 #include "engine/move_tasks.h"
 #include "engine/receipt.h"
@@ -48,6 +49,17 @@ class CatalogKeeper final : public storage::ReplaySink {
   void on_admin(MailPtr mail, TimeMs now, Mailbox& mailbox);
   void on_applied(const Mail& mail, Mailbox& mailbox);
   MoveTasks& moves() { return moves_; }
+
+  // A copy of its log, for a backup. From begin_copy() on nobody is told of later changes until
+  // tell_on().
+  Result<storage::LogCopy> begin_copy(TimeMs now);
+  void copy_for(uint64_t backup) { copy_for_ = backup; }
+  void tell_on() { told_up_to_ = Position{UINT64_MAX}; }
+  void read_copy(const Mail& asked, Mailbox& mailbox) { reads_->read(asked, copy_for_, mailbox); }
+  void end_copy();
+  Position durable() const { return log_->durable(); }
+  uint64_t segment_bytes() const { return log_->segment_bytes(); }
+
   // Its part of a turn: completions, a write, the answers a sync allows, the next sync.
   void tick(TimeMs now, Mailbox& mailbox);
   TimeMs next_deadline() const { return std::min(log_->next_deadline(), moves_.next_deadline()); }
@@ -106,6 +118,9 @@ class CatalogKeeper final : public storage::ReplaySink {
   std::optional<storage::Record> unfinished_;  // a carry that found the disk full
   std::string unreadable_;                     // of the first record that this version can't hold
   bool head_cleaned_ = false;
+  std::optional<CopyReads> reads_;
+  uint64_t copy_for_ = 0;
+  Position told_up_to_{UINT64_MAX};
 };
 
 }  // namespace millrace::engine

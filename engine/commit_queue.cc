@@ -17,6 +17,9 @@ std::span<const Errc> all_ok(size_t count) {
 
 void CommitQueue::park(Level level, Parked parked) {
   if (base::planted(base::Bug::ack_before_sync)) level = Level::written;
+  const bool shows = parked.kind == Parked::Kind::receive ||
+                     (parked.mail != nullptr && parked.mail->kind == MailKind::receive_answer);
+  if (held_ && !shows) level = Level::durable;
   auto& parked_before = queue(level);
   MR_ASSERT(parked_before.empty() || parked_before.back().end <= parked.end);
   parked_before.push(std::move(parked));

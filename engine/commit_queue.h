@@ -56,6 +56,9 @@ class CommitQueue {
 
   // Ends of one level do not fall.
   void park(Level level, Parked parked);
+  // From now on all but receives wait for a sync, whatever their level: who lowers what answer() is
+  // told of syncs holds them back. (What a receive shows may move when the turn is over.)
+  void hold(bool held) { held_ = held; }
   // Where leases of this turn are gathered; Parked::first counts from its start.
   std::vector<Delivery>& deliveries() { return gathering_; }
 
@@ -107,6 +110,7 @@ class CommitQueue {
   // time.
   std::unordered_map<const ReplySink*, std::array<uint64_t, 2>> canceled_;
   size_t sweep_canceled_at_ = kCanceledKept;
+  bool held_ = false;
 };
 
 // `count` times ok, for results that went well.

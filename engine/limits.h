@@ -77,6 +77,9 @@ inline constexpr int64_t kMoveStepMs = 10;
 inline constexpr uint32_t kRetentionSlotsPerTickMax = 4'096;
 inline constexpr int64_t kRetentionStepMs = 1'000;
 inline constexpr int64_t kRetentionSweepMs = 60'000;
+// Pieces of one log that are being read for a backup, and how long one may last.
+inline constexpr size_t kBackupReadsMax = 32;
+inline constexpr int64_t kBackupMsMax = 86'400'000;
 // Queues that name one another as dead-letter queues are followed this far.
 inline constexpr uint32_t kDeadLetterChainMax = 16;
 

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "base/spsc_ring.h"
+#include "engine/backup_mail.h"
 #include "engine/receive_attempts.h"
 #include "engine/ring_queue.h"
 #include "engine/waker.h"
@@ -48,6 +49,7 @@ enum class MailKind : uint8_t {
   move_over,        // a part's messages live on the receiver: queue, origin, shard_slots, bytes
   move_arrived,     // its answer: results, of shard_slots; or error, if it is fenced
   move_closed,      // they are gone here: forget shard_slots of origin, or all others
+  backup,           // backup: a step of one
 };
 
 enum class AdminKind : uint8_t { create, set, remove, move_start, move_cancel, move_list };
@@ -101,6 +103,7 @@ struct Mail {
   bool all_others = false;      // move_closed
   MovePart move;                // move_...; admin move_...: the wish
   std::vector<MoveTask> tasks;  // admin_answer
+  std::unique_ptr<BackupMail> backup;
 };
 using MailPtr = std::unique_ptr<Mail>;
 

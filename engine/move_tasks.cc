@@ -407,7 +407,7 @@ void MoveTasks::note_progress() {
     (void)put_running(find(running.source, id)->task, storage::Space::grows);
 }
 
-void MoveTasks::tell_durable(Mailbox& mailbox) {
+void MoveTasks::tell_durable(Position limit, Mailbox& mailbox) {
   for (const Asker& asker : orphans_) {
     MailPtr answer = answer_to(asker.job);
     answer->error = Errc::queue_not_found;
@@ -415,7 +415,8 @@ void MoveTasks::tell_durable(Mailbox& mailbox) {
   }
   orphans_.clear();
   const bool fenced = log_->fenced();
-  while (!waiting_.empty() && (fenced || waiting_.front().end <= log_->durable())) {
+  const Position durable = std::min(log_->durable(), limit);
+  while (!waiting_.empty() && (fenced || waiting_.front().end <= durable)) {
     Waiting next = waiting_.pop();
     if (next.launch != 0 && !fenced) {
       launch(next.launch, mailbox);

@@ -41,8 +41,8 @@ class MoveTasks {
   void on_progress(const Mail& mail, Mailbox& mailbox);
   // Before the turn's write: appends what became of tasks.
   void tick(TimeMs now, Mailbox& mailbox);
-  // After it: answers and tells what is durable.
-  void tell_durable(Mailbox& mailbox);
+  // After it: answers and tells what is durable, and before `limit`.
+  void tell_durable(Position limit, Mailbox& mailbox);
   // Appends how far tasks are, for an end in good order.
   void note_progress();
   // Re-appends a record of the segment that is cleaned, if it is still the newest of its task.

@@ -28,11 +28,12 @@ Shard::Shard(ShardId id, Mailroom& room, Environment& environment,
       sends_(parts(), slots_safe_at_, gate_),
       cleaner_(state_),
       move_work_(parts()),
+      backups_(parts(), *disk_),
       interval_ms_(options.interval_ms) {}
 
 Shard::~Shard() = default;
 
-Result<storage::RecoveryReport> Shard::recover(const Catalog& catalog, TimeMs now,
+Result<storage::RecoveryReport> Shard::recover(const Catalog& catalog, bool restored, TimeMs now,
                                                std::string* why) {
   catalog.for_each([&](const QueueInfo& queue) {
     catalog_.put(queue);
@@ -53,8 +54,9 @@ Result<storage::RecoveryReport> Shard::recover(const Catalog& catalog, TimeMs no
   catalog_.for_each([&](const QueueInfo& queue) { note_rules(queue); });
   MR_CHECK_DEEP(state_.accounts_hold());
   // Whatever the durability is now: it may have been less before.
-  if (!report->clean_shutdown && !report->created) {
-    const auto skipped = state_.skip_lost_slots();
+  if (restored || (!report->clean_shutdown && !report->created)) {
+    const auto skipped =
+        state_.skip_lost_slots(restored ? kSlotsSkippedByRestore : kSlotsSkippedAfterLoss);
     if (!skipped) return fail(skipped.error());
     slots_safe_at_ = *skipped;
   }
@@ -70,6 +72,7 @@ void Shard::start(const base::ServerClock& clock, TimeMs retention_from) {
 
 void Shard::keep_catalog(std::unique_ptr<CatalogKeeper> keeper) {
   keeper_ = std::move(keeper);
+  backup_keeper_ = std::make_unique<BackupKeeper>(*keeper_);
 }
 
 // --- messages ---
@@ -175,6 +178,7 @@ void Shard::cancel_all(ReplySink* sink) {
   commits_.cancel(sink);
   gathers_.cancel_all(sink);
   sends_.cancel_all(sink);
+  backups_.cancel_all(sink);
   for (auto& [job, asked] : admin_)
     if (asked.to.sink == sink) asked.to.sink = nullptr;
 }
@@ -204,6 +208,7 @@ bool Shard::tick() {
   mailbox_.flush();
   answer();
   cleaner_.free_head();
+  backups_.step();
   start_jobs();
   note_gate();
   if (keeper_ != nullptr) {
@@ -211,6 +216,7 @@ bool Shard::tick() {
     if (keeper_->retention_waits() && !state_.retention_waits(now_))
       keeper_->set_retention_waits(false);
     keeper_->tick(now_, mailbox_);
+    backup_keeper_->tick(now_, mailbox_);
   }
   mailbox_.flush();
   ++ticks_;
@@ -223,8 +229,10 @@ void Shard::reap_disk() {
   std::array<storage::Completion, 32> done;
   for (size_t n = done.size(); n == done.size();) {
     n = disk_->reap(done);
-    for (size_t i = 0; i < n; ++i)
+    for (size_t i = 0; i < n; ++i) {
       if (log_->owns_token(done[i].token)) log_->on_completion(done[i], now_);
+      if (backups_.owns(done[i].token)) backups_.on_completion(done[i]);
+    }
   }
   fence_if_failed();
 }
@@ -293,6 +301,9 @@ void Shard::handle(MailPtr mail) {
       return move_work_.on_closed(*mail);
     case MailKind::move_progress:
       return keeper_->moves().on_progress(*mail, mailbox_);
+    case MailKind::backup:
+      if (BackupKeeper::is_for_keeper(*mail)) return backup_keeper_->on_mail(*mail, now_, mailbox_);
+      return backups_.on_mail(*mail);
   }
 }
 
@@ -313,7 +324,7 @@ bool Shard::serve_waiters() {
 void Shard::write_and_reveal() {
   if (!fenced_) (void)log_->write_batch(now_);  // a failure fences the log
   fence_if_failed();
-  if (fenced_) return;
+  if (fenced_ || backups_.answers_wait()) return;
   state_.advance_visibility([&](Partition& partition) { receives_.something_ready(partition); });
 }
 
@@ -321,7 +332,7 @@ void Shard::answer() {
   if (!fenced_) {
     commit_clock_.note_parked(commits_.parked_durable(), commits_.wants_durable(), boot_ns_);
     commit_clock_.note_durable(log_->durable(), boot_ns_);
-    commits_.answer(log_->written(), log_->durable(), mailbox_,
+    commits_.answer(log_->written(), backups_.answers_up_to(log_->durable()), mailbox_,
                     [&](std::span<const Delivery> leases) { receives_.give_back(leases); });
   }
   receives_.answer_ended();
@@ -388,7 +399,8 @@ TimeMs Shard::next_deadline() const {
   if (!fenced_)
     next = std::min({next, state_.timers().next_deadline(), interval_sync_due_, state_.dedup_due(),
                      state_.retention_due(), move_work_.next_deadline()});
-  if (keeper_ != nullptr) next = std::min(next, keeper_->next_deadline());
+  if (keeper_ != nullptr)
+    next = std::min({next, keeper_->next_deadline(), backup_keeper_->next_deadline()});
   return std::min(next, gate_.next_deadline());
 }
 
@@ -398,9 +410,9 @@ void Shard::set_waker(std::function<void()> wake) {
 
 bool Shard::idle() const {
   return commits_.empty() && gathers_.under_way() == 0 && sends_.under_way() == 0 &&
-         admin_.empty() && mailbox_.empty() && receives_.asks_under_way() == 0 &&
-         !receives_.has_work() && (fenced_ || log_->end() == log_->written()) &&
-         (keeper_ == nullptr || keeper_->idle());
+         backups_.under_way() == 0 && admin_.empty() && mailbox_.empty() &&
+         receives_.asks_under_way() == 0 && !receives_.has_work() &&
+         (fenced_ || log_->end() == log_->written()) && (keeper_ == nullptr || keeper_->idle());
 }
 
 }  // namespace millrace::engine

@@ -12,6 +12,8 @@
 #include <vector>
 
 #include "base/server_clock.h"
+#include "engine/backup_keeper.h"
+#include "engine/backups.h"
 #include "engine/catalog_keeper.h"
 #include "engine/cleaner.h"
 #include "engine/commit_clock.h"
@@ -33,9 +35,10 @@ class Shard final : public ShardPort {
         MemoryBudget& budget, TimeMs wheel_start);
   ~Shard() override;
 
-  // Replays the log for the queues of `catalog`. Error damaged, with a text in `why`: a record in
-  // it can't be.
-  Result<storage::RecoveryReport> recover(const Catalog& catalog, TimeMs now, std::string* why);
+  // Replays the log for the queues of `catalog`; `restored`: BrokerOptions::restored. Error
+  // damaged, with a text in `why`: a record in it can't be.
+  Result<storage::RecoveryReport> recover(const Catalog& catalog, bool restored, TimeMs now,
+                                          std::string* why);
   void start(const base::ServerClock& clock, TimeMs retention_from);
   void keep_catalog(std::unique_ptr<CatalogKeeper> keeper);  // shard 0
   // Ends everything that waits with shutting_down, if `answer`; then writes and syncs all. Blocks.
@@ -65,6 +68,11 @@ class Shard final : public ShardPort {
   void start_move(const MoveRequest& request, ReplyTo reply) override;
   void cancel_move(QueueId source, uint64_t task, ReplyTo reply) override;
   void list_moves(QueueId source, uint32_t max, ReplyTo reply) override;
+  void start_backup(ReplyTo reply) override { backups_.start(reply); }
+  void read_backup(const BackupRead& request, ReplyTo reply) override {
+    backups_.read(request, reply);
+  }
+  void end_backup(uint64_t backup, ReplyTo reply) override { backups_.end(backup, reply); }
   const QueueInfo* find_queue(std::string_view name) const override { return catalog_.find(name); }
   const QueueInfo* find_queue(QueueId id) const override { return catalog_.find(id); }
   bool tick() override;
@@ -129,7 +137,9 @@ class Shard final : public ShardPort {
   Sends sends_;
   Cleaner cleaner_;
   MoveWork move_work_;
-  std::unique_ptr<CatalogKeeper> keeper_;  // shard 0 only
+  Backups backups_;
+  std::unique_ptr<CatalogKeeper> keeper_;        // shard 0 only
+  std::unique_ptr<BackupKeeper> backup_keeper_;  // likewise
   // Asked of the keeper.
   struct Asked {
     ReplyTo to{};

@@ -134,6 +134,8 @@ ShardStats Shard::stats() const {
           .index_bytes = state_.index_bytes(),
           .ticks = ticks_,
           .busy_ticks = busy_ticks_,
+          .backup_held_bytes = log_->copy_held_bytes(),
+          .backup_bytes = backups_.bytes_read(),
           .scrubbed_bytes = scrubbed.bytes,
           .scrub_mended = scrubbed.mended,
           .scrub_unreadable = scrubbed.unreadable,

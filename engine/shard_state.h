@@ -48,11 +48,11 @@ class ShardState final : public storage::ReplaySink {
   // All that was replayed is visible now.
   void finish_recovery();
   // After an end that may have lost records whose slots were shown already (any but a clean stop,
-  // if some answers did not wait for a sync): passes over more slots than can have been lost, so
+  // if some answers did not wait for a sync): passes over `slots`, more than can have been lost, so
   // that a receipt or message id of a lost message never means another. Returns the end of the
   // records that say so; until that is durable no slot may be shown. Errors: disk_full,
-  // shard_fenced.
-  Result<Position> skip_lost_slots();
+  // shard_fenced, over_limit (there are not so many left).
+  Result<Position> skip_lost_slots(uint64_t slots);
 
   // --- partitions ---
   Partition* find(QueueId queue);

@@ -26,6 +26,7 @@ Status Shard::stop(bool answer_waiting) {
 void Shard::answer_rest() {
   gathers_.fail_all(Errc::shutting_down);
   sends_.fail_all(Errc::shutting_down);
+  backups_.fail_all(Errc::shutting_down);
   take_each(admin_, [](const Asked& asked) { asked.answer(Errc::shutting_down, {}, {}, {}); });
 }
 

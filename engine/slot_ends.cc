@@ -5,18 +5,20 @@
 
 #include "base/planted.h"
 #include "engine/limits.h"
+#include "engine/record_check.h"
 #include "engine/shard_state.h"
 
 namespace millrace::engine {
 
-Result<Position> ShardState::skip_lost_slots() {
+Result<Position> ShardState::skip_lost_slots(uint64_t slots) {
   if (base::planted(base::Bug::sequence_reused)) return last_end_;
   auto next = partitions_.begin();
   while (next != partitions_.end()) {
     telling_.clear();
     for (; next != partitions_.end() && telling_.size() < kSlotEndsPerRecordMax; ++next) {
       Partition& partition = *next->second;
-      partition.apply_slot_end(partition.slot_end() + kSlotsSkippedAfterLoss);
+      if (raw(partition.slot_end()) + slots > kSlotsEnd) return fail(Errc::over_limit);
+      partition.apply_slot_end(partition.slot_end() + slots);
       partition.set_visible_end(partition.slot_end());
       telling_.push_back(&partition);
     }

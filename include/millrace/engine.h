@@ -167,6 +167,8 @@ struct ShardStats {
   Position head, end, written, durable;
   uint64_t live_bytes = 0, disk_bytes = 0, bytes_written = 0, syncs = 0, index_bytes = 0, ticks = 0,
            busy_ticks = 0;
+  uint64_t backup_held_bytes = 0;  // of disk_bytes: not in use any more, kept for a backup
+  uint64_t backup_bytes = 0;       // read for backups since the start
   // Since the start: bytes read back and found right, stretches that were bad on the device and
   // were written again, reads that the device refused.
   uint64_t scrubbed_bytes = 0, scrub_mended = 0, scrub_unreadable = 0;
@@ -221,6 +223,42 @@ struct MoveReply {
   std::span<const MoveTask> tasks;
 };
 
+// A backup: a copy of all logs as they were at one moment, read piece by piece. What was
+// acknowledged before it was asked for is in it; of what came meanwhile each log has a part, and
+// the parts fit together: what one shard knows of another, or of the catalog, is there.
+inline constexpr uint32_t kBackupReadBytesMax = 256u << 10;
+inline constexpr uint32_t kBackupReadAlignment = 4096;
+inline constexpr int64_t kBackupIdleMs = 60'000;  // it ends when nothing is read of it for so long
+struct BackupFile {
+  uint64_t sequence = 0;  // of the segment
+  uint64_t bytes = 0;     // of its file, from the beginning
+};
+struct BackupLog {
+  uint16_t log_id = 0;  // a shard's number, or the catalog's
+  Position head, end;
+  uint64_t segment_bytes = 0;
+  std::vector<BackupFile> files;  // in log order
+};
+struct BackupReply {
+  Errc error = Errc::ok;
+  std::string_view detail;  // as QueueReply's
+  uint64_t backup = 0;
+  TimeMs server_time{};
+  std::span<const BackupLog> logs;  // the catalog's, then the shards' by number
+};
+struct BackupRead {
+  uint64_t backup = 0;
+  uint16_t log_id = 0;
+  uint64_t sequence = 0;
+  uint64_t offset = 0;  // in the file; a multiple of kBackupReadAlignment
+  uint32_t bytes = 0;   // 1..kBackupReadBytesMax, none past BackupFile::bytes
+};
+struct BackupBytesReply {
+  Errc error = Errc::ok;
+  std::string_view detail;
+  Bytes bytes;  // all that were asked for
+};
+
 // Receives the answers of a shard; all calls on that shard's thread, inside tick() or inside the
 // request itself.
 class ReplySink {
@@ -235,6 +273,9 @@ class ReplySink {
   virtual void on_stats(uint64_t token, const BrokerStatsReply& reply) = 0;
   // Only of the requests about move tasks.
   virtual void on_moves(uint64_t /*token*/, const MoveReply& /*reply*/) {}
+  // Only of those about backups.
+  virtual void on_backup(uint64_t /*token*/, const BackupReply& /*reply*/) {}
+  virtual void on_backup_bytes(uint64_t /*token*/, const BackupBytesReply& /*reply*/) {}
 };
 
 // Where an answer goes. The sink must outlive its outstanding requests; cancel_all() ends them.
@@ -298,6 +339,19 @@ class ShardPort {
   virtual void cancel_move(QueueId source, uint64_t task, ReplyTo reply) = 0;
   // Newest first; max 1..kMoveTasksKept.
   virtual void list_moves(QueueId source, uint32_t max, ReplyTo reply) = 0;
+
+  // Backups. Answered (on_backup) when all that is in it is durable. From then on no file of it is
+  // overwritten, until end_backup(), cancel_all() of the sink that started it, kBackupIdleMs
+  // without a read, a day, or a disk that has no room for both: then reads are refused with
+  // `canceled`. One may be under way: others are refused with over_limit. Errors: shard_fenced,
+  // disk_full.
+  virtual void start_backup(ReplyTo reply) = 0;
+  // Answered with on_backup_bytes. Errors: canceled (there is no such backup any more),
+  // invalid_argument, throttled (too many are under way), io_error, shard_fenced.
+  virtual void read_backup(const BackupRead& request, ReplyTo reply) = 0;
+  // Answered with on_backup, also if there is no such backup any more.
+  virtual void end_backup(uint64_t backup, ReplyTo reply) = 0;
+
   // This shard's own copy of the catalog: no hop.
   virtual const QueueInfo* find_queue(std::string_view name) const = 0;
   virtual const QueueInfo* find_queue(QueueId id) const = 0;

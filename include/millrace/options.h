@@ -30,7 +30,12 @@ struct BrokerOptions {
   // The wall clock is right, though it is more than a day ahead of all that was stored: messages
   // may age out at once. Without it they wait for kRetentionWaitMs.
   bool accept_clock = false;
+  // The directory was made from a backup, whose broker went on: the places in queues that it may
+  // have given out since are passed over, so that no receipt or message id of then names a message
+  // of now. For the first opening; each passes over kSlotsSkippedByRestore.
+  bool restored = false;
 };
+inline constexpr uint64_t kSlotsSkippedByRestore = uint64_t{1} << 40;
 // After a start at which the wall clock was further ahead of what was stored newest than this, no
 // message ages out for as long, restarts not counted: a clock that was set wrong must not empty the
 // queues before somebody looks.

@@ -287,6 +287,35 @@ class FakePort final : public ShardPort {
       answer();
     }
   }
+  // A backup of one log of one file, 10,000 bytes that say where they are.
+  void start_backup(ReplyTo reply) override {
+    if (backup_ != 0)
+      return reply.sink->on_backup(
+          reply.token, {.error = Errc::over_limit, .detail = "a backup is under way", .logs = {}});
+    backup_ = 77;
+    const BackupLog log{.log_id = 3,
+                        .head = {73728},
+                        .end = {75536},
+                        .segment_bytes = 65536,
+                        .files = {{1, 10000}}};
+    reply.sink->on_backup(
+        reply.token,
+        {.detail = {}, .backup = backup_, .server_time = TimeMs{1000}, .logs = {&log, 1}});
+  }
+  void read_backup(const BackupRead& read, ReplyTo reply) override {
+    if (read.backup != backup_ || read.offset > 10000 || read.bytes > 10000 - read.offset)
+      return reply.sink->on_backup_bytes(
+          reply.token, {.error = Errc::canceled, .detail = "there is no such backup", .bytes = {}});
+    std::vector<std::byte> bytes(read.bytes);
+    for (size_t i = 0; i < bytes.size(); ++i)
+      bytes[i] = static_cast<std::byte>(read.offset + i);
+    reply.sink->on_backup_bytes(reply.token, {.detail = {}, .bytes = bytes});
+  }
+  void end_backup(uint64_t backup, ReplyTo reply) override {
+    if (backup == backup_) backup_ = 0;
+    reply.sink->on_backup(reply.token, {.detail = {}, .backup = backup, .logs = {}});
+  }
+  uint64_t backup() const { return backup_; }
   void start_move(const MoveRequest& request, ReplyTo reply) override {
     if (request.rate > kMoveRateMax)
       return reply.sink->on_moves(reply.token, {Errc::invalid_argument, "the rate", {}});
@@ -454,6 +483,7 @@ class FakePort final : public ShardPort {
   }
 
   std::vector<Queue> queues_;
+  uint64_t backup_ = 0;
   std::vector<Waiter> waiting_;
   std::vector<Waiter> subscriptions_;
   ReplySink* forget_sink_ = nullptr;

@@ -60,7 +60,7 @@ int main(int argc, char** argv) {
   }
   Coverage all;
   Crossing crossed;
-  uint64_t requests = 0, received = 0, kills = 0, power = 0, ran = 0;
+  uint64_t requests = 0, received = 0, kills = 0, power = 0, backups = 0, ran = 0;
   const int64_t start = millrace::base::os_monotonic_ns();
   for (uint64_t s = from; s < from + count; ++s) {
     if (millrace::base::os_monotonic_ns() - start >
@@ -73,6 +73,7 @@ int main(int argc, char** argv) {
     received += outcome.received;
     kills += outcome.kills;
     power += outcome.power_failures;
+    backups += outcome.backups;
     for (const auto& [what, times] : outcome.coverage)
       all[what] += times;
     for (const auto& [what, times] : outcome.crossing)
@@ -89,7 +90,9 @@ int main(int argc, char** argv) {
     for (const auto& [what, times] : all)
       fmt::print("{:>10} {}\n", times, what);
   if (coverage || options.verbose) print_crossing(crossed);
-  fmt::print("{} seeds, {} requests, {} deliveries, {} kills, {} power failures, 0 violations\n",
-             ran, requests, received, kills, power);
+  fmt::print(
+      "{} seeds, {} requests, {} deliveries, {} kills, {} power failures, {} backups restored, "
+      "0 violations\n",
+      ran, requests, received, kills, power, backups);
   return expect_violation ? 1 : 0;
 }

@@ -97,6 +97,8 @@ class SimClient final : public ReplySink {
   // Asks for everything ready in queue number `queue` of the run and acknowledges what comes; for
   // the drain at the end of a run.
   void drain_step(ShardPort& port, size_t index);
+  // Starts a move task of each queue that may have one.
+  void start_moves(ShardPort& port);
   // The broker is gone: nothing outstanding will be answered, receipts stay usable.
   void broker_gone();
   bool waiting() const { return !open_.empty(); }

@@ -22,6 +22,12 @@ void SimClient::ask_about_moves(ShardPort& port) {
     port.list_moves(source.id, 1, {this, token});
 }
 
+void SimClient::start_moves(ShardPort& port) {
+  for (size_t i = 0; i < world_.queues.size(); ++i)
+    if (world_.queues[i].state == SimQueue::State::there && world_.queues[i].shape.has_sources())
+      start_move(port, i);
+}
+
 void SimClient::start_move(ShardPort& port, size_t source) {
   const SimQueue& from = world_.queues[source];
   MoveRequest request{.source = from.id};

@@ -67,6 +67,11 @@ class SimConnection final : public ShardPort, private net::ConversationHost {
   void list_moves(QueueId source, uint32_t max, ReplyTo reply) override {
     port_.list_moves(source, max, reply);
   }
+  void start_backup(ReplyTo reply) override { port_.start_backup(reply); }
+  void read_backup(const BackupRead& request, ReplyTo reply) override {
+    port_.read_backup(request, reply);
+  }
+  void end_backup(uint64_t backup, ReplyTo reply) override { port_.end_backup(backup, reply); }
   const QueueInfo* find_queue(std::string_view name) const override {
     return port_.find_queue(name);
   }

@@ -169,6 +169,8 @@ SimFile& SimDiskImage::at_rest(const std::string& path) {
 void SimDiskImage::replace(const std::string& path, std::vector<std::byte> content) {
   MR_ASSERT(pending_.empty());
   if (!exists(path)) durable_[path] = entries_[path] = std::make_shared<SimFile>(space_);
+  if (const size_t slash = path.find('/'); slash != std::string::npos)
+    directories_.insert(path.substr(0, slash));
   at_rest(path).replace_at_rest(std::move(content));
 }
 

@@ -43,6 +43,12 @@ class SimEnvironment final : public Environment {
   // The `later`th disk made from a clean start, counted from 0, gets this fault.
   void fail_in_next_disk(const DiskFault& fault, uint32_t later) { next_fault_ = {later, fault}; }
   void jump_wall(int64_t ms) { wall_ms_ += ms; }
+  // The time is that of `other`, what is drawn is not.
+  void go_on_from(const SimEnvironment& other, uint64_t seed) {
+    boot_ns_ = other.boot_ns_;
+    wall_ms_ = other.wall_ms_;
+    prng_ = base::Prng(seed);
+  }
   // The broker, and with it every disk, is about to be destroyed.
   void forget_disks() {
     disks_.clear();

@@ -108,6 +108,7 @@ void Run::connect() {
 
 // The clients' ends of a life: nothing outstanding will be answered.
 void Run::disconnect() {
+  forget_backup();
   for (auto& client : clients_)
     client->broker_gone();
   connections_.clear();
@@ -123,7 +124,7 @@ void Run::turn() {
   for (size_t i = order.size(); i > 1; --i)
     std::swap(order[i - 1], order[prng_.below(i)]);
   for (uint16_t shard : order)
-    if (prng_.chance(3, 4)) {
+    if (shard == slow_shard_ ? prng_.chance(1, 12) : prng_.chance(3, 4)) {
       broker_->shard(ShardId{shard}).tick();
       environment_.disk_of_shard(shard).drop_pages();  // nothing is leased and not answered
     }
@@ -404,6 +405,7 @@ SimulationOutcome Run::go() {
       while (prng_.chance(1, 2) && !broken())
         turn();
       if (prng_.chance(1, steps_per_sync_failure_) && !broken()) fail_a_sync();
+      if (options_.backups && !broken()) perhaps_back_up();
       // A fenced shard acknowledges nothing any more; the process ends, and often the power too.
       if (world_.fenced && !broken())
         crash();
@@ -417,6 +419,7 @@ SimulationOutcome Run::go() {
 }
 
 SimulationOutcome Run::ended() {
+  forget_backup();
   connections_.clear();
   if (broker_) {
     image_.kill();

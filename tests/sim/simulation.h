@@ -34,6 +34,7 @@ struct SimulationOptions {
   uint64_t seed = 1;
   uint64_t steps = 4000;             // client requests in all, crashes included
   bool power = true;                 // power failures, else only process kills
+  bool backups = true;               // are taken, and opened in nodes of their own
   bool verbose = false;              // a line per crash and restart on standard error
   std::optional<ShapeKind> shape{};  // otherwise the seed says
   std::optional<FaultPlan> fault{};  // this instead of crashes and failing syncs by chance
@@ -49,6 +50,7 @@ struct SimulationOutcome {
   uint32_t power_failures = 0;
   uint32_t clean_stops = 0;
   uint64_t faults_met = 0;
+  uint32_t backups = 0;       // opened in a node of their own and drained
   uint64_t state_digest = 0;  // of everything observed: equal for equal seeds
 };
 

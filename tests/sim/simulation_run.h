@@ -15,6 +15,7 @@
 #include "base/hash.h"
 #include "millrace/engine.h"
 #include "tests/sim/reference_queue.h"
+#include "tests/sim/sim_backup.h"
 #include "tests/sim/sim_client.h"
 #include "tests/sim/sim_connection.h"
 #include "tests/sim/sim_disk.h"
@@ -57,6 +58,7 @@ class Run {
       : options_(options),
         prng_(options.seed),
         time_prng_(options.seed ^ 0x71AE),
+        backup_prng_(options.seed ^ 0xBAC2),
         image_(),
         environment_(image_, options.seed ^ 0xE57),
         durability_(prng_.chance(3, 4) ? Durability::commit : Durability::none),
@@ -67,6 +69,11 @@ class Run {
         syncs_lie_(prng_.chance(1, 5)) {
     shape();
   }
+
+  // A node of its own on a copy of another run's (simulation_backup.cc).
+  Run(const Run& source, const SimBackup& backup, uint64_t seed);
+  // What promise it breaks, or nothing.
+  std::string check_copy();
 
   SimulationOutcome go();
   SimulationOutcome go_with_fault();  // simulation_fault.cc
@@ -97,6 +104,11 @@ class Run {
   void finish();
   SimulationOutcome ended();
 
+  // simulation_backup.cc
+  void perhaps_back_up();
+  void start_backup();
+  void forget_backup();
+
   // simulation_fault.cc
   bool fails_syncs() const;
   bool fault_explains(Errc error) const;
@@ -124,6 +136,7 @@ class Run {
   SimulationOptions options_;
   base::Prng prng_;
   base::Prng time_prng_;
+  base::Prng backup_prng_;
   SimDiskImage image_;
   SimEnvironment environment_;
   Durability durability_;
@@ -136,6 +149,9 @@ class Run {
   std::vector<std::unique_ptr<SimClient>> clients_;
   std::unique_ptr<Broker> broker_;
   std::vector<std::unique_ptr<SimConnection>> connections_;  // of a life; none if not over them
+  std::unique_ptr<SimBackup> backup_;                        // under way
+  std::optional<uint16_t> slow_shard_;                       // while it begins
+  uint32_t backups_given_up_ = 0;  // or read; the broker may not have heard of it yet
   SimulationOutcome outcome_;
   uint32_t steps_per_sync_failure_;
   bool disk_failed_ = false;  // in the life that is ending

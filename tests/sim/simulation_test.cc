@@ -41,9 +41,11 @@ TEST(Simulation, SeedsThatOnceFailedPass) {
       {3680, 4000, "a clean end that outlived the life after it"},
   };
   for (const auto& row : kSeeds)
-    EXPECT_EQ(run_simulation({.seed = row.seed, .steps = row.steps, .shape = ShapeKind::standard})
-                  .violation,
-              "")
+    EXPECT_EQ(
+        run_simulation(
+            {.seed = row.seed, .steps = row.steps, .backups = false, .shape = ShapeKind::standard})
+            .violation,
+        "")
         << row.found;
 }
 
@@ -75,7 +77,7 @@ TEST(SmallWorld, FindsPlantedBugs) {
 TEST(Simulation, EveryOperationIsAnsweredInMoreThanOneWay) {
   Coverage all;
   Crossing crossed;
-  uint32_t kills = 0, power_failures = 0, clean_stops = 0;
+  uint32_t kills = 0, power_failures = 0, clean_stops = 0, backups = 0;
   for (uint64_t seed = 1; seed <= 60; ++seed) {
     const SimulationOutcome outcome = run_simulation({.seed = seed, .steps = 2000});
     ASSERT_EQ(outcome.violation, "") << "seed " << seed;
@@ -87,6 +89,7 @@ TEST(Simulation, EveryOperationIsAnsweredInMoreThanOneWay) {
     kills += outcome.kills;
     power_failures += outcome.power_failures;
     clean_stops += outcome.clean_stops;
+    backups += outcome.backups;
   }
   for (const char* what : {"send ok",
                            "receive ok",
@@ -161,6 +164,7 @@ TEST(Simulation, EveryOperationIsAnsweredInMoreThanOneWay) {
   EXPECT_GE(kills, 20u);
   EXPECT_GE(power_failures, 20u);
   EXPECT_GE(clean_stops, 5u);
+  EXPECT_GE(backups, 20u);
 }
 
 }  // namespace
