@@ -176,6 +176,34 @@ bool shards_fit(Bytes body) {
              kCount + uint64_t{take<wire::CountBody>(body.data()).count} * sizeof(wire::ShardItem);
 }
 
+std::optional<BackupDescription> take_backup(Bytes body) {
+  if (body.size() < sizeof(wire::BackupAnswer)) return std::nullopt;
+  const auto head = take<wire::BackupAnswer>(body.data());
+  Bytes rest = body.subspan(sizeof head);
+  BackupDescription backup{head.backup, TimeMs{head.server_time_ms}, {}};
+  for (uint32_t i = 0; i < head.logs; ++i) {
+    if (rest.size() < sizeof(wire::BackupLogItem)) return std::nullopt;
+    const auto item = take<wire::BackupLogItem>(rest.data());
+    rest = rest.subspan(sizeof item);
+    if (rest.size() / sizeof(wire::BackupFileItem) < item.files) return std::nullopt;
+    BackupLog log{item.log_id, {item.head}, {item.end}, item.segment_bytes, {}};
+    for (uint32_t n = 0; n < item.files; ++n) {
+      const auto file = take<wire::BackupFileItem>(rest.data());
+      log.files.push_back({file.sequence, file.bytes});
+      rest = rest.subspan(sizeof file);
+    }
+    backup.logs.push_back(std::move(log));
+  }
+  if (!rest.empty()) return std::nullopt;
+  return backup;
+}
+
+bool backup_bytes_fit(Bytes body) {
+  return body.size() >= sizeof(wire::BackupBytes) &&
+         body.size() == sizeof(wire::BackupBytes) +
+                            padded8(uint64_t{take<wire::BackupBytes>(body.data()).bytes});
+}
+
 bool answer_fits(Opcode opcode, Bytes body) {
   switch (opcode) {
     case Opcode::echo:
@@ -213,6 +241,11 @@ bool answer_fits(Opcode opcode, Bytes body) {
     }
     case Opcode::move_list:
       return take_moves(body).has_value();
+    case Opcode::backup_start:
+      return take_backup(body).has_value();
+    case Opcode::backup_read:
+      return backup_bytes_fit(body);
+    case Opcode::backup_end:
     case Opcode::credit:
     case Opcode::unsubscribe:
     case Opcode::queue_set:
@@ -336,6 +369,14 @@ std::vector<QueueDescription> Answer::queues() const {
 
 std::vector<MoveTask> Answer::moves() const {
   return std::move(*take_moves(body_));
+}
+
+BackupDescription Answer::backup() const {
+  return std::move(*take_backup(body_));
+}
+
+Bytes Answer::backup_bytes() const {
+  return body_.subspan(sizeof(wire::BackupBytes), take<wire::BackupBytes>(body_.data()).bytes);
 }
 
 std::span<const wire::ShardItem> Answer::shards() const {

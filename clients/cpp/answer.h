@@ -79,6 +79,13 @@ struct QueueDescription {
   QueueCounters counters;
 };
 
+// A backup that was started: what there is to read of it.
+struct BackupDescription {
+  uint64_t backup = 0;
+  TimeMs server_time{};
+  std::vector<BackupLog> logs;  // the catalog's, then the shards' by number
+};
+
 class Answer {
  public:
   // An answer that arrived. Errors: malformed if the body does not fit its counts.
@@ -112,6 +119,8 @@ class Answer {
   std::vector<QueueDescription> queues() const;          // list_queues, queue_stats
   std::span<const wire::ShardItem> shards() const;       // server_stats
   std::vector<MoveTask> moves() const;                   // start_move, cancel_move, list_moves
+  BackupDescription backup() const;                      // start_backup
+  Bytes backup_bytes() const;                            // read_backup
 
  private:
   wire::Opcode opcode_ = wire::Opcode::error;

@@ -228,6 +228,19 @@ Result<std::vector<MoveTask>> BlockingClient::list_moves(QueueId source, uint32_
   return tasks;
 }
 
+Result<BackupDescription> BlockingClient::start_backup() {
+  BackupDescription backup;
+  Status done = call([&](Callback callback) { return client_->start_backup(std::move(callback)); },
+                     [&](const Answer& answer) { backup = answer.backup(); });
+  if (!done) return fail(done.error());
+  return backup;
+}
+
+Status BlockingClient::end_backup(uint64_t backup) {
+  return call([&](Callback callback) { return client_->end_backup(backup, std::move(callback)); },
+              [](const Answer&) {});
+}
+
 Result<std::string> BlockingClient::echo(std::string_view bytes) {
   std::string echoed;
   Status done =

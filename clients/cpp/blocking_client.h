@@ -63,6 +63,9 @@ class BlockingClient {
   Result<MoveTask> start_move(const MoveRequest& request);
   Result<MoveTask> cancel_move(QueueId source, uint64_t task = 0);
   Result<std::vector<MoveTask>> list_moves(QueueId source, uint32_t max = kMoveTasksKept);
+  // Its files are read through async().
+  Result<BackupDescription> start_backup();
+  Status end_backup(uint64_t backup);
   Result<std::string> echo(std::string_view bytes);
 
   std::string_view error_text() const { return error_text_; }

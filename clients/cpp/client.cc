@@ -390,6 +390,23 @@ Result<RequestId> Client::list_moves(QueueId source, uint32_t max, Callback done
   return simple(Opcode::move_list, wire::MoveListBody{raw(source), max}, std::move(done));
 }
 
+Result<RequestId> Client::start_backup(Callback done) {
+  Result<Draft> draft = begin(Opcode::backup_start, 0, std::move(done));
+  if (!draft) return fail(draft.error());
+  return finish(*draft);
+}
+
+Result<RequestId> Client::read_backup(const BackupRead& request, Callback done) {
+  return simple(Opcode::backup_read,
+                wire::BackupReadBody{request.backup, request.sequence, request.offset,
+                                     request.bytes, request.log_id, 0},
+                std::move(done));
+}
+
+Result<RequestId> Client::end_backup(uint64_t backup, Callback done) {
+  return simple(Opcode::backup_end, wire::BackupEndBody{backup}, std::move(done));
+}
+
 Result<RequestId> Client::server_stats(Callback done) {
   Result<Draft> draft = begin(Opcode::server_stats, 0, std::move(done));
   if (!draft) return fail(draft.error());

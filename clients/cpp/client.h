@@ -105,6 +105,10 @@ class Client {
   // `task` 0: the one that runs. Answered once nothing is moved any more.
   Result<RequestId> cancel_move(QueueId source, uint64_t task, Callback done);
   Result<RequestId> list_moves(QueueId source, uint32_t max, Callback done);
+  // A backup ends with the connection that started it.
+  Result<RequestId> start_backup(Callback done);
+  Result<RequestId> read_backup(const BackupRead& request, Callback done);
+  Result<RequestId> end_backup(uint64_t backup, Callback done);
   Result<RequestId> echo(Bytes bytes, Callback done);  // a multiple of 8 bytes
 
   // --- driving ---

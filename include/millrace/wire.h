@@ -46,10 +46,13 @@ enum class Opcode : uint8_t {
   cancel = 19,      // CancelBody: ends a waiting RECEIVE, which is answered with status canceled ->
                     // empty answer
   move_start = 20,  // MoveStartBody -> CountBody + MoveTaskItem with its texts
-  move_cancel = 21,  // MoveCancelBody -> as move_start
-  move_list = 22,    // MoveListBody -> CountBody + MoveTaskItems with their texts
-  login = 32,        // Login + an access key's id -> LoginChallenge
-  login_proof = 33,  // LoginProof -> LoginAnswer
+  move_cancel = 21,   // MoveCancelBody -> as move_start
+  move_list = 22,     // MoveListBody -> CountBody + MoveTaskItems with their texts
+  backup_start = 23,  // empty -> BackupAnswer + BackupLogItems with their BackupFileItems
+  backup_read = 24,   // BackupReadBody -> BackupBytes + bytes
+  backup_end = 25,    // BackupEndBody -> empty answer
+  login = 32,         // Login + an access key's id -> LoginChallenge
+  login_proof = 33,   // LoginProof -> LoginAnswer
   deliver =
       0x60,  // pushed by the server: DeliveryHeader + entries + run; correlation is the SUBSCRIBE's
   error = 0x7F,  // ErrorBody + text; status says which. correlation 0: about the connection, which
@@ -370,6 +373,51 @@ struct MoveTaskItem {
   int64_t ended_at_ms;     // 56  0: it has not
 };
 static_assert(sizeof(MoveTaskItem) == 64 && offsetof(MoveTaskItem, ended_at_ms) == 56);
+
+struct BackupAnswer {
+  uint64_t backup;         //  0  its number
+  int64_t server_time_ms;  //  8
+  uint32_t logs;           // 16  BackupLogItems that follow, each with its files behind it
+  uint32_t reserved;       // 20  0
+};
+static_assert(sizeof(BackupAnswer) == 24);
+
+struct BackupLogItem {
+  uint64_t head;           //  0  position where its data begins
+  uint64_t end;            //  8  and behind it
+  uint64_t segment_bytes;  // 16
+  uint16_t log_id;         // 24  a shard's number, or 4096: the catalog's
+  uint16_t reserved;       // 26  0
+  uint32_t files;          // 28  BackupFileItems that follow, in log order
+};
+static_assert(sizeof(BackupLogItem) == 32);
+
+struct BackupFileItem {
+  uint64_t sequence;  // 0  of the segment
+  uint64_t bytes;     // 8  of its file, from the beginning
+};
+static_assert(sizeof(BackupFileItem) == 16);
+
+struct BackupReadBody {
+  uint64_t backup;    //  0
+  uint64_t sequence;  //  8
+  uint64_t offset;    // 16  in the file; a multiple of 4096
+  uint32_t bytes;     // 24  1..262144, none past the file's
+  uint16_t log_id;    // 28
+  uint16_t reserved;  // 30  0
+};
+static_assert(sizeof(BackupReadBody) == 32);
+
+struct BackupBytes {
+  uint32_t bytes;     // 0  that follow, padded to 8
+  uint32_t reserved;  // 4  0
+};
+static_assert(sizeof(BackupBytes) == 8);
+
+struct BackupEndBody {
+  uint64_t backup;  // 0
+};
+static_assert(sizeof(BackupEndBody) == 8);
 
 struct ErrorBody {
   uint16_t code;         // 0  Errc, as in the header's status

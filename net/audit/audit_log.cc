@@ -38,6 +38,7 @@ constexpr AuditRow kRows[] = {
     {Event::policy_changed, "policy.changed"},
     {Event::move_started, "move.started"},
     {Event::move_cancelled, "move.cancelled"},
+    {Event::backup_started, "backup.started"},
     {Event::queues_reset, "queues.reset"},
     {Event::logged_in, "login.accepted", true},
     {Event::login_refused, "login.refused", true},

@@ -44,6 +44,7 @@ enum class AuditEvent : uint8_t {
   policy_changed,
   move_started,
   move_cancelled,
+  backup_started,
   queues_reset,
   logged_in,
   login_refused,

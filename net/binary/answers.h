@@ -47,6 +47,8 @@ bool answer_queues(OutputBuffer& out, wire::Opcode opcode, uint64_t correlation,
                    std::span<const QueueInfo> queues, bool with_details);
 void answer_moves(OutputBuffer& out, wire::Opcode opcode, uint64_t correlation,
                   std::span<const MoveTask> tasks);
+// False if there are more files than a frame can name: nothing was added.
+bool answer_backup(OutputBuffer& out, uint64_t correlation, const BackupReply& reply);
 void answer_stats(OutputBuffer& out, uint64_t correlation, std::span<const ShardStats> shards);
 
 }  // namespace millrace::net

@@ -62,6 +62,12 @@ constexpr Handlers::Row kRows[] = {
      Handlers::move_cancel, true, kByPolicies},
     {Opcode::move_list, sizeof(wire::MoveListBody), sizeof(wire::MoveListBody), Handlers::move_list,
      true, kByPolicies},
+    // All queues at once, and the key of their receipts.
+    {Opcode::backup_start, 0, 0, Handlers::backup_start, true},
+    {Opcode::backup_read, sizeof(wire::BackupReadBody), sizeof(wire::BackupReadBody),
+     Handlers::backup_read, true},
+    {Opcode::backup_end, sizeof(wire::BackupEndBody), sizeof(wire::BackupEndBody),
+     Handlers::backup_end, true},
     {Opcode::cancel, sizeof(wire::CancelBody), sizeof(wire::CancelBody), Handlers::cancel, false,
      kAnybody},
 };

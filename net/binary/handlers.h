@@ -2,8 +2,8 @@
 //
 // A handler gets a frame whose checksum, correlation id and body size are already right, reads its
 // body, and either answers at once, refuses, or opens a request and gives it to the shard.
-// handlers.cc has the table and the connection's own opcodes; messages.cc, subscriptions.cc and
-// admin.cc the families.
+// handlers.cc has the table and the connection's own opcodes; messages.cc, subscriptions.cc,
+// admin.cc and backup.cc the families.
 #pragma once
 
 #include <cstdint>
@@ -72,6 +72,11 @@ struct Handlers {
   static void move_start(Session& session, const Frame& frame);
   static void move_cancel(Session& session, const Frame& frame);
   static void move_list(Session& session, const Frame& frame);
+
+  // backup.cc
+  static void backup_start(Session& session, const Frame& frame);
+  static void backup_read(Session& session, const Frame& frame);
+  static void backup_end(Session& session, const Frame& frame);
 };
 
 }  // namespace millrace::net

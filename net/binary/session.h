@@ -106,6 +106,8 @@ class Session final : public Conversation, public ReplySink {
   void on_queues(uint64_t token, const QueueReply& reply) override;
   void on_stats(uint64_t token, const BrokerStatsReply& reply) override;
   void on_moves(uint64_t token, const MoveReply& reply) override;
+  void on_backup(uint64_t token, const BackupReply& reply) override;
+  void on_backup_bytes(uint64_t token, const BackupBytesReply& reply) override;
   void on_push(uint32_t place, const ReceiveReply& reply);
 
   // The frame loop. handle_frames() returns how many of the bytes it is done with.

@@ -51,6 +51,8 @@ enum Metric : size_t {
   kShardWaiting,
   kShardTimers,
   kShardRefused,
+  kShardBackupHeld,
+  kShardBackupRead,
   kShardFenced,
   kShardDiskFull,
   kShardMemoryFull,

@@ -86,6 +86,8 @@ void write_shard(Exposition& to, const ShardStats& stats) {
   to.sample(kShardTimers, label, stats.timers);
   to.sample(kShardRefused, label, {"why", "memory"}, stats.refused_memory);
   to.sample(kShardRefused, label, {"why", "behind"}, stats.refused_behind);
+  to.sample(kShardBackupHeld, label, stats.backup_held_bytes);
+  to.sample(kShardBackupRead, label, stats.backup_bytes);
   to.sample(kShardFenced, label, uint64_t{stats.fenced});
   to.sample(kShardDiskFull, label, uint64_t{stats.disk_full});
   to.sample(kShardMemoryFull, label, uint64_t{stats.memory_full});

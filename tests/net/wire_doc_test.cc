@@ -186,6 +186,30 @@ std::map<std::string, Layout> layouts() {
            F(started_at_ms), F(ended_at_ms));
   }
   {
+    using S = BackupAnswer;
+    STRUCT(BackupAnswer, F(backup), F(server_time_ms), F(logs), F(reserved));
+  }
+  {
+    using S = BackupLogItem;
+    STRUCT(BackupLogItem, F(head), F(end), F(segment_bytes), F(log_id), F(reserved), F(files));
+  }
+  {
+    using S = BackupFileItem;
+    STRUCT(BackupFileItem, F(sequence), F(bytes));
+  }
+  {
+    using S = BackupReadBody;
+    STRUCT(BackupReadBody, F(backup), F(sequence), F(offset), F(bytes), F(log_id), F(reserved));
+  }
+  {
+    using S = BackupBytes;
+    STRUCT(BackupBytes, F(bytes), F(reserved));
+  }
+  {
+    using S = BackupEndBody;
+    STRUCT(BackupEndBody, F(backup));
+  }
+  {
     using S = ErrorBody;
     STRUCT(ErrorBody, F(code), F(text_bytes), F(entry_index));
   }
