@@ -12,7 +12,7 @@ MODEL_CONFIGURATIONS = """standard standard-4 standard-delayed fair fair-4 fair-
     fifo-dead-letters-retention fifo-scope fifo-content-scope""".split()
 PLANTED_BUGS = """ack_before_sync no_chaining directory_not_synced sync_retried sequence_reused lease_lost_on_restart
     dedup_lost_when_cleaned group_overtaken dead_letter_left_behind dead_letter_too_late purge_forgotten
-    retention_too_early redriven_left_behind""".split()
+    retention_too_early redriven_left_behind backup_cut_apart""".split()
 # Those that the clients of a killed server see, and by which rule.
 CRASH_BUGS = (("dead_letter_too_late", "C9"), ("purge_forgotten", "C10"), ("lease_lost_on_restart", "C4"))
 FUZZERS = """frame_fuzz http_fuzz sqs_fuzz xml_fuzz filter_fuzz signature_fuzz policy_fuzz log_fuzz node_fuzz
@@ -123,6 +123,9 @@ def rows(size, fuzz_build=None, tsan_build=None):
                         ["env", "MILLRACE_FULL_DISK_CYCLES={count}", "python3", "-B",
                          f"{tests}/blackbox/full_disk_test.py", "{build}/tools/millraced", "{build}/tools/millrace"],
                         program="tools/millraced"))
+    all_rows.append(Row("backups of a busy server", "backups", (5, 200, 2_000)[at], (5, 20, 20)[at],
+                        ["env", "MILLRACE_BACKUPS={count}", "python3", "-B", f"{tests}/blackbox/backup_test.py",
+                         "{build}/tools/millraced", "{build}/tools/millrace"], program="tools/millraced"))
     all_rows.append(Row("Nth allocation fails", "allocations", (6, 2_000, 2_000)[at], (6, 2_000, 2_000)[at],
                         ["env", "MILLRACE_ALLOCATIONS={count}", "python3", "-B",
                          f"{tests}/blackbox/allocation_test.py", *preloaded.split()],

@@ -62,6 +62,8 @@ void add_lease_commands(Parser& parser, Context& context);  // receive, ack, ext
 void add_tail_command(Parser& parser, Context& context);
 void add_top_command(Parser& parser, Context& context);
 void add_redrive_command(Parser& parser, Context& context);
+void add_backup_command(Parser& parser, Context& context);
+void add_restore_command(Parser& parser, Context& context);
 void add_log_commands(Parser& parser, Context& context);
 void add_trace_command(Parser& parser, Context& context);
 void add_topic_commands(Parser& parser, Context& context);       // test-filter

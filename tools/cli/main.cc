@@ -27,6 +27,8 @@ int main(int argc, char** argv) {
   add_top_command(parser, context);
   add_redrive_command(parser, context);
   add_log_commands(parser, context);
+  add_backup_command(parser, context);
+  add_restore_command(parser, context);
   add_trace_command(parser, context);
   add_topic_commands(parser, context);
   add_definition_commands(parser, context);
