@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "base/printable.h"
+#include "engine/definition_texts.h"
 #include "engine/queue_attributes.h"
 #include "engine/record_check.h"
 
@@ -57,26 +58,8 @@ void Catalog::remove(QueueId id) {
 
 namespace {
 
-void append(std::vector<std::byte>* body, Bytes bytes) {
-  body->insert(body->end(), bytes.begin(), bytes.end());
-}
-
-struct TextWriter {
-  std::vector<std::byte> bytes{};
-  uint16_t count = 0;
-
-  void add(DefinitionTextKind kind, std::string_view name, std::string_view value) {
-    const DefinitionText head{static_cast<uint8_t>(kind), 0, static_cast<uint16_t>(name.size()),
-                              static_cast<uint32_t>(value.size())};
-    append(&bytes, bytes_of(head));
-    append(&bytes, as_bytes(name));
-    append(&bytes, as_bytes(value));
-    ++count;
-  }
-};
-
-TextWriter texts_of(const QueueInfo& queue) {
-  TextWriter texts;
+DefinitionTextWriter texts_of(const QueueInfo& queue) {
+  DefinitionTextWriter texts;
   const QueueAttributes fresh;
   for (const AttributeRow& row : attribute_table()) {
     if (row.in_definition) continue;
@@ -97,9 +80,7 @@ std::string take_text(DefinitionTextKind kind, std::string_view name, std::strin
   switch (kind) {
     case DefinitionTextKind::attribute: {
       const AttributeRow* row = find_attribute(name);
-      if (row == nullptr)
-        return fmt::format("has an attribute '{}', which this version does not know",
-                           base::printable(name));
+      if (row == nullptr) return unknown_attribute_text(name);
       const std::string wrong = row->read(value, &queue->attributes);
       if (wrong.empty()) return {};
       return fmt::format("has '{}' for its {}; to this version {}", base::printable(value), name,
@@ -112,32 +93,14 @@ std::string take_text(DefinitionTextKind kind, std::string_view name, std::strin
       std::from_chars(value.data(), value.data() + value.size(), queue->modified_at_ms);
       return {};
   }
-  return fmt::format("is defined by a text of kind {}, which this version does not know",
-                     static_cast<int>(kind));
-}
-
-// Reads `count` texts. "" or what is wrong.
-std::string take_texts(Bytes rest, uint16_t count, QueueInfo* queue) {
-  for (uint16_t i = 0; i < count; ++i) {
-    const auto head = read_head<DefinitionText>(rest);
-    if (!head) return "has a definition that is cut short";
-    rest = rest.subspan(sizeof *head);
-    if (rest.size() < uint64_t{head->name_bytes} + head->value_bytes)
-      return "has a definition that is cut short";
-    const std::string_view name = as_text(rest.first(head->name_bytes));
-    const std::string_view value = as_text(rest.subspan(head->name_bytes, head->value_bytes));
-    rest = rest.subspan(name.size() + value.size());
-    std::string wrong = take_text(DefinitionTextKind{head->kind}, name, value, queue);
-    if (!wrong.empty()) return wrong;
-  }
-  return {};
+  return unknown_text_kind(kind);
 }
 
 }  // namespace
 
 std::vector<std::byte> encode_queue(const QueueInfo& queue) {
   const QueueAttributes& a = queue.attributes;
-  const TextWriter texts = texts_of(queue);
+  const DefinitionTextWriter texts = texts_of(queue);
   const auto flag = [](bool set, uint8_t bit) { return set ? bit : uint8_t{0}; };
   const bool by_group = a.deduplication_scope == DeduplicationScope::group;
   const bool limit_by_group = a.throughput_limit == ThroughputLimit::group;
@@ -158,9 +121,9 @@ std::vector<std::byte> encode_queue(const QueueInfo& queue) {
       texts.count};
   std::vector<std::byte> body;
   body.reserve(sizeof head + queue.name.size() + texts.bytes.size());
-  append(&body, bytes_of(head));
-  append(&body, as_bytes(queue.name));
-  append(&body, texts.bytes);
+  append_bytes(&body, bytes_of(head));
+  append_bytes(&body, as_bytes(queue.name));
+  append_bytes(&body, texts.bytes);
   return body;
 }
 
@@ -194,7 +157,11 @@ std::optional<QueueInfo> decode_queue(Bytes body, std::string* why) {
   a.partitions = head->partitions;
   queue.modified_at_ms = queue.created_at_ms;
   const Bytes texts = body.subspan(sizeof *head + head->name_bytes);
-  if (const std::string wrong = take_texts(texts, head->texts, &queue); !wrong.empty()) {
+  const auto take = [&](DefinitionTextKind kind, std::string_view name, std::string_view value) {
+    return take_text(kind, name, value, &queue);
+  };
+  const std::string wrong = take_definition_texts(texts, head->texts, take);
+  if (!wrong.empty()) {
     if (why->empty()) *why = fmt::format("the queue '{}' {}", base::printable(queue.name), wrong);
     return std::nullopt;
   }

@@ -10,13 +10,12 @@
 #include "base/printable.h"
 #include "engine/limits.h"
 #include "engine/redrive_policy.h"
+#include "engine/tags.h"
 #include "millrace/message.h"
 
 namespace millrace::engine {
 namespace {
 
-constexpr size_t kTagNameBytesMax = 128;
-constexpr size_t kTagValueBytesMax = 256;
 constexpr size_t kPolicyBytesMax = 20'480;
 constexpr size_t kKmsKeyBytesMax = 2'048;
 
@@ -25,9 +24,6 @@ constexpr bool letter_or_digit(char c) {
 }
 constexpr bool name_character(char c) {
   return letter_or_digit(c) || c == '_' || c == '-';
-}
-constexpr bool tag_character(char c) {
-  return letter_or_digit(c) || std::string_view(" _.:/=+-@").find(c) != std::string_view::npos;
 }
 bool equal_but_case(std::string_view a, std::string_view b) {
   return std::equal(a.begin(), a.end(), b.begin(), b.end(),
@@ -339,35 +335,6 @@ Status check_whole(const QueueSettings& settings, const QueueAttributes& attribu
   const NamedText* managed = given(settings, "SqsManagedSseEnabled");
   if (!attributes.kms_key.empty() && managed != nullptr && equal_but_case(managed->value, "true"))
     return refuse(detail, "SqsManagedSseEnabled is 'true'; it may not be with a KmsMasterKeyId");
-  return {};
-}
-
-Status apply_tags(const QueueSettings& settings, std::vector<NamedText>* tags,
-                  std::string* detail) {
-  const auto by_name = [](const NamedText& tag, std::string_view name) { return tag.name < name; };
-  for (const std::string& name : settings.untagged)
-    std::erase_if(*tags, [&](const NamedText& tag) { return tag.name == name; });
-  for (const NamedText& tag : settings.tags) {
-    if (tag.name.empty() || tag.name.size() > kTagNameBytesMax ||
-        !std::all_of(tag.name.begin(), tag.name.end(), tag_character) ||
-        equal_but_case(std::string_view(tag.name).substr(0, 4), "aws:"))
-      return refuse(detail, fmt::format("a tag is {}; it may be 1 to {} of A-Z a-z 0-9 blank "
-                                        "_ . : / = + - @, not beginning with aws:",
-                                        quoted(tag.name), kTagNameBytesMax));
-    if (tag.value.size() > kTagValueBytesMax ||
-        !std::all_of(tag.value.begin(), tag.value.end(), tag_character))
-      return refuse(detail, fmt::format("the tag {} is {}; it may be up to {} of A-Z a-z 0-9 "
-                                        "blank _ . : / = + - @",
-                                        quoted(tag.name), quoted(tag.value), kTagValueBytesMax));
-    const auto place = std::lower_bound(tags->begin(), tags->end(), tag.name, by_name);
-    if (place != tags->end() && place->name == tag.name)
-      place->value = tag.value;
-    else
-      tags->insert(place, tag);
-  }
-  if (tags->size() > kTagsMax)
-    return refuse(detail,
-                  fmt::format("there would be {} tags; there may be {}", tags->size(), kTagsMax));
   return {};
 }
 
