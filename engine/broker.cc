@@ -121,7 +121,8 @@ Result<std::unique_ptr<BrokerOnDisk>> BrokerOnDisk::open_directory(const BrokerO
                                          std::move(log->disk), std::move(log->log),
                                          catalog.receipt_key(), options, *broker->memory_, wall);
     std::string why;
-    const auto report = shard->recover(catalog.catalog(), options.restored, wall, &why);
+    const auto report =
+        shard->recover(catalog.catalog(), catalog.topics(), options.restored, wall, &why);
     if (!report) {
       *message = fmt::format("{} could not be recovered: {}", shard_directory(i),
                              why.empty() ? errc_text(report.error()) : why);

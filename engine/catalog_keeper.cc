@@ -30,6 +30,7 @@ Result<std::unique_ptr<CatalogKeeper>> CatalogKeeper::open(std::unique_ptr<stora
   keeper->log_ = std::move(log);
   keeper->moves_.use(*keeper->log_);
   keeper->reads_.emplace(*keeper->disk_, *keeper->log_);
+  keeper->topics_.use(*keeper->log_);
   const auto report = keeper->log_->recover(keeper->log_->head(), *keeper, now);
   if (!report) {
     *message = fmt::format("the catalog could not be recovered: {}", errc_text(report.error()));
@@ -112,7 +113,8 @@ void CatalogKeeper::on_record(const storage::Record& record) {
       if (!moves_.on_record(record)) refuse_record(record, "it is no move task");
       break;
     default:
-      refuse_record(record, "its kind is not known to this version");
+      if (const std::string wrong = topics_.on_record(record); !wrong.empty())
+        refuse_record(record, wrong);
       break;
   }
 }
@@ -208,6 +210,7 @@ Status CatalogKeeper::append_meta() {
 void CatalogKeeper::on_admin(MailPtr mail, TimeMs now, Mailbox& mailbox) {
   if (log_->fenced()) return refuse(*mail, Errc::shard_fenced, {}, mailbox);
   if (mail->admin >= AdminKind::move_start) return moves_.on_admin(*mail, last_end_, now, mailbox);
+  if (mail->admin >= AdminKind::topic_create) return decide_topics(*mail, now, mailbox);
   if (mail->admin == AdminKind::create) return create(*mail, now, mailbox);
   const QueueInfo* known = catalog_.find(mail->queue);
   if (known == nullptr) return refuse(*mail, Errc::queue_not_found, {}, mailbox);
@@ -295,6 +298,17 @@ void CatalogKeeper::accept(const Mail& mail, QueueId queue, const QueueInfo* now
   waiting_.push(std::move(change));
 }
 
+void CatalogKeeper::decide_topics(const Mail& mail, TimeMs now, Mailbox& mailbox) {
+  TopicsKeeper::Decided decided = topics_.decide(mail, shard_count_, now);
+  if (decided.change == nullptr)
+    return refuse(mail, decided.error, std::move(decided.detail), mailbox);
+  last_end_ = std::max(last_end_, topics_.last_end());
+  Change change{.end = last_end_, .asker = mail.from, .asker_job = mail.job};
+  change.topics = std::move(decided.change);
+  change.error = decided.error;
+  waiting_.push(std::move(change));
+}
+
 void CatalogKeeper::tell_durable(Mailbox& mailbox) {
   const Position durable = std::min(log_->durable(), told_up_to_);
   while (!waiting_.empty() && waiting_.front().end <= durable) {
@@ -308,6 +322,7 @@ void CatalogKeeper::tell_durable(Mailbox& mailbox) {
       mail->job = number;
       mail->queue = change.queue;
       mail->queues = change.now_is;
+      mail->topic_change = change.topics;
       mailbox.post(ShardId{shard}, std::move(mail));
     }
     telling_.emplace(number, std::move(change));
@@ -323,6 +338,7 @@ void CatalogKeeper::on_applied(const Mail& mail, Mailbox& mailbox) {
   answer->kind = MailKind::admin_answer;
   answer->job = found->second.asker_job;
   answer->queues = std::move(found->second.now_is);
+  answer->topic_change = std::move(found->second.topics);
   answer->error = found->second.error;
   mailbox.post(found->second.asker, std::move(answer));
   telling_.erase(found);
@@ -369,6 +385,11 @@ void CatalogKeeper::clean() {
       unfinished_ = record;
       return;
     }
+    if (!topics_.carry(*record)) {
+      unfinished_ = record;
+      return;
+    }
+    last_end_ = std::max(last_end_, topics_.last_end());
     if (static_cast<RecordKind>(record->kind) != RecordKind::queue_put) continue;
     const auto queue = decode_queue(record->body, &unreadable_);
     if (!queue) continue;

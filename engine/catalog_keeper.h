@@ -1,5 +1,5 @@
-// CatalogKeeper: the one writer of the catalog: its log, the next queue id, the receipt key. Lives
-// on shard 0.
+// CatalogKeeper: the one writer of the catalog: its log, the next id, the receipt key. Lives on
+// shard 0. Topics are decided by its TopicsKeeper, move tasks by its MoveTasks.
 //
 // A change is decided against the newest state, appended, and synced (always, whatever the server's
 // durability); then every shard is told, and when all know it the shard that asked gets its answer.
@@ -22,6 +22,7 @@
 #include "engine/move_tasks.h"
 #include "engine/receipt.h"
 #include "engine/ring_queue.h"
+#include "engine/topics_keeper.h"
 #include "storage/log.h"
 
 namespace millrace::engine {
@@ -49,6 +50,7 @@ class CatalogKeeper final : public storage::ReplaySink {
   void on_admin(MailPtr mail, TimeMs now, Mailbox& mailbox);
   void on_applied(const Mail& mail, Mailbox& mailbox);
   MoveTasks& moves() { return moves_; }
+  const Topics& topics() const { return topics_.topics(); }
 
   // A copy of its log, for a backup. From begin_copy() on nobody is told of later changes until
   // tell_on().
@@ -75,8 +77,9 @@ class CatalogKeeper final : public storage::ReplaySink {
     ShardId asker{};
     uint64_t asker_job = 0;
     QueueId queue{};
-    std::vector<QueueInfo> now_is{};  // one: put; none: removed
-    Errc error = Errc::ok;            // what the asker is told
+    std::vector<QueueInfo> now_is{};              // one: put; none: removed
+    std::shared_ptr<const TopicChange> topics{};  // it is about these instead
+    Errc error = Errc::ok;                        // what the asker is told
     uint32_t acks_left = 0;
   };
   struct Placed {
@@ -96,6 +99,7 @@ class CatalogKeeper final : public storage::ReplaySink {
   Status append_meta();
   void refuse(const Mail& mail, Errc error, std::string detail, Mailbox& mailbox);
   void accept(const Mail& mail, QueueId queue, const QueueInfo* now_is, Errc told = Errc::ok);
+  void decide_topics(const Mail& mail, TimeMs now, Mailbox& mailbox);
   void tell_durable(Mailbox& mailbox);
   void clean();
 
@@ -109,7 +113,8 @@ class CatalogKeeper final : public storage::ReplaySink {
   Placed meta_placed_;
   ReceiptKey key_{};
   bool has_key_ = false;
-  uint32_t next_queue_id_ = 1;
+  uint32_t next_queue_id_ = 1;  // or of a topic, or of a subscription
+  TopicsKeeper topics_{next_queue_id_};
   uint16_t shard_count_ = 0;
   RingQueue<Change> waiting_;  // for a sync
   std::unordered_map<uint64_t, Change> telling_;

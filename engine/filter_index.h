@@ -28,11 +28,9 @@
 
 #include "engine/filter_fields.h"
 #include "engine/filter_policy.h"
+#include "millrace/topics.h"
 
 namespace millrace::engine {
-
-// Of a topic.
-enum class SubscriptionId : uint32_t {};
 
 // Which ranges a number is in.
 class RangeIndex {

@@ -16,13 +16,11 @@
 #include <vector>
 
 #include "engine/filter_condition.h"
+#include "millrace/topics.h"
 
 namespace millrace::engine {
 
 class FilterFields;
-
-// What of a message a policy is about.
-enum class FilterScope : uint8_t { attributes, body };
 
 // A key and its conditions, of which one is to be met.
 struct FilterLeaf {

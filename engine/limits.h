@@ -9,7 +9,13 @@ namespace millrace::engine {
 
 inline constexpr uint32_t kShardsMax = 64;
 inline constexpr uint32_t kQueuesMax = 10'000;
-inline constexpr uint32_t kQueueIdMax = (1u << 31) - 1;  // a timer keeps 31 bits of it
+// Of topics and subscriptions too. A timer keeps 31 bits of a queue's.
+inline constexpr uint32_t kQueueIdMax = (1u << 31) - 1;
+inline constexpr uint32_t kTopicsMax = 10'000;
+inline constexpr uint32_t kSubscriptionsMax = 100'000;
+inline constexpr uint32_t kSubscriptionsPerFifoTopicMax = 100;
+inline constexpr uint32_t kFiltersMax = 10'000;
+inline constexpr uint32_t kFiltersPerTopicMax = 200;
 // Leased and delayed messages of one shard: each has a timer of 32 bytes.
 inline constexpr uint64_t kTimersPerShardMax = 20'000'000;
 // Deduplication ids in force in one FIFO partition: at 60 to 110 bytes each about 2 GB.

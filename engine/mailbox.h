@@ -18,6 +18,7 @@
 #include "engine/backup_mail.h"
 #include "engine/receive_attempts.h"
 #include "engine/ring_queue.h"
+#include "engine/topics.h"
 #include "engine/waker.h"
 #include "millrace/engine.h"
 
@@ -52,7 +53,33 @@ enum class MailKind : uint8_t {
   backup,           // backup: a step of one
 };
 
-enum class AdminKind : uint8_t { create, set, remove, move_start, move_cancel, move_list };
+enum class AdminKind : uint8_t {
+  create,
+  set,
+  remove,
+  topic_create,
+  topic_set,
+  topic_remove,
+  subscribe,
+  subscription_set,
+  subscription_confirm,
+  subscription_remove,
+  move_start,
+  move_cancel,
+  move_list,
+};
+
+// What is asked of the keeper about topics; the texts of a SubscribeRequest are here.
+struct TopicAsk {
+  TopicId topic{};
+  SubscriptionId subscription{};
+  Uuid uuid{};  // of a new subscription
+  std::string protocol;
+  std::string endpoint;
+  std::string queue;
+  std::string token;
+  bool authenticated = false;  // who confirms it
+};
 
 // A shard's part of a move task.
 struct MovePart {
@@ -94,9 +121,11 @@ struct Mail {
   std::vector<uint64_t> shard_slots;
   std::vector<QueueId> queue_ids;
   std::vector<QueueCounters> counters;
-  std::string name;               // admin create
-  QueueSettings settings;         // admin create, set
-  std::vector<QueueInfo> queues;  // catalog_change, admin_answer: what is now
+  std::string name;                     // admin create, topic_create
+  QueueSettings settings;               // admin create, set; likewise of topics, subscriptions
+  std::vector<QueueInfo> queues;        // catalog_change, admin_answer: what is now
+  std::unique_ptr<TopicAsk> topic_ask;  // admin
+  std::shared_ptr<const TopicChange> topic_change;  // catalog_change, admin_answer
   std::string detail;
   ShardStats stats;
   QueueId origin{};             // move_over and on: the source queue

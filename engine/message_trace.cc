@@ -105,6 +105,10 @@ void MessageTrace::on_record(const storage::Record& record) {
     case RecordKind::move_ids:
     case RecordKind::queue_put:
     case RecordKind::queue_delete:
+    case RecordKind::topic_put:
+    case RecordKind::topic_delete:
+    case RecordKind::subscription_put:
+    case RecordKind::subscription_delete:
     case RecordKind::meta:
     case RecordKind::move_task:
       return;

@@ -186,6 +186,10 @@ std::string_view wrong_with(const storage::Record& record) {
     case RecordKind::queue_delete:
     case RecordKind::meta:
     case RecordKind::move_task:
+    case RecordKind::topic_put:
+    case RecordKind::topic_delete:
+    case RecordKind::subscription_put:
+    case RecordKind::subscription_delete:
       return "it belongs into the catalog";
   }
   return "its kind is not known to this version";

@@ -25,6 +25,12 @@
 //   queue_put     QueueDefinition + name + DefinitionTexts   a queue exists with exactly these
 //                                          attributes
 //   queue_delete  QueueGone
+//   topic_put     TopicDefinition + name + DefinitionTexts   a topic exists with exactly these
+//                                          attributes and tags
+//   topic_delete  TopicGone               it and its subscriptions are gone
+//   subscription_put     SubscriptionDefinition + protocol + endpoint + queue + token +
+//                                          DefinitionTexts
+//   subscription_delete  SubscriptionGone
 //   move_task     MoveTaskHead + texts       how a move task stands
 //   meta          CatalogMeta              what belongs to the whole directory
 #pragma once
@@ -59,6 +65,10 @@ enum class RecordKind : uint16_t {
   queue_delete = 17,
   meta = 18,
   move_task = 19,
+  topic_put = 20,
+  topic_delete = 21,
+  subscription_put = 22,
+  subscription_delete = 23,
 };
 constexpr uint16_t raw(RecordKind kind) {
   return static_cast<uint16_t>(kind);
@@ -239,6 +249,53 @@ struct QueueGone {
 };
 static_assert(sizeof(QueueGone) == 8);
 
+struct TopicDefinition {
+  uint32_t topic_id;           //  0
+  uint32_t name_bytes;         //  4  the name follows
+  int64_t created_at_ms;       //  8
+  uint32_t message_bytes_max;  // 16
+  uint8_t flags;               // 20  kTopic...
+  uint8_t reserved;            // 21  0
+  uint16_t home;               // 22  FIFO: the shard that publishes it
+  uint16_t texts;              // 24  DefinitionTexts after the name
+  uint16_t reserved2;          // 26  0
+  uint32_t reserved3;          // 28  0
+};
+static_assert(sizeof(TopicDefinition) == 32);
+inline constexpr uint8_t kTopicFifo = 1;
+inline constexpr uint8_t kTopicContentDedup = 2;
+
+struct TopicGone {
+  uint32_t topic_id;  // 0
+  uint32_t reserved;  // 4  0
+};
+static_assert(sizeof(TopicGone) == 8);
+
+// Protocol, endpoint, queue and token follow, unpadded, then the DefinitionTexts.
+struct SubscriptionDefinition {
+  uint32_t subscription_id;  //  0
+  uint32_t topic_id;         //  4
+  uint8_t uuid[16];          //  8
+  int64_t created_at_ms;     // 24
+  uint16_t protocol_bytes;   // 32
+  uint16_t endpoint_bytes;   // 34
+  uint16_t queue_bytes;      // 36  its name, 0: it is no queue of this broker
+  uint16_t token_bytes;      // 38
+  uint16_t texts;            // 40
+  uint8_t flags;             // 42  kSubscription...
+  uint8_t reserved;          // 43  0
+  uint32_t reserved2;        // 44  0
+};
+static_assert(sizeof(SubscriptionDefinition) == 48);
+inline constexpr uint8_t kSubscriptionPending = 1;
+inline constexpr uint8_t kSubscriptionAuthenticatedEnd = 2;
+
+struct SubscriptionGone {
+  uint32_t subscription_id;  // 0
+  uint32_t reserved;         // 4  0
+};
+static_assert(sizeof(SubscriptionGone) == 8);
+
 // The newest one of a task counts. Behind it the destination's name and the reason of a failure,
 // unpadded.
 struct MoveTaskHead {
@@ -260,7 +317,7 @@ struct MoveTaskHead {
 static_assert(sizeof(MoveTaskHead) == 64);
 
 struct CatalogMeta {
-  uint32_t next_queue_id;   // 0  ids below were given out once
+  uint32_t next_queue_id;   // 0  ids below were given out once, to queues, topics, subscriptions
   uint16_t shard_count;     // 4
   uint16_t flags;           // 6  1: the clock was far ahead at a start, nothing ages out yet
   uint8_t receipt_key[16];  // 8
@@ -283,6 +340,10 @@ static_assert(std::has_unique_object_representations_v<EnqueueHead> &&
               std::has_unique_object_representations_v<SlotEnd> &&
               std::has_unique_object_representations_v<QueueDefinition> &&
               std::has_unique_object_representations_v<DefinitionText> &&
+              std::has_unique_object_representations_v<TopicDefinition> &&
+              std::has_unique_object_representations_v<TopicGone> &&
+              std::has_unique_object_representations_v<SubscriptionDefinition> &&
+              std::has_unique_object_representations_v<SubscriptionGone> &&
               std::has_unique_object_representations_v<CatalogMeta>);
 
 // A fixed part as bytes, for Log::append.

@@ -20,6 +20,8 @@ Shard::Shard(ShardId id, Mailroom& room, Environment& environment,
       disk_(std::move(disk)),
       log_(std::move(log)),
       now_(wheel_start),
+      topic_admin_(topics_, environment_,
+                   [this](MailPtr mail, ReplyTo reply) { ask_keeper(std::move(mail), reply); }),
       state_(id, *log_, key, wheel_start),
       gate_(budget),
       mailbox_(room, id),
@@ -33,8 +35,9 @@ Shard::Shard(ShardId id, Mailroom& room, Environment& environment,
 
 Shard::~Shard() = default;
 
-Result<storage::RecoveryReport> Shard::recover(const Catalog& catalog, bool restored, TimeMs now,
-                                               std::string* why) {
+Result<storage::RecoveryReport> Shard::recover(const Catalog& catalog, const Topics& topics,
+                                               bool restored, TimeMs now, std::string* why) {
+  topics_.copy(topics);
   catalog.for_each([&](const QueueInfo& queue) {
     catalog_.put(queue);
     add_partition(queue);

@@ -24,6 +24,7 @@
 #include "engine/send_gate.h"
 #include "engine/sends.h"
 #include "engine/shard_parts.h"
+#include "engine/topic_admin.h"
 #include "millrace/engine.h"
 
 namespace millrace::engine {
@@ -37,8 +38,8 @@ class Shard final : public ShardPort {
 
   // Replays the log for the queues of `catalog`; `restored`: BrokerOptions::restored. Error
   // damaged, with a text in `why`: a record in it can't be.
-  Result<storage::RecoveryReport> recover(const Catalog& catalog, bool restored, TimeMs now,
-                                          std::string* why);
+  Result<storage::RecoveryReport> recover(const Catalog& catalog, const Topics& topics,
+                                          bool restored, TimeMs now, std::string* why);
   void start(const base::ServerClock& clock, TimeMs retention_from);
   void keep_catalog(std::unique_ptr<CatalogKeeper> keeper);  // shard 0
   // Ends everything that waits with shutting_down, if `answer`; then writes and syncs all. Blocks.
@@ -73,6 +74,7 @@ class Shard final : public ShardPort {
     backups_.read(request, reply);
   }
   void end_backup(uint64_t backup, ReplyTo reply) override { backups_.end(backup, reply); }
+  TopicPort& topics() override { return topic_admin_; }
   const QueueInfo* find_queue(std::string_view name) const override { return catalog_.find(name); }
   const QueueInfo* find_queue(QueueId id) const override { return catalog_.find(id); }
   bool tick() override;
@@ -126,6 +128,8 @@ class Shard final : public ShardPort {
   int64_t boot_ns_ = 0;  // what now_ was made of
   base::ServerClock clock_;
   Catalog catalog_;
+  Topics topics_;
+  TopicAdmin topic_admin_;
   ShardState state_;
   CommitQueue commits_;
   CommitClock commit_clock_;
@@ -143,9 +147,9 @@ class Shard final : public ShardPort {
   // Asked of the keeper.
   struct Asked {
     ReplyTo to{};
-    bool about_moves = false;
-    void answer(Errc error, std::string_view detail, std::span<const QueueInfo> queues,
-                std::span<const MoveTask> tasks) const;
+    AdminKind what{};
+    void answer(const Mail& mail) const;
+    void refuse(Errc error) const;
   };
   std::unordered_map<uint64_t, Asked> admin_;
   uint64_t next_admin_ = 1;

@@ -66,18 +66,30 @@ void Shard::list_moves(QueueId source, uint32_t max, ReplyTo reply) {
   ask_keeper(std::move(mail), reply);
 }
 
-void Shard::Asked::answer(Errc error, std::string_view detail, std::span<const QueueInfo> queues,
-                          std::span<const MoveTask> tasks) const {
+void Shard::Asked::answer(const Mail& mail) const {
   if (to.sink == nullptr) return;
-  if (about_moves)
-    to.sink->on_moves(to.token, {error, detail, tasks});
-  else
-    to.sink->on_queues(to.token, {error, detail, queues});
+  if (what >= AdminKind::move_start)
+    return to.sink->on_moves(to.token, {mail.error, mail.detail, mail.tasks});
+  if (what < AdminKind::topic_create)
+    return to.sink->on_queues(to.token, {mail.error, mail.detail, mail.queues});
+  TopicReply reply{mail.error, mail.detail, {}, {}};
+  if (mail.topic_change != nullptr) {
+    if (mail.topic_change->topic) reply.topics = {&*mail.topic_change->topic, 1};
+    if (mail.topic_change->subscription)
+      reply.subscriptions = {&*mail.topic_change->subscription, 1};
+  }
+  to.sink->on_topics(to.token, reply);
+}
+
+void Shard::Asked::refuse(Errc error) const {
+  Mail mail;
+  mail.error = error;
+  answer(mail);
 }
 
 void Shard::ask_keeper(MailPtr mail, ReplyTo reply) {
-  const Asked asked{reply, mail->admin >= AdminKind::move_start};
-  if (admin_.size() >= kGathersPerShardMax) return asked.answer(Errc::over_limit, {}, {}, {});
+  const Asked asked{reply, mail->admin};
+  if (admin_.size() >= kGathersPerShardMax) return asked.refuse(Errc::over_limit);
   mail->kind = MailKind::admin;
   mail->job = next_admin_++;
   admin_[mail->job] = asked;
@@ -89,7 +101,7 @@ void Shard::answer_admin(const Mail& mail) {
   if (found == admin_.end()) return;
   const Asked asked = found->second;
   admin_.erase(found);
-  asked.answer(mail.error, mail.detail, mail.queues, mail.tasks);
+  asked.answer(mail);
 }
 
 void Shard::purge_queue(QueueId queue, ReplyTo reply) {
@@ -152,7 +164,9 @@ ShardStats Shard::stats() const {
 }
 
 void Shard::apply_catalog_change(const Mail& mail) {
-  if (!mail.queues.empty()) {
+  if (mail.topic_change != nullptr) {
+    topics_.apply(*mail.topic_change);
+  } else if (!mail.queues.empty()) {
     const QueueInfo& queue = mail.queues.front();
     const bool fresh = catalog_.find(queue.id) == nullptr;
     catalog_.put(queue);

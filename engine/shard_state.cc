@@ -46,6 +46,10 @@ storage::Space space_of(RecordKind kind) {
     case RecordKind::enqueue:
     case RecordKind::queue_put:
     case RecordKind::queue_delete:
+    case RecordKind::topic_put:
+    case RecordKind::topic_delete:
+    case RecordKind::subscription_put:
+    case RecordKind::subscription_delete:
     case RecordKind::meta:
     case RecordKind::move_task:
     case RecordKind::move_in:
@@ -202,6 +206,10 @@ void ShardState::on_record(const storage::Record& record) {
     case RecordKind::slot_end:
     case RecordKind::queue_put:
     case RecordKind::queue_delete:
+    case RecordKind::topic_put:
+    case RecordKind::topic_delete:
+    case RecordKind::subscription_put:
+    case RecordKind::subscription_delete:
     case RecordKind::meta:
     case RecordKind::move_task:
       break;  // the catalog's

@@ -27,7 +27,7 @@ void Shard::answer_rest() {
   gathers_.fail_all(Errc::shutting_down);
   sends_.fail_all(Errc::shutting_down);
   backups_.fail_all(Errc::shutting_down);
-  take_each(admin_, [](const Asked& asked) { asked.answer(Errc::shutting_down, {}, {}, {}); });
+  take_each(admin_, [](const Asked& asked) { asked.refuse(Errc::shutting_down); });
 }
 
 // A cache: without it the next start replays the log. Only a clean stop makes one, since it is good

@@ -28,6 +28,7 @@
 #include "millrace/message.h"
 #include "millrace/options.h"
 #include "millrace/result.h"
+#include "millrace/topics.h"
 #include "millrace/types.h"
 
 namespace millrace {
@@ -271,11 +272,12 @@ class ReplySink {
   virtual void on_peek(uint64_t token, const PeekReply& reply) = 0;
   virtual void on_queues(uint64_t token, const QueueReply& reply) = 0;
   virtual void on_stats(uint64_t token, const BrokerStatsReply& reply) = 0;
-  // Only of the requests about move tasks.
+  // Only of the requests about move tasks, and about topics.
   virtual void on_moves(uint64_t /*token*/, const MoveReply& /*reply*/) {}
   // Only of those about backups.
   virtual void on_backup(uint64_t /*token*/, const BackupReply& /*reply*/) {}
   virtual void on_backup_bytes(uint64_t /*token*/, const BackupBytesReply& /*reply*/) {}
+  virtual void on_topics(uint64_t /*token*/, const TopicReply& /*reply*/) {}
 };
 
 // Where an answer goes. The sink must outlive its outstanding requests; cancel_all() ends them.
@@ -352,6 +354,7 @@ class ShardPort {
   // Answered with on_backup, also if there is no such backup any more.
   virtual void end_backup(uint64_t backup, ReplyTo reply) = 0;
 
+  virtual TopicPort& topics() = 0;
   // This shard's own copy of the catalog: no hop.
   virtual const QueueInfo* find_queue(std::string_view name) const = 0;
   virtual const QueueInfo* find_queue(QueueId id) const = 0;

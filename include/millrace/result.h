@@ -49,6 +49,9 @@ enum class Errc : uint16_t {
   move_task_running = 34,        // its source has one already
   move_task_not_found = 35,      // or it is not running any more
   access_denied = 36,            // no policy allows it to who asks, or one forbids it
+  topic_not_found = 37,
+  topic_exists = 38,         // same name, other attributes or tags
+  subscription_exists = 39,  // same endpoint, other attributes
 
   // The world fails.
   disk_full = 48,

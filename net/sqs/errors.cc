@@ -56,6 +56,9 @@ const ErrorKind& kind_of(Errc code) {
     case Errc::login_required:
     case Errc::login_refused:
     case Errc::subscription_not_found:
+    case Errc::topic_not_found:
+    case Errc::topic_exists:
+    case Errc::subscription_exists:
     case Errc::io_error:
     case Errc::connection_closed:
     case Errc::not_found:

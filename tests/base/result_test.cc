@@ -43,6 +43,9 @@ bool declared(Errc e) {
     case Errc::move_task_running:
     case Errc::move_task_not_found:
     case Errc::access_denied:
+    case Errc::topic_not_found:
+    case Errc::topic_exists:
+    case Errc::subscription_exists:
     case Errc::disk_full:
     case Errc::io_error:
     case Errc::shard_fenced:

@@ -148,12 +148,25 @@ class RecordingSink final : public ReplySink {
   void on_stats(uint64_t token, const BrokerStatsReply& reply) override {
     stats[token].assign(reply.shards.begin(), reply.shards.end());
   }
+  void on_topics(uint64_t token, const TopicReply& reply) override {
+    topics[token] = {reply.error,
+                     std::string(reply.detail),
+                     {reply.topics.begin(), reply.topics.end()},
+                     {reply.subscriptions.begin(), reply.subscriptions.end()}};
+  }
   void on_moves(uint64_t token, const MoveReply& reply) override {
     move_errors[token] = reply.error;
     move_details[token] = reply.detail;
     moves[token].assign(reply.tasks.begin(), reply.tasks.end());
   }
 
+  struct Topics {
+    Errc error = Errc::ok;
+    std::string detail;
+    std::vector<TopicInfo> topics;
+    std::vector<SubscriptionInfo> subscriptions;
+  };
+  std::map<uint64_t, Topics> topics;
   std::map<uint64_t, Errc> move_errors;
   std::map<uint64_t, std::string> move_details;
   std::map<uint64_t, std::vector<MoveTask>> moves;

@@ -26,6 +26,7 @@ class FakePort final : public ShardPort {
   Errc send_error = Errc::ok;                 // of the next sends
   uint32_t canceled = 0;                      // cancel() calls that found their receive
   uint32_t cancel_alls = 0;
+  TopicPort* topic_port = nullptr;  // whoever asks about topics brings one
   uint64_t credit_given = 0;
   size_t given_back = 0;     // leases extended to 0
   bool held_queues = false;  // lists wait for release() too
@@ -344,6 +345,7 @@ class FakePort final : public ShardPort {
   }
   std::vector<MoveTask> moves;  // oldest first
 
+  TopicPort& topics() override { return *topic_port; }
   const QueueInfo* find_queue(std::string_view name) const override {
     for (const Queue& queue : queues_) {
       if (!queue.deleted && queue.info.name == name) return &queue.info;

@@ -72,6 +72,7 @@ class SimConnection final : public ShardPort, private net::ConversationHost {
     port_.read_backup(request, reply);
   }
   void end_backup(uint64_t backup, ReplyTo reply) override { port_.end_backup(backup, reply); }
+  TopicPort& topics() override { return port_.topics(); }
   const QueueInfo* find_queue(std::string_view name) const override {
     return port_.find_queue(name);
   }

@@ -90,8 +90,9 @@ TEST(Format, PageHasTheTablesOfTheStructs) {
 // A golden log is text: "file PATH BYTES", then "OFFSET HEX" for each 32 bytes that are not zero.
 constexpr uint64_t kChunkBytes = 32;
 
-std::string golden_path() {
-  return std::string(MILLRACE_SOURCE_DIR) + "/tests/storage/golden/format-v1.txt";
+std::string golden_path(uint32_t version) {
+  return std::string(MILLRACE_SOURCE_DIR) + "/tests/storage/golden/format-v" +
+         std::to_string(version) + ".txt";
 }
 
 void load(const std::string& path, sim::SimDiskImage& image) {
@@ -147,9 +148,12 @@ std::vector<std::string> golden_bodies() {
   return expected;
 }
 
-// MILLRACE_WRITE_GOLDEN=1 writes the file anew: only together with a new version number.
-TEST(Format, LogOfVersionOneStillOpens) {
-  if (std::getenv("MILLRACE_WRITE_GOLDEN") != nullptr) {
+class EachFormat : public testing::TestWithParam<uint32_t> {};
+
+// MILLRACE_WRITE_GOLDEN=1 writes the newest version's file: only together with a new version
+// number.
+TEST_P(EachFormat, StillOpens) {
+  if (GetParam() == kFormatVersion && std::getenv("MILLRACE_WRITE_GOLDEN") != nullptr) {
     LogHarness h;
     ASSERT_TRUE(h.open());
     for (const std::string& body : golden_bodies()) {
@@ -164,27 +168,30 @@ TEST(Format, LogOfVersionOneStillOpens) {
     h.settle();
     h.close_without_syncing();
     h.image->settle();
-    save(golden_path(), *h.image);
+    save(golden_path(GetParam()), *h.image);
   }
   LogHarness h;
   {
     sim::SimDisk disk(*h.image);
     ASSERT_TRUE(disk.make_directory("shard-0"));
   }
-  load(golden_path(), *h.image);
+  load(golden_path(GetParam()), *h.image);
   const auto report = h.open();
   ASSERT_TRUE(report) << h.message;
   EXPECT_EQ(bodies(h.replayed), golden_bodies());
   EXPECT_EQ(report->damaged_ranges, 0u);
 
   h.close_without_syncing();
-  load(golden_path(), *h.image);
+  load(golden_path(GetParam()), *h.image);
   h.disk = std::make_unique<sim::SimDisk>(*h.image);
   h.log = std::move(*Log::open(*h.disk, h.options(), &h.message));
   const auto checkpoint = h.log->load_checkpoint();
   ASSERT_TRUE(checkpoint);
   EXPECT_EQ(as_text(checkpoint->second), "golden state");
 }
+
+INSTANTIATE_TEST_SUITE_P(Versions, EachFormat,
+                         testing::Range(kFormatVersionOldest, kFormatVersion + 1));
 
 }  // namespace
 }  // namespace millrace::storage

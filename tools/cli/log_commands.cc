@@ -53,6 +53,14 @@ std::string kind_name(uint16_t kind) {
       return "meta";
     case RecordKind::move_task:
       return "move_task";
+    case RecordKind::topic_put:
+      return "topic_put";
+    case RecordKind::topic_delete:
+      return "topic_delete";
+    case RecordKind::subscription_put:
+      return "subscription_put";
+    case RecordKind::subscription_delete:
+      return "subscription_delete";
   }
   return std::to_string(kind);
 }

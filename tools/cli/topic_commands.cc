@@ -24,7 +24,6 @@ using engine::FilterCondition;
 using engine::FilterFields;
 using engine::FilterLeaf;
 using engine::FilterPolicy;
-using engine::FilterScope;
 using engine::FilterValue;
 
 struct TestFilterOptions {
