@@ -9,6 +9,7 @@
 
 #include "base/printable.h"
 #include "engine/limits.h"
+#include "engine/names.h"
 #include "engine/redrive_policy.h"
 #include "engine/tags.h"
 #include "millrace/message.h"
@@ -18,17 +19,6 @@ namespace {
 
 constexpr size_t kPolicyBytesMax = 20'480;
 constexpr size_t kKmsKeyBytesMax = 2'048;
-
-constexpr bool letter_or_digit(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-}
-constexpr bool name_character(char c) {
-  return letter_or_digit(c) || c == '_' || c == '-';
-}
-bool equal_but_case(std::string_view a, std::string_view b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
-                    [](char x, char y) { return (x | 0x20) == (y | 0x20); });
-}
 
 // --- numbers ---
 
@@ -405,12 +395,7 @@ std::string_view first_difference(const QueueAttributes& a, const QueueAttribute
 }
 
 Status check_queue_name(std::string_view name, bool fifo) {
-  constexpr std::string_view kSuffix = ".fifo";
-  if (name.size() > kQueueNameBytesMax || name.ends_with(kSuffix) != fifo)
-    return fail(Errc::invalid_queue_name);
-  if (fifo) name.remove_suffix(kSuffix.size());
-  if (name.empty() || !std::all_of(name.begin(), name.end(), name_character))
-    return fail(Errc::invalid_queue_name);
+  if (!is_name(name, kQueueNameBytesMax, fifo)) return fail(Errc::invalid_queue_name);
   return {};
 }
 

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "base/printable.h"
+#include "engine/names.h"
 
 namespace millrace::engine {
 namespace {
@@ -13,16 +14,13 @@ constexpr size_t kTagNameBytesMax = 128;
 constexpr size_t kTagValueBytesMax = 256;
 
 constexpr bool tag_character(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-         std::string_view(" _.:/=+-@").find(c) != std::string_view::npos;
+  return is_letter_or_digit(c) || std::string_view(" _.:/=+-@").find(c) != std::string_view::npos;
 }
 
 // Those that begin so are not for users.
 bool is_reserved(std::string_view name) {
   constexpr std::string_view kReserved = "aws:";
-  return name.size() >= kReserved.size() &&
-         std::equal(kReserved.begin(), kReserved.end(), name.begin(),
-                    [](char x, char y) { return x == (y | 0x20); });
+  return equal_but_case(name.substr(0, kReserved.size()), kReserved);
 }
 
 Status refuse_tag(std::string* detail, std::string text) {

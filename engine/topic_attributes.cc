@@ -10,6 +10,7 @@
 #include "base/bounded_json.h"
 #include "base/printable.h"
 #include "engine/filter_policy_parser.h"
+#include "engine/names.h"
 #include "engine/tags.h"
 #include "millrace/message.h"
 
@@ -22,7 +23,6 @@ constexpr size_t kRoleBytesMax = 2'048;
 constexpr size_t kDocumentBytesMax = 30'720;
 // A record of the catalog must fit in a segment of its log.
 constexpr size_t kFilterBytesMax = 192u << 10;
-constexpr std::string_view kFifoSuffix = ".fifo";
 
 // --- texts that are kept ---
 
@@ -85,16 +85,11 @@ std::optional<std::string> write_kept(const TextAttributeRow<Attributes>& row,
 
 // --- what the engine goes by ---
 
-bool is_word(std::string_view text, std::string_view word) {
-  return std::equal(text.begin(), text.end(), word.begin(), word.end(),
-                    [](char x, char y) { return (x | 0x20) == y; });
-}
-
 template <class Attributes, bool Attributes::*kMember>
 std::string read_flag(const TextAttributeRow<Attributes>& row, std::string_view text,
                       Attributes* attributes) {
-  const bool yes = is_word(text, "true");
-  if (!yes && !is_word(text, "false"))
+  const bool yes = equal_but_case(text, "true");
+  if (!yes && !equal_but_case(text, "false"))
     return fmt::format("{}: Invalid value [{}]. Must be true or false.", row.name,
                        base::printable(text));
   attributes->*kMember = yes;
@@ -351,12 +346,7 @@ std::vector<NamedText> subscription_attribute_texts(const SubscriptionAttributes
 }
 
 bool is_topic_name(std::string_view name, bool fifo) {
-  if (name.size() > kTopicNameBytesMax || name.ends_with(kFifoSuffix) != fifo) return false;
-  if (fifo) name.remove_suffix(kFifoSuffix.size());
-  return !name.empty() && std::all_of(name.begin(), name.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
-           c == '-';
-  });
+  return is_name(name, kTopicNameBytesMax, fifo);
 }
 
 }  // namespace millrace::engine
