@@ -12,6 +12,7 @@ constexpr std::string_view kShort = "it is too short for its kind";
 constexpr std::string_view kLength = "its length is not what it holds";
 constexpr std::string_view kSlot = "it names a slot that is never given out";
 constexpr std::string_view kTime = "it names a time that never comes";
+constexpr std::string_view kNumber = "its number is none";
 constexpr std::string_view kMessage = "a message in it does not lie where it says";
 
 bool are_slots(uint64_t first, uint64_t count) {
@@ -20,7 +21,7 @@ bool are_slots(uint64_t first, uint64_t count) {
 bool is_time(int64_t ms) {
   return ms >= 0 && ms < kRecordTimeMsMax;
 }
-bool is_queue(uint32_t id) {
+bool is_id_of_catalog(uint32_t id) {
   return id != 0 && id <= kQueueIdMax;
 }
 
@@ -196,12 +197,26 @@ std::string_view wrong_with(const storage::Record& record) {
 }
 
 std::string_view wrong_with(const QueueDefinition& queue) {
-  if (!is_queue(queue.queue_id)) return "its number is none";
+  if (!is_id_of_catalog(queue.queue_id)) return kNumber;
   if (!is_time(queue.created_at_ms)) return kTime;
   const bool fifo = (queue.flags & kQueueFifo) != 0;
   if ((fifo && queue.partitions == 0) ||
       uint32_t{queue.first_shard} + queue.partitions > kShardsMax)
     return "the shards that it is to live on are none";
+  return {};
+}
+
+std::string_view wrong_with(const TopicDefinition& topic) {
+  if (!is_id_of_catalog(topic.topic_id)) return kNumber;
+  if (!is_time(topic.created_at_ms)) return kTime;
+  if (topic.home >= kShardsMax) return "the shard that is to publish it is none";
+  return {};
+}
+
+std::string_view wrong_with(const SubscriptionDefinition& subscription) {
+  if (!is_id_of_catalog(subscription.subscription_id) || !is_id_of_catalog(subscription.topic_id))
+    return kNumber;
+  if (!is_time(subscription.created_at_ms)) return kTime;
   return {};
 }
 

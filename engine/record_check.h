@@ -25,8 +25,10 @@ inline constexpr int64_t kRecordTimeMsMax = int64_t{1} << 47;
 // Of a record in a shard's log: empty, or what is wrong, for people.
 std::string_view wrong_with(const storage::Record& record);
 
-// Of what a queue_put record says, beyond what reading it finds out.
+// Of what a definition in the catalog says, beyond what reading it finds out.
 std::string_view wrong_with(const QueueDefinition& queue);
+std::string_view wrong_with(const TopicDefinition& topic);
+std::string_view wrong_with(const SubscriptionDefinition& subscription);
 std::string_view wrong_with(const CatalogMeta& meta);
 
 }  // namespace millrace::engine

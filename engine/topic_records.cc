@@ -7,7 +7,7 @@
 
 #include "base/printable.h"
 #include "engine/definition_texts.h"
-#include "engine/limits.h"
+#include "engine/record_check.h"
 #include "engine/topic_attributes.h"
 
 namespace millrace::engine {
@@ -34,10 +34,6 @@ std::string take_attribute(const Row* row, std::string_view name, std::string_vi
   if (wrong.empty()) return {};
   return fmt::format("has '{}' for its {}; to this version {}", base::printable(value), name,
                      wrong);
-}
-
-bool is_id(uint32_t id) {
-  return id != 0 && id <= kQueueIdMax;
 }
 
 void say(std::string* why, std::string text) {
@@ -72,8 +68,12 @@ std::vector<std::byte> encode_topic(const TopicInfo& topic) {
 
 std::optional<TopicInfo> decode_topic(Bytes body, std::string* why) {
   const auto head = read_head<TopicDefinition>(body);
-  if (!head || body.size() - sizeof *head < head->name_bytes || !is_id(head->topic_id)) {
+  if (!head || body.size() - sizeof *head < head->name_bytes) {
     say(why, "the catalog has a definition of a topic that can't be read");
+    return std::nullopt;
+  }
+  if (const std::string_view wrong = wrong_with(*head); !wrong.empty()) {
+    say(why, fmt::format("the catalog has a definition of a topic that can't be: {}", wrong));
     return std::nullopt;
   }
   TopicInfo topic;
@@ -133,10 +133,14 @@ std::vector<std::byte> encode_subscription(const SubscriptionInfo& subscription)
 
 std::optional<SubscriptionInfo> decode_subscription(Bytes body, std::string* why) {
   const auto head = read_head<SubscriptionDefinition>(body);
-  if (!head || !is_id(head->subscription_id) || !is_id(head->topic_id) ||
-      body.size() - sizeof *head < uint64_t{head->protocol_bytes} + head->endpoint_bytes +
-                                       head->queue_bytes + head->token_bytes) {
+  if (!head || body.size() - sizeof *head < uint64_t{head->protocol_bytes} + head->endpoint_bytes +
+                                                head->queue_bytes + head->token_bytes) {
     say(why, "the catalog has a definition of a subscription that can't be read");
+    return std::nullopt;
+  }
+  if (const std::string_view wrong = wrong_with(*head); !wrong.empty()) {
+    say(why,
+        fmt::format("the catalog has a definition of a subscription that can't be: {}", wrong));
     return std::nullopt;
   }
   SubscriptionInfo subscription;

@@ -133,6 +133,17 @@ TEST_F(RecordCheck, ACatalogThatNobodyCanHaveWrittenIsRefused) {
       {RecordKind::meta, body_of(CatalogMeta{1, 65, 0, {}})},
       {RecordKind::meta, Body(4)},
       {RecordKind::move_task, Body(10)},
+      {RecordKind::topic_put, Body(8)},
+      {RecordKind::topic_put, body_of(TopicDefinition{0, 0, 1, 1'024, 0, 0, 0, 0, 0, 0})},
+      {RecordKind::topic_put, body_of(TopicDefinition{1, 9, 1, 1'024, 0, 0, 0, 0, 0, 0})},
+      {RecordKind::topic_put, body_of(TopicDefinition{1, 0, -1, 1'024, 0, 0, 0, 0, 0, 0})},
+      {RecordKind::topic_put, body_of(TopicDefinition{1, 0, 1, 1'024, kTopicFifo, 0, 64, 0, 0, 0})},
+      {RecordKind::topic_delete, Body(4)},
+      {RecordKind::subscription_put,
+       body_of(SubscriptionDefinition{1, 0, {}, 1, 0, 0, 0, 0, 0, 0, 0, 0})},
+      {RecordKind::subscription_put,
+       body_of(SubscriptionDefinition{2, 1, {}, 1, 9, 0, 0, 0, 0, 0, 0, 0})},
+      {RecordKind::subscription_delete, Body(4)},
       {RecordKind::enqueue, Body(64)},
   };
   for (const auto& [kind, body] : cases) {
