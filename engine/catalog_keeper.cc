@@ -14,14 +14,6 @@
 #include "storage/format.h"
 
 namespace millrace::engine {
-namespace {
-
-uint64_t record_bytes(uint64_t body_bytes) {
-  return padded8(sizeof(storage::RecordHeader) + body_bytes);
-}
-
-}  // namespace
-
 Result<std::unique_ptr<CatalogKeeper>> CatalogKeeper::open(std::unique_ptr<storage::Disk> disk,
                                                            std::unique_ptr<storage::Log> log,
                                                            const ReceiptKey& fresh_key, TimeMs now,
@@ -103,7 +95,7 @@ void CatalogKeeper::on_record(const storage::Record& record) {
         std::copy(std::begin(meta->receipt_key), std::end(meta->receipt_key), key_.begin());
         has_key_ = true;
         if (meta_placed_.bytes > 0) log_->remove_live(meta_placed_.position, meta_placed_.bytes);
-        meta_placed_ = {record.position, record_bytes(sizeof *meta)};
+        meta_placed_ = {record.position, storage::record_stride(sizeof *meta)};
         log_->add_live(meta_placed_.position, meta_placed_.bytes);
       } else {
         refuse_record(record, "it is too short for its kind");
@@ -128,7 +120,7 @@ void CatalogKeeper::refuse_record(const storage::Record& record, std::string_vie
 
 void CatalogKeeper::place(QueueId queue, Position position, uint64_t body_bytes) {
   unplace(queue);
-  const Placed placed{position, record_bytes(body_bytes)};
+  const Placed placed{position, storage::record_stride(body_bytes)};
   log_->add_live(placed.position, placed.bytes);
   placed_[queue] = placed;
 }
@@ -146,7 +138,7 @@ Status CatalogKeeper::append_put(const QueueInfo& queue, storage::Space space) {
   const std::array<Bytes, 1> parts{Bytes(body)};
   const auto position = log_->append(raw(RecordKind::queue_put), parts, space);
   if (!position) return fail(position.error());
-  last_end_ = *position + record_bytes(body.size());
+  last_end_ = *position + storage::record_stride(body.size());
   on_record({*position, raw(RecordKind::queue_put), body});
   base::crash_here("catalog-appended");
   return {};
@@ -200,7 +192,7 @@ Status CatalogKeeper::append_meta() {
   const std::array<Bytes, 1> parts{bytes_of(meta)};
   const auto position = log_->append(raw(RecordKind::meta), parts, storage::Space::cleans);
   if (!position) return fail(position.error());
-  last_end_ = *position + record_bytes(sizeof meta);
+  last_end_ = *position + storage::record_stride(sizeof meta);
   on_record({*position, raw(RecordKind::meta), bytes_of(meta)});
   return {};
 }
@@ -219,7 +211,7 @@ void CatalogKeeper::on_admin(MailPtr mail, TimeMs now, Mailbox& mailbox) {
   const std::array<Bytes, 1> parts{bytes_of(body)};
   const auto position = log_->append(raw(RecordKind::queue_delete), parts, storage::Space::frees);
   if (!position) return refuse(*mail, position.error(), {}, mailbox);
-  last_end_ = *position + record_bytes(sizeof body);
+  last_end_ = *position + storage::record_stride(sizeof body);
   on_record({*position, raw(RecordKind::queue_delete), bytes_of(body)});
   accept(*mail, mail->queue, nullptr);
 }

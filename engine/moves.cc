@@ -153,7 +153,7 @@ Result<ShardState::BegunRecord> ShardState::begin_moved(RecordKind kind, storage
     header.record_offset = static_cast<uint32_t>(offset);
     offset += message_stride(header);
   }
-  last_end_ = *position + padded8(sizeof(storage::RecordHeader) + body_bytes);
+  last_end_ = *position + storage::record_stride(body_bytes);
   return BegunRecord{*position, {body, body_bytes}};
 }
 

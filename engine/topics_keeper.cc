@@ -26,10 +26,6 @@ TopicsKeeper::Decided yes(TopicChange change) {
   return {Errc::ok, {}, std::make_shared<const TopicChange>(std::move(change))};
 }
 
-uint64_t bytes_of_record(uint64_t body_bytes) {
-  return padded8(sizeof(storage::RecordHeader) + body_bytes);
-}
-
 bool is_fifo(std::string_view queue) {
   return queue.ends_with(".fifo");
 }
@@ -40,7 +36,7 @@ bool is_fifo(std::string_view queue) {
 
 void TopicsKeeper::place(uint32_t id, const storage::Record& record) {
   unplace(id);
-  const Place place{record.position, bytes_of_record(record.body.size())};
+  const Place place{record.position, storage::record_stride(record.body.size())};
   log_->add_live(place.position, place.bytes);
   places_[id] = place;
 }
@@ -124,7 +120,7 @@ Status TopicsKeeper::append(RecordKind kind, Bytes body, storage::Space space) {
   const std::array<Bytes, 1> parts{body};
   const auto position = log_->append(raw(kind), parts, space);
   if (!position) return fail(position.error());
-  last_end_ = *position + bytes_of_record(body.size());
+  last_end_ = *position + storage::record_stride(body.size());
   const std::string wrong = on_record({*position, raw(kind), body});
   MR_ASSERT(wrong.empty());
   base::crash_here("catalog-appended");

@@ -110,5 +110,9 @@ static_assert(std::has_unique_object_representations_v<CheckpointHeader>);
 constexpr uint64_t padded(uint64_t bytes) {
   return (bytes + (kRecordAlignment - 1)) & ~(kRecordAlignment - 1);
 }
+// What a record of so many body bytes takes in a segment.
+constexpr uint64_t record_stride(uint64_t body_bytes) {
+  return padded(sizeof(RecordHeader) + body_bytes);
+}
 
 }  // namespace millrace::storage

@@ -47,8 +47,7 @@ Result<Position> Log::begin_record(uint16_t kind, uint64_t body_bytes, Space spa
   MR_ASSERT(active_ != nullptr);
   // A closed log too: while a broker stops, an answer can lead to one more request.
   if (fenced_ || closed_) return fail(Errc::shard_fenced);
-  if (const Status status = make_room(padded(sizeof(RecordHeader) + body_bytes), space, spread);
-      !status)
+  if (const Status status = make_room(record_stride(body_bytes), space, spread); !status)
     return fail(status.error());
   if (space != Space::leases && space != Space::frees)
     largest_record_ = std::max(largest_record_, sizeof(RecordHeader) + body_bytes);

@@ -16,7 +16,7 @@ struct Record {
   uint16_t kind = 0;
   Bytes body;  // into the mapped segment; valid until the segment is freed
   // First byte after the record, padding included.
-  Position end() const { return position + padded(sizeof(RecordHeader) + body.size()); }
+  Position end() const { return position + record_stride(body.size()); }
 };
 
 }  // namespace millrace::storage
