@@ -196,13 +196,13 @@ bool CrashRun::examine(uint64_t kill) {
 }
 
 bool CrashRun::examine_images(uint64_t kill) {
+  PowerImages images(path("data"), path("shadow"));
   for (uint64_t i = 0; i < options_.images; ++i) {
     const std::string image = path("images") + "/image";
     std::filesystem::remove_all(image);
     const uint64_t seed = prng_.next();
     base::Prng prng(seed);
-    make_power_image(path("data"), path("shadow"), image, prng,
-                     {.granularity = i % 2 == 0 ? 512u : 4096u, .torn = prng.chance(1, 2)});
+    images.make(image, prng, {.granularity = i % 2 == 0 ? 512u : 4096u, .torn = prng.chance(1, 2)});
     ++images_;
     std::string broken;
     if (options_.alike > 0 && i % options_.alike == 0) {

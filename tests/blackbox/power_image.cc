@@ -1,23 +1,17 @@
 #include "tests/blackbox/power_image.h"
 
-#include <algorithm>
-#include <cstring>
-#include <fcntl.h>
 #include <filesystem>
 #include <map>
 #include <set>
 #include <sys/stat.h>
-#include <unistd.h>
-#include <vector>
+#include <utility>
 
 #include "base/assert.h"
+#include "tests/blackbox/power_file.h"
 
 namespace millrace::blackbox {
 namespace {
 
-constexpr size_t kCopyBytes = 64u << 10;
-
-using Content = std::vector<std::byte>;
 using Inodes = std::map<std::string, uint64_t>;  // by name, regular files only
 
 uint64_t inode_of(const std::string& path) {
@@ -37,74 +31,32 @@ Inodes files_in(const std::string& folder) {
   return found;
 }
 
-Content read_file(const std::string& path) {
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-  MR_ASSERT(fd >= 0);
-  struct stat info {};
-  MR_ASSERT(::fstat(fd, &info) == 0);
-  Content content(static_cast<size_t>(info.st_size));
-  for (size_t done = 0; done < content.size();) {
-    const ssize_t got =
-        ::pread(fd, content.data() + done, content.size() - done, static_cast<off_t>(done));
-    MR_ASSERT(got > 0);
-    done += static_cast<size_t>(got);
-  }
-  ::close(fd);
-  return content;
-}
+}  // namespace
 
-void write_file(const std::string& path, const Content& content) {
-  const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-  MR_ASSERT(fd >= 0);
-  MR_ASSERT(::ftruncate(fd, static_cast<off_t>(content.size())) == 0);
-  // Zeros stay holes: an image of preallocated segments is mostly these.
-  for (size_t at = 0; at < content.size(); at += kCopyBytes) {
-    const size_t count = std::min(kCopyBytes, content.size() - at);
-    const std::byte* from = content.data() + at;
-    if (std::all_of(from, from + count, [](std::byte b) { return b == std::byte{}; })) continue;
-    const ssize_t written = ::pwrite(fd, from, count, static_cast<off_t>(at));
-    MR_ASSERT(written == static_cast<ssize_t>(count));
-  }
-  ::close(fd);
-}
-
-Content mix(Content durable, Content working, base::Prng& prng, const PowerImageOptions& options) {
-  constexpr uint32_t kKeepPercents[] = {0, 15, 50, 85, 100};
-  const uint32_t keep = kKeepPercents[prng.below(std::size(kKeepPercents))];
-  const uint64_t durable_bytes = durable.size();
-  const uint64_t working_bytes = working.size();
-  uint64_t bytes = durable_bytes;
-  if (durable_bytes != working_bytes && prng.chance(keep, 100)) {
-    const auto [low, high] = std::minmax(durable_bytes, working_bytes);
-    bytes = prng.chance(1, 2) ? working_bytes : prng.between(low, high);
-  }
-  const uint64_t unit = options.granularity;
-  const uint64_t padded = (std::max(durable_bytes, working_bytes) + unit - 1) / unit * unit;
-  durable.resize(padded);
-  working.resize(padded);
-  for (uint64_t at = 0; at < padded; at += unit) {
-    if (std::memcmp(durable.data() + at, working.data() + at, unit) == 0) continue;
-    if (!prng.chance(keep, 100)) continue;
-    uint64_t first = 0;
-    uint64_t last = unit;
-    if (options.torn && prng.chance(1, 3)) {
-      const uint64_t split = prng.between(1, unit - 1);
-      prng.chance(1, 2) ? first = split : last = split;
-    }
-    std::memcpy(durable.data() + at + first, working.data() + at + first, last - first);
-  }
-  durable.resize(bytes);
-  return durable;
-}
-
-class FolderImage {
+// Those that images were made of so far.
+class PowerImages::Files {
  public:
-  FolderImage(const std::string& working, const std::string& shadow, const std::string& folder,
-              std::string image, base::Prng& prng, const PowerImageOptions& options)
-      : working_(working + folder),
-        entries_(shadow + "/entries" + folder),
-        objects_(shadow + "/objects/"),
-        image_(std::move(image) + folder),
+  // Paths; there may be nothing at `durable`.
+  const PowerFile& get(const std::string& durable, const std::string& working) {
+    return files_
+        .try_emplace({durable, working}, inode_of(durable) == 0 ? std::string() : durable, working)
+        .first->second;
+  }
+
+ private:
+  std::map<std::pair<std::string, std::string>, PowerFile> files_;
+};
+
+// What becomes of one folder's names.
+class PowerImages::Folder {
+ public:
+  Folder(const PowerImages& images, const std::string& folder, const std::string& image,
+         base::Prng& prng, const PowerImageOptions& options)
+      : files_(*images.files_),
+        working_(images.working_ + folder),
+        entries_(images.shadow_ + "/entries" + folder),
+        objects_(images.shadow_ + "/objects/"),
+        image_(image + folder),
         prng_(prng),
         options_(options) {}
 
@@ -143,15 +95,15 @@ class FolderImage {
     return objects_ + std::to_string(working_inodes_[name]);
   }
   void write_current(const std::string& name, const std::string& as) {
-    const std::string object = object_of(name);
-    write_file(image_ + "/" + as, mix(inode_of(object) == 0 ? Content{} : read_file(object),
-                                      read_file(working_ + "/" + name), prng_, options_));
+    files_.get(object_of(name), working_ + "/" + name)
+        .write(image_ + "/" + as, prng_, options_.granularity, options_.torn);
   }
   // A file that no working name leads to any more: later writes to it are lost with its inode.
   void write_durable(const std::string& name) {
-    write_file(image_ + "/" + name, read_file(entries_ + "/" + name));
+    std::filesystem::copy_file(entries_ + "/" + name, image_ + "/" + name);
   }
 
+  Files& files_;
   const std::string working_;
   const std::string entries_;
   const std::string objects_;
@@ -161,20 +113,22 @@ class FolderImage {
   Inodes working_inodes_;
 };
 
-}  // namespace
+PowerImages::PowerImages(std::string working, std::string shadow)
+    : working_(std::move(working)), shadow_(std::move(shadow)), files_(std::make_unique<Files>()) {}
 
-void make_power_image(const std::string& working, const std::string& shadow,
-                      const std::string& image, base::Prng& prng,
-                      const PowerImageOptions& options) {
+PowerImages::~PowerImages() = default;
+
+void PowerImages::make(const std::string& image, base::Prng& prng,
+                       const PowerImageOptions& options) {
   MR_ASSERT(options.granularity == 512 || options.granularity == 4096);
-  FolderImage(working, shadow, "", image, prng, options).make();
+  Folder(*this, "", image, prng, options).make();
   std::set<std::string> folders;
   std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator(shadow + "/entries", error))
+  for (const auto& entry : std::filesystem::directory_iterator(shadow_ + "/entries", error))
     if (entry.is_directory(error)) folders.insert("/" + entry.path().filename().string());
   MR_ASSERT(!error);
   for (const std::string& folder : folders)
-    FolderImage(working, shadow, folder, image, prng, options).make();
+    Folder(*this, folder, image, prng, options).make();
 }
 
 }  // namespace millrace::blackbox

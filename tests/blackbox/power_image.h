@@ -6,9 +6,13 @@
 // subset is taken from the working file; a torn unit is part one, part the other; the size is the
 // durable one, the working one, or between. Each unsynced directory entry is there or not; a rename
 // leaves the old name or the new one.
+//
+// The folders are read once for all images of one kill, and an image is written as the durable
+// bytes that are not zero and the units that were chosen: reading both for each took half the time.
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 
 #include "base/prng.h"
@@ -20,8 +24,21 @@ struct PowerImageOptions {
   bool torn = false;
 };
 
-// `image` must not exist; its parent must. The other folders are not changed.
-void make_power_image(const std::string& working, const std::string& shadow,
-                      const std::string& image, base::Prng& prng, const PowerImageOptions& options);
+class PowerImages {
+ public:
+  // `working` and `shadow` must not change while images are made; they are not written to.
+  PowerImages(std::string working, std::string shadow);
+  ~PowerImages();
+
+  // `image` must not exist; its parent must.
+  void make(const std::string& image, base::Prng& prng, const PowerImageOptions& options);
+
+ private:
+  class Files;
+  class Folder;
+  const std::string working_;
+  const std::string shadow_;
+  const std::unique_ptr<Files> files_;
+};
 
 }  // namespace millrace::blackbox

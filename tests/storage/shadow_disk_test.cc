@@ -71,11 +71,11 @@ std::string content_of(const std::string& path) {
 // What `path` holds in each of many images of a power loss now.
 std::set<std::string> outcomes(const TemporaryDirectory& directory, const std::string& path) {
   std::set<std::string> seen;
+  blackbox::PowerImages images(directory / "data", directory / "shadow");
   for (uint64_t seed = 0; seed < 60; ++seed) {
     base::Prng prng(seed);
     const std::string image = directory / "image";
-    blackbox::make_power_image(directory / "data", directory / "shadow", image, prng,
-                               {.granularity = 512, .torn = false});
+    images.make(image, prng, {.granularity = 512, .torn = false});
     seen.insert(content_of(image + "/" + path));
     std::filesystem::remove_all(image);
   }
@@ -314,11 +314,11 @@ TEST(ShadowDisk, WhatAKilledProcessWasToldIsDurableIsInEveryImage) {
     close(ends[0]);
 
     const std::set<uint64_t> written = numbers_in(directory / "data");
+    blackbox::PowerImages images(directory / "data", directory / "shadow");
     for (int i = 0; i < kImagesPerKill; ++i) {
       const std::string image = directory / "image";
-      blackbox::make_power_image(
-          directory / "data", directory / "shadow", image, prng,
-          {.granularity = i % 2 == 0 ? 512u : 4096u, .torn = prng.chance(1, 2)});
+      images.make(image, prng,
+                  {.granularity = i % 2 == 0 ? 512u : 4096u, .torn = prng.chance(1, 2)});
       const std::set<uint64_t> survived = numbers_in(image);
       for (const uint64_t number : written) {
         if (number > acked) break;
