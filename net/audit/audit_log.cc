@@ -36,6 +36,12 @@ constexpr AuditRow kRows[] = {
     {Event::queue_purged, "queue.purged"},
     {Event::queue_deleted, "queue.deleted"},
     {Event::policy_changed, "policy.changed"},
+    {Event::topic_created, "topic.created"},
+    {Event::topic_changed, "topic.changed"},
+    {Event::topic_deleted, "topic.deleted"},
+    {Event::subscribed, "subscription.created"},
+    {Event::subscription_changed, "subscription.changed"},
+    {Event::unsubscribed, "subscription.deleted"},
     {Event::move_started, "move.started"},
     {Event::move_cancelled, "move.cancelled"},
     {Event::backup_started, "backup.started"},
@@ -59,12 +65,14 @@ constexpr Member kMembers[] = {
     {"key", &AuditRecord::key, AuditLog::kTextBytesMax},
     {"action", &AuditRecord::action, AuditLog::kTextBytesMax},
     {"queue", &AuditRecord::queue, AuditLog::kTextBytesMax},
+    {"topic", &AuditRecord::topic, AuditLog::kTextBytesMax},
     {"result", &AuditRecord::result, AuditLog::kTextBytesMax},
     {"reason", &AuditRecord::reason, AuditLog::kReasonBytesMax},
     {"request", &AuditRecord::request, AuditLog::kTextBytesMax},
 };
-constexpr std::string_view kNames[] = {"time",   "event", "via",    "from",   "who",     "key",
-                                       "action", "queue", "result", "reason", "request", "count"};
+constexpr std::string_view kNames[] = {"time",   "event",   "via",   "from",  "who",
+                                       "key",    "action",  "queue", "topic", "result",
+                                       "reason", "request", "count"};
 static_assert(std::size(kNames) == std::size(kMembers) + 3);
 
 const AuditRow& row_of(AuditEvent event) {

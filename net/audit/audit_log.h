@@ -42,6 +42,12 @@ enum class AuditEvent : uint8_t {
   queue_purged,
   queue_deleted,
   policy_changed,
+  topic_created,
+  topic_changed,
+  topic_deleted,
+  subscribed,
+  subscription_changed,
+  unsubscribed,
   move_started,
   move_cancelled,
   backup_started,
@@ -69,6 +75,7 @@ struct AuditRecord {
   std::string_view key{};      // the access key's id
   std::string_view action{};   // as policies call it
   std::string_view queue{};    // its name
+  std::string_view topic{};    // likewise
   std::string_view result{};   // "ok", or the name of an error
   std::string_view reason{};   // a line for people
   std::string_view request{};  // its id

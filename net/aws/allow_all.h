@@ -9,9 +9,6 @@
 
 namespace millrace::net {
 
-// The access key's id that a request names, if it is one that there can be. A view of the request.
-std::string_view claimed_key(const HttpRequest& request);
-
 class AllowAll final : public Authorizer {
  public:
   AllowAll(std::string account, std::string region);

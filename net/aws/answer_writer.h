@@ -7,8 +7,8 @@
 //   writer.end_map();
 //   writer.end(request_id);
 //
-// In XML lists and maps are flat: their items lie under the result, each with the list's name, and
-// what begins and ends them is nothing.
+// In XML lists and maps may be flat: their items then lie under the result, each with the list's
+// name, and what begins and ends them is nothing.
 //
 // Threads: shard-local.   Memory: the string it writes to, which its owner reuses.
 #pragma once

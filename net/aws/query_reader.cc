@@ -78,7 +78,7 @@ class Placing {
           member.kind == Kind::text || member.kind == Kind::integer || member.kind == Kind::blob;
       void* const place = member.in(input);
       if (member.query == first) {
-        if (!scalar) return put_item(member, *static_cast<AnyList*>(place), path);
+        if (!scalar) return put_list(member, *static_cast<AnyList*>(place), path);
         if (path.empty()) put_scalar(member, place);
         return;
       }
@@ -88,6 +88,14 @@ class Placing {
         return;
       }
     }
+  }
+
+  // "Tags=" is an empty list where there is a part behind its name.
+  void put_list(const Member& member, AnyList& list, std::string_view path) {
+    if (member.part.empty()) return put_item(member, list, path);
+    if (path.empty() && parameter_.value.empty()) list.given = true;
+    if (!path.empty() && take_part(path) == member.part && !path.empty())
+      put_item(member, list, path);
   }
 
   void put_scalar(const Member& member, void* place) {
@@ -136,12 +144,12 @@ class Placing {
       case Kind::pairs: {
         auto& pair = *static_cast<Pair*>(item);
         if (path == member.key) return put_text(pair.name);
-        if (path == "Value") return put_text(pair.value);
+        if (path == member.value) return put_text(pair.value);
         return;
       }
       case Kind::map:
         if (path == member.key) return put_text(member.name(item));
-        if (take_part(path) == "Value") put_member(*member.shape, item, path);
+        if (take_part(path) == member.value) put_member(*member.shape, item, path);
         return;
       default:
         put_member(*member.shape, item, path);

@@ -4,7 +4,8 @@
 //   MessageAttribute.1.Value.StringValue=blue
 //
 // They come from the query of the target and from a form in the body. Lists and maps are flattened:
-// numbers from 1, with gaps, in any order. Unknown parameters are ignored.
+// numbers from 1, with gaps, in any order; in some services with a word before the number
+// (Tags.member.1.Key, Attributes.entry.1.key). Unknown parameters are ignored.
 //
 // Refused with MalformedInput: an escape that is none, what is not UTF-8 or has a NUL in its name,
 // more than kInputMembersMax parameters, a number past it, and a parameter given twice.

@@ -76,15 +76,38 @@ enum class Kind : uint8_t {
 
 struct Shape;
 struct Member {
-  std::string_view json;
-  std::string_view query;  // of a list: what stands before its numbers
+  std::string_view json{};
+  std::string_view query{};  // of a list: what stands before its numbers
   Kind kind{};
   uint32_t item_bytes = 0;              // of lists
   void* (*in)(void* input) = nullptr;   // where it lies
   void (*make)(void* place) = nullptr;  // an item, of lists
   const Shape* shape = nullptr;         // of structures and maps
-  std::string_view key = "Name";        // what the key of a pair or of a map is called in Query
+  // In Query: what stands between a list's name and its numbers, if anything ("member", "entry");
+  // what the key and the value of a pair or of a map are called.
+  std::string_view part{};
+  std::string_view key = "Name";
+  std::string_view value = "Value";
   std::string_view& (*name)(void* item) = nullptr;  // of maps
+
+  // Tags.member.1.Key, Attributes.entry.1.key
+  constexpr Member as_members(std::string_view key_name = "Key") const {
+    return with("member", key_name, "Value");
+  }
+  constexpr Member as_entries(std::string_view key_name = "key",
+                              std::string_view value_name = "value") const {
+    return with("entry", key_name, value_name);
+  }
+
+ private:
+  constexpr Member with(std::string_view between, std::string_view key_name,
+                        std::string_view value_name) const {
+    Member changed = *this;
+    changed.part = between;
+    changed.key = key_name;
+    changed.value = value_name;
+    return changed;
+  }
 };
 struct Shape {
   std::span<const Member> members;

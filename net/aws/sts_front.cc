@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "net/aws/allow_all.h"
+#include "net/aws/request_claims.h"
 
 namespace millrace::net {
 namespace {
@@ -10,16 +10,11 @@ namespace {
 constexpr std::string_view kStsNamespace = "https://sts.amazonaws.com/doc/2011-06-15/";
 constexpr std::string_view kStsAction = "GetCallerIdentity";
 
-// A signature says which service it is for. Of what has none, only the call itself is ours: looked
-// for where a client of ours puts it, since a message may have these words in it.
+// A signature says which service it is for. Of what has none, only the call itself is ours.
 bool is_for_sts(const HttpRequest& request) {
-  const std::string_view authorization = request.field("authorization");
-  if (!authorization.empty()) return authorization.find("/sts/aws4") != std::string_view::npos;
-  const std::string_view query = request.query();
-  if (query.find("X-Amz-Credential=") != std::string_view::npos)
-    return query.find("%2Fsts%2Faws4") != std::string_view::npos;
-  constexpr std::string_view kAsked = "Action=GetCallerIdentity";
-  return query.find(kAsked) != std::string_view::npos || as_text(request.body).starts_with(kAsked);
+  const std::string_view service = claimed_scope(request).service;
+  if (!service.empty()) return service == "sts";
+  return raw_parameter(request, "Action") == kStsAction;
 }
 
 }  // namespace

@@ -10,6 +10,9 @@ namespace millrace::net {
 // Of U+FFFE and U+FFFF, which no XML can hold either, and of few characters besides.
 constexpr char kNonCharacterBegin = '\xEF';
 
+constexpr std::string_view kMember = "member";
+constexpr std::string_view kEntry = "entry";
+
 void XmlWriter::open(std::string_view name) {
   out_ += '<';
   out_ += name;
@@ -103,7 +106,7 @@ void XmlWriter::error(const AwsError& error, std::string_view request_id) {
   plain("Type", error.kind->senders() ? "Sender" : "Receiver");
   plain("Code", error.kind->code);
   text("Message", error.text);
-  out_ += "<Detail/></Error>";
+  out_ += nested_ ? "</Error>" : "<Detail/></Error>";
   plain("RequestId", request_id);
   out_ += "</ErrorResponse>";
 }
@@ -134,43 +137,53 @@ void XmlWriter::flag(MemberName name, bool value) {
   plain(name, value ? "true" : "false");
 }
 
-void XmlWriter::begin_list(MemberName /*name*/) {}
+void XmlWriter::begin_list(MemberName name) {
+  if (!nested_) return;
+  list_ = name.xml;
+  open(list_);
+}
 
 void XmlWriter::item(MemberName name, std::string_view value) {
-  element(name.xml, value);
+  element(nested_ ? kMember : name.xml, value);
 }
 
 void XmlWriter::begin_item(MemberName name) {
-  open(name.xml);
+  open(nested_ ? kMember : name.xml);
 }
 
 void XmlWriter::end_item(MemberName name) {
-  close(name.xml);
+  close(nested_ ? kMember : name.xml);
 }
 
-void XmlWriter::end_list() {}
+void XmlWriter::end_list() {
+  if (nested_) close(list_);
+}
 
-void XmlWriter::begin_map(MemberName /*name*/) {}
+void XmlWriter::begin_map(MemberName name) {
+  begin_list(name);
+}
 
 void XmlWriter::pair(MemberName name, std::string_view key, std::string_view value,
                      std::string_view xml_key) {
-  open(name.xml);
-  element(xml_key, key);
-  element("Value", value);
-  close(name.xml);
+  open(nested_ ? kEntry : name.xml);
+  element(nested_ ? "key" : xml_key, key);
+  element(nested_ ? "value" : "Value", value);
+  close(nested_ ? kEntry : name.xml);
 }
 
 void XmlWriter::begin_entry(MemberName name, std::string_view key) {
-  open(name.xml);
-  element("Name", key);
-  open("Value");
+  open(nested_ ? kEntry : name.xml);
+  element(nested_ ? "key" : "Name", key);
+  open(nested_ ? "value" : "Value");
 }
 
 void XmlWriter::end_entry(MemberName name) {
-  close("Value");
-  close(name.xml);
+  close(nested_ ? "value" : "Value");
+  close(nested_ ? kEntry : name.xml);
 }
 
-void XmlWriter::end_map() {}
+void XmlWriter::end_map() {
+  end_list();
+}
 
 }  // namespace millrace::net

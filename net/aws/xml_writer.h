@@ -1,14 +1,20 @@
 // XmlWriter: answers of the Query protocol, in the service's namespace. A carriage return is
 // written as &#xD;, since an XML parser would make a line feed of it.
+//
+// Where lists are nested, an element with the list's name holds what is in it: each item of a list
+// is a <member>, each of a map an <entry> of <key> and <value>.
 #pragma once
 
 #include "net/aws/answer_writer.h"
 
 namespace millrace::net {
 
+enum class XmlLists : uint8_t { flat, nested };
+
 class XmlWriter final : public AnswerWriter {
  public:
-  XmlWriter(std::string& out, std::string_view name_space) : out_(out), name_space_(name_space) {}
+  XmlWriter(std::string& out, std::string_view name_space, XmlLists lists = XmlLists::flat)
+      : out_(out), name_space_(name_space), nested_(lists == XmlLists::nested) {}
 
   void begin(std::string_view action, bool has_result) override;
   void end(std::string_view request_id) override;
@@ -38,6 +44,8 @@ class XmlWriter final : public AnswerWriter {
 
   std::string& out_;
   std::string_view name_space_;
+  const bool nested_;
+  std::string_view list_;  // the one begun, if they are nested; none is in another
   std::string_view action_;
   bool has_result_ = false;
 };

@@ -49,58 +49,11 @@ constexpr Action row(std::string_view name, const Shape& shape) {
     };
   return action;
 }
-template <class T>
-struct InputOf;
-template <class Input>
-struct InputOf<void (*)(Request&, const Input&)> {
-  using Type = Input;
-};
 
-// What a row says besides, in the order it is read.
 template <auto kAsk>
-struct Row {
-  Action action;
+struct Row : OperationRow<Action> {
   constexpr Row(std::string_view name, const Shape& shape)
-      : action(row<typename InputOf<decltype(kAsk)>::Type, kAsk>(name, shape)) {}
-  constexpr Row is_void() const {
-    return with([](Action& a) { a.has_result = false; });
-  }
-  constexpr Row owner_only() const {
-    return with([](Action& a) { a.owner_only = true; });
-  }
-  constexpr Row audited_as(AuditEvent event) const {
-    return with([=](Action& a) {
-      a.audited = true;
-      a.event = event;
-    });
-  }
-  constexpr Row allowed_as(std::string_view name) const {
-    return with([=](Action& a) { a.policy_name = name; });
-  }
-  constexpr Row then(void (*sent)(Reply&, const SendReply&)) const {
-    return with([=](Action& a) { a.sent = sent; });
-  }
-  constexpr Row then(void (*received)(Reply&, const ReceiveReply&)) const {
-    return with([=](Action& a) { a.received = received; });
-  }
-  constexpr Row then(void (*results)(Reply&, const ResultsReply&)) const {
-    return with([=](Action& a) { a.results = results; });
-  }
-  constexpr Row then(void (*queues)(Reply&, const QueueReply&)) const {
-    return with([=](Action& a) { a.queues = queues; });
-  }
-  constexpr Row then(void (*moves)(Reply&, const MoveReply&)) const {
-    return with([=](Action& a) { a.moves = moves; });
-  }
-  constexpr operator Action() const { return action; }  // NOLINT
-
- private:
-  template <class F>
-  constexpr Row with(F&& change) const {
-    Row changed = *this;
-    change(changed.action);
-    return changed;
-  }
+      : OperationRow<Action>{row<typename InputOf<decltype(kAsk)>::Type, kAsk>(name, shape)} {}
 };
 
 // Messages first: they are looked up most.

@@ -9,21 +9,17 @@
 // Threads: shard-local.
 #pragma once
 
-#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
 
 #include "millrace/engine.h"
-#include "net/aws/answer_writer.h"
-#include "net/aws/authorizer.h"
+#include "net/aws/kept.h"
 #include "net/aws/md5.h"
-#include "net/aws/shape.h"
-#include "net/http/front.h"
-#include "net/sqs/audited.h"
+#include "net/aws/operation.h"
+#include "net/aws/service_front.h"
 #include "net/sqs/errors.h"
 #include "net/sqs/inputs.h"
-#include "net/sqs/kept.h"
 #include "net/sqs/settings.h"
 
 namespace millrace::net::sqs {
@@ -33,37 +29,24 @@ class SqsFront;
 
 // Reused by all requests of a shard.
 struct Scratch {
-  Arena arena;
-  std::string run;   // messages, laid out as the shard takes them
-  std::string kept;  // of the request in hand
-  std::string out;   // an answer's body
+  std::string run;  // messages, laid out as the shard takes them
   Md5 md5;
 };
 
-// An answer that is owed: to the request in hand, or to one that the shard has replied to.
-class Answer {
+class Answer : public ServiceAnswer {
  public:
-  Answer(SqsFront& front, HttpExchange& exchange, bool xml)
-      : front_(front), exchange_(&exchange), xml_(xml) {}
+  Answer(SqsFront& front, HttpExchange& exchange, bool xml);
 
-  ShardPort& port();
   Scratch& scratch();
   const SqsSettings& settings();
   SqsShared& shared();
-  const Action& action() const { return *action_; }
-  bool xml() const { return xml_; }
+  const Action& action() const;
   QueueId queue_id() const { return queue_id_; }  // 0: of no queue
 
-  // An answer is begun, written and finished; or it is one of the others. Each once, as the last.
-  AnswerWriter& begin();
-  void finish();
-  void finish_void();  // nothing to say
   void refuse(const AwsError& error);
 
   std::string queue_arn(std::string_view region, std::string_view name);
 
-  // What the answer will need is appended here, before wait().
-  std::string& kept() { return scratch().kept; }
   // To be given to the shard at once.
   ReplyTo wait(bool receives = false);
   // Of a receive: what its own shard can't fill, the others are asked for.
@@ -71,12 +54,8 @@ class Answer {
 
  protected:
   friend class SqsFront;
-  SqsFront& front_;
-  HttpExchange* exchange_;
-  const Action* action_ = nullptr;
-  QueueId queue_id_{};                // 0: of no queue
-  std::unique_ptr<Audited> audited_;  // null: nothing that the audit log is told of
-  bool xml_;
+  SqsFront& sqs_;
+  QueueId queue_id_{};  // 0: of no queue
 };
 
 // The request in hand.
@@ -90,7 +69,7 @@ class Request final : public Answer {
   const Caller& caller;
   const QueueInfo* queue = nullptr;  // of actions on a queue; until the shard is asked
 
-  void use(const Action& action) { action_ = &action; }
+  void use(const Action& action);
   // Whose the leases are, among the settings' holders.
   uint32_t holder();
   // "http://127.0.0.1:9324", by which the client reached us.
@@ -108,36 +87,31 @@ class Request final : public Answer {
 class Reply final : public Answer {
  public:
   Reply(SqsFront& front, HttpExchange& exchange, const Action& action, bool is_xml, QueueId queue,
-        std::string_view kept_text)
-      : Answer(front, exchange, is_xml), request(kept_text) {
-    action_ = &action;
-    queue_id_ = queue;
-  }
+        std::string_view kept_text);
   KeptReader request;  // what was kept of it
   // Null: it is gone by now.
   const QueueInfo* queue() { return port().find_queue(queue_id_); }
 };
 
-struct Action {
-  std::string_view name;
-  const Shape* input = nullptr;
+struct Action : Operation {
   const Text* (*queue_url)(const void* input) = nullptr;  // null: it has no queue's URL
   // Where it has none, but the name or the ARN of a queue. Null: it is not about one.
   const Text* (*queue_name)(const void* input) = nullptr;
   // The ARN of a queue that messages are sent to by it, which the caller must be allowed to do.
   const Text* (*destination)(const void* input) = nullptr;
   void (*ask)(Request& request, const void* input) = nullptr;
-  bool has_result = true;   // it has an output, though it may be empty
-  bool owner_only = false;  // no policy gives it to others
-  bool audited = false;     // it changes something, which is this event
-  AuditEvent event{};
-  std::string_view policy_name = {};  // what policies call it; empty: by its name
   // What answers, by the kind of reply.
   void (*sent)(Reply& reply, const SendReply& from_shard) = nullptr;
   void (*received)(Reply& reply, const ReceiveReply& from_shard) = nullptr;
   void (*results)(Reply& reply, const ResultsReply& from_shard) = nullptr;
   void (*queues)(Reply& reply, const QueueReply& from_shard) = nullptr;
   void (*moves)(Reply& reply, const MoveReply& from_shard) = nullptr;
+
+  constexpr void answered_by(void (*by)(Reply&, const SendReply&)) { sent = by; }
+  constexpr void answered_by(void (*by)(Reply&, const ReceiveReply&)) { received = by; }
+  constexpr void answered_by(void (*by)(Reply&, const ResultsReply&)) { results = by; }
+  constexpr void answered_by(void (*by)(Reply&, const QueueReply&)) { queues = by; }
+  constexpr void answered_by(void (*by)(Reply&, const MoveReply&)) { moves = by; }
 };
 
 std::span<const Action> action_table();

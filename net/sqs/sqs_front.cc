@@ -8,15 +8,14 @@
 #include <fmt/format.h>
 
 #include "base/printable.h"
-#include "net/aws/allow_all.h"
 #include "net/aws/arn.h"
+#include "net/aws/request_claims.h"
 
 namespace millrace::net::sqs {
 namespace {
 
 constexpr std::string_view kTargetPrefix = "AmazonSQS.";
 constexpr std::string_view kNamespace = "http://queue.amazonaws.com/doc/2012-11-05/";
-constexpr std::string_view kJsonType = "application/x-amz-json-1.0";
 constexpr uint64_t kGiveBackToken = UINT64_MAX;
 
 // A field's bytes may be any; a form's name is UTF-8.
@@ -30,36 +29,34 @@ std::string_view last_part(std::string_view named) {
   return named.substr(named.rfind(':') + 1);
 }
 
-bool begins_with_type(std::string_view field, std::string_view type) {
-  return field.size() >= type.size() &&
-         std::equal(type.begin(), type.end(), field.begin(),
-                    [](char lower, char any) { return lower == (any | 0x20) || lower == any; });
-}
-
 }  // namespace
 
 SqsFront::SqsFront(ShardPort& port, std::unique_ptr<Authorizer> authorizer, SqsShared& shared,
                    const SqsSettings& settings, uint64_t seed)
-    : port_(port),
-      authorizer_(std::move(authorizer)),
+    : ServiceFront({.port = port,
+                    .authorizer = std::move(authorizer),
+                    .figures = shared.requests(),
+                    .audit = settings.audit,
+                    .seed = seed,
+                    .name_space = kNamespace,
+                    .lists = XmlLists::flat}),
       shared_(shared),
-      figures_(shared.requests().add()),
-      settings_(settings),
-      ids_(seed),
-      xml_writer_(scratch_.out, kNamespace) {}
+      settings_(settings) {}
 
-SqsFront::~SqsFront() {
-  port_.cancel_all(this);
+size_t SqsFront::figure_of(const Operation* operation) const {
+  const std::span<const Action> all = action_table();
+  return operation == nullptr
+             ? all.size()
+             : static_cast<size_t>(static_cast<const Action*>(operation) - all.data());
 }
 
 // --- requests ---
 
 void SqsFront::handle(const HttpRequest& request, HttpExchange& exchange) {
-  scratch_.arena.clear();
-  scratch_.kept.clear();
+  arena_.clear();
+  kept_.clear();
   const std::string_view target = request.field("x-amz-target");
-  const bool json =
-      !target.empty() || begins_with_type(request.field("content-type"), "application/x-amz-json");
+  const bool json = !target.empty() || is_of_type(request, "application/x-amz-json");
   Request work(*this, request, exchange, caller_, !json);
   // Before anything of the body is decoded where it lies.
   if (const auto error = authorizer_->authenticate(request, "sqs", &caller_)) {
@@ -81,20 +78,18 @@ void SqsFront::handle_json(Request& work, std::string_view target) {
     return work.refuse(unknown_action(base::printable(target, 128)));
   work.use(*action);
   void* const input = make_input(*action);
-  if (const auto error = json_reader_.read(work.http.body, *action->input, input, scratch_.arena))
+  if (const auto error = json_reader_.read(work.http.body, *action->input, input, arena_))
     return work.refuse(error);
   perform(work, input);
 }
 
 void SqsFront::handle_query(Request& work) {
-  MutableBytes form{};
-  if (begins_with_type(work.http.field("content-type"), "application/x-www-form-urlencoded"))
-    form = work.http.body;
-  if (const auto error = query_reader_.parse(work.http.query(), form, scratch_.arena))
+  const MutableBytes form = form_of(work.http).empty() ? MutableBytes() : work.http.body;
+  if (const auto error = query_reader_.parse(work.http.query(), form, arena_))
     return work.refuse(error);
   const std::string_view name = query_reader_.find("Action");
   if (name.empty() && work.http.method == "GET") {
-    scratch_.out = "<UnknownOperationException/>";
+    out_ = "<UnknownOperationException/>";
     return respond(*std::exchange(work.exchange_, nullptr), nullptr, true, 404, nullptr,
                    ids_.next());
   }
@@ -105,15 +100,9 @@ void SqsFront::handle_query(Request& work) {
     return work.refuse(unknown_action(name));
   work.use(*action);
   void* const input = make_input(*action);
-  if (const auto error = query_reader_.read(*action->input, input, scratch_.arena))
+  if (const auto error = query_reader_.read(*action->input, input, arena_))
     return work.refuse(error);
   perform(work, input);
-}
-
-void* SqsFront::make_input(const Action& action) {
-  void* const input = scratch_.arena.take(action.input->bytes);
-  action.input->make(input);
-  return input;
 }
 
 void SqsFront::perform(Request& work, const void* input) {
@@ -144,7 +133,7 @@ bool SqsFront::find_queue(Request& work, const Text& url) {
 bool SqsFront::authorize(Request& work, const void* input) {
   const Action& action = work.action();
   Access access{.service = "sqs",
-                .action = action.policy_name.empty() ? action.name : action.policy_name,
+                .action = action.name_in_policies(),
                 .owner_only = action.owner_only,
                 .region = caller_.region,
                 .account = settings_.account,
@@ -205,17 +194,17 @@ void SqsFront::answer(uint64_t token, const FromShard& from_shard,
                       void (*Action::*how)(Reply&, const FromShard&)) {
   Call* const call = calls_.find(token);
   if (call == nullptr) return;
-  const Action& action = *call->action;
+  const auto& action = static_cast<const Action&>(*call->operation);
   HttpExchange* const exchange = call->exchange;
   const bool xml = call->xml;
   const QueueId queue = call->queue;
   // Its place is free from here on: the answer may bring the next request.
-  scratch_.kept.swap(call->kept);
+  kept_.swap(call->kept);
   std::unique_ptr<Audited> audited = std::move(call->audited);
   calls_.close(token);
   if (exchange == nullptr)
     return tell(audited.get(), errc_name(from_shard.error), "the client was gone by then", {});
-  Reply reply(*this, *exchange, action, xml, queue, scratch_.kept);
+  Reply reply(*this, *exchange, action, xml, queue, kept_);
   reply.audited_ = std::move(audited);
   (action.*how)(reply, from_shard);
 }
@@ -283,120 +272,60 @@ void SqsFront::on_stats(uint64_t /*token*/, const BrokerStatsReply& /*reply*/) {
 
 // --- answers ---
 
-void SqsFront::respond(HttpExchange& exchange, const Action* action, bool xml, uint16_t status,
-                       const AwsError* error, const RequestId& id) {
-  const std::span<const Action> all = action_table();
-  figures_.count(action == nullptr ? all.size() : static_cast<size_t>(action - all.data()), status);
-  std::array<HttpField, 2> fields{HttpField{"x-amzn-RequestId", id.text()}, HttpField{}};
-  size_t count = 1;
-  std::string fault;
-  if (error != nullptr && !xml) {
-    fault = fmt::format("{};{}", error->kind->code, error->kind->senders() ? "Sender" : "Receiver");
-    fields[count++] = {"x-amzn-query-error", fault};
-  }
-  exchange.answer({.status = status,
-                   .content_type = xml ? std::string_view("text/xml") : kJsonType,
-                   .fields = std::span<const HttpField>(fields).first(count),
-                   .body = scratch_.out});
-}
+Answer::Answer(SqsFront& front, HttpExchange& exchange, bool xml)
+    : ServiceAnswer(front, exchange, xml), sqs_(front) {}
 
-void SqsFront::tell(const Audited* audited, std::string_view result, std::string_view reason,
-                    std::string_view id) {
-  if (audited == nullptr) return;
-  settings_.audit->record({.event = audited->event,
-                           .via = "http",
-                           .from = audited->from,
-                           .who = audited->who,
-                           .key = audited->key,
-                           .action = audited->action,
-                           .queue = audited->queue,
-                           .result = result,
-                           .reason = reason,
-                           .request = id});
-}
-
-ShardPort& Answer::port() {
-  return front_.port_;
+const Action& Answer::action() const {
+  return static_cast<const Action&>(*operation_);
 }
 Scratch& Answer::scratch() {
-  return front_.scratch_;
+  return sqs_.scratch_;
 }
 const SqsSettings& Answer::settings() {
-  return front_.settings_;
+  return sqs_.settings_;
 }
 SqsShared& Answer::shared() {
-  return front_.shared_;
-}
-
-AnswerWriter& Answer::begin() {
-  AnswerWriter& writer = xml_ ? static_cast<AnswerWriter&>(front_.xml_writer_)
-                              : static_cast<AnswerWriter&>(front_.json_writer_);
-  front_.id_ = front_.ids_.next();
-  writer.begin(action_->name, action_->has_result);
-  return writer;
-}
-
-void Answer::finish() {
-  AnswerWriter& writer = xml_ ? static_cast<AnswerWriter&>(front_.xml_writer_)
-                              : static_cast<AnswerWriter&>(front_.json_writer_);
-  writer.end(front_.id_.text());
-  front_.tell(audited_.get(), errc_name(Errc::ok), {}, front_.id_.text());
-  front_.respond(*std::exchange(exchange_, nullptr), action_, xml_, 200, nullptr, front_.id_);
-}
-
-void Answer::finish_void() {
-  begin();
-  finish();
+  return sqs_.shared_;
 }
 
 void Answer::refuse(const AwsError& error) {
-  AwsError told = error;
-  if (xml_ && told.kind == &errors::kQueueDoesNotExist)
-    told.text = "The specified queue does not exist for this wsdl version.";
-  const RequestId id = front_.ids_.next();
-  if (xml_)
-    front_.xml_writer_.error(told, id.text());
-  else
-    front_.json_writer_.error(told, id.text());
-  front_.tell(audited_.get(), told.kind->code, told.text, id.text());
-  front_.respond(*std::exchange(exchange_, nullptr), action_, xml_, told.kind->status, &told, id);
+  if (!xml_ || error.kind != &errors::kQueueDoesNotExist) return ServiceAnswer::refuse(error);
+  ServiceAnswer::refuse({*error.kind, "The specified queue does not exist for this wsdl version."});
 }
 
 std::string Answer::queue_arn(std::string_view region, std::string_view name) {
-  return make_arn("sqs", region, front_.settings_.account, name);
+  return make_arn("sqs", region, sqs_.settings_.account, name);
 }
 
 ReplyTo Answer::wait(bool receives) {
   uint64_t token = 0;
-  Call& call = front_.calls_.open(*exchange_, &token);
-  call.action = action_;
+  Call& call = sqs_.calls_.open(*exchange_, &token);
+  call.operation = operation_;
   call.queue = queue_id_;
   call.xml = xml_;
   call.receives = receives;
   call.audited = std::move(audited_);
-  call.kept.swap(scratch().kept);
-  return {&front_, token};
+  call.kept.swap(kept());
+  return {&sqs_, token};
 }
 
 ReplyTo Answer::wait_for_messages(uint32_t messages_max, uint32_t visibility_ms, uint32_t holder) {
   const ReplyTo to = wait(true);
-  Call& call = *front_.calls_.find(to.token);
+  Call& call = *sqs_.calls_.find(to.token);
   call.room = messages_max;
   call.visibility_ms = visibility_ms;
   call.holder = holder;
   return to;
 }
 
+void Request::use(const Action& action) {
+  operation_ = &action;
+}
+
 void Request::audit(AuditEvent event, std::string_view name, std::string_view about_queue,
                     std::string_view claimed_key) {
-  if (settings().audit == nullptr) return;
-  audited_ = std::make_unique<Audited>(
-      Audited{.event = event,
-              .from = std::string(http.peer.empty() ? "unix socket" : http.peer),
-              .who = caller.arn,
-              .key = std::string(claimed_key.empty() ? caller.key : claimed_key),
-              .action = std::string(name),
-              .queue = std::string(about_queue)});
+  if (Audited* told = ServiceAnswer::audit(http, caller, event, name, claimed_key))
+    told->queue = about_queue;
 }
 
 uint32_t Request::holder() {
@@ -406,6 +335,13 @@ uint32_t Request::holder() {
   name += http.peer.empty() ? "unix socket" : http.peer;
   if (!caller.key.empty()) name += " " + caller.key;
   return holders->named(name);
+}
+
+Reply::Reply(SqsFront& front, HttpExchange& exchange, const Action& action, bool is_xml,
+             QueueId queue, std::string_view kept_text)
+    : Answer(front, exchange, is_xml), request(kept_text) {
+  operation_ = &action;
+  queue_id_ = queue;
 }
 
 std::string Request::url_base() {

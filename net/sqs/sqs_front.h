@@ -18,28 +18,20 @@
 #include <string>
 #include <string_view>
 
-#include "millrace/engine.h"
-#include "net/aws/authorizer.h"
 #include "net/aws/json_reader.h"
-#include "net/aws/json_writer.h"
 #include "net/aws/query_reader.h"
-#include "net/aws/request_id.h"
-#include "net/aws/xml_writer.h"
-#include "net/http/front.h"
+#include "net/aws/service_front.h"
 #include "net/sqs/actions.h"
-#include "net/sqs/calls.h"
+#include "net/sqs/call.h"
 #include "net/sqs/settings.h"
 
 namespace millrace::net::sqs {
 
-class SqsFront final : public HttpFront, private ReplySink {
+class SqsFront final : public ServiceFront {
  public:
   // `seed` is for request ids.
   SqsFront(ShardPort& port, std::unique_ptr<Authorizer> authorizer, SqsShared& shared,
            const SqsSettings& settings, uint64_t seed);
-  ~SqsFront() override;  // ends what is under way
-  SqsFront(const SqsFront&) = delete;
-  SqsFront& operator=(const SqsFront&) = delete;
 
   void handle(const HttpRequest& request, HttpExchange& exchange) override;
   void cancel(HttpExchange& exchange) override;
@@ -64,34 +56,20 @@ class SqsFront final : public HttpFront, private ReplySink {
   void handle_json(Request& work, std::string_view target);
   void handle_query(Request& work);
   void perform(Request& work, const void* input);
-  void* make_input(const Action& action);
   // In work.queue; false: it was refused.
   bool find_queue(Request& work, const Text& url);
   bool authorize(Request& work, const void* input);
   AwsError authorize(const Request& work, Access access, const QueueInfo* queue);
-  // What became of it; of a request that nobody waits for any more, without an id.
-  void tell(const Audited* audited, std::string_view result, std::string_view reason,
-            std::string_view id);
-  // `action` null: none that there is was asked for.
-  void respond(HttpExchange& exchange, const Action* action, bool xml, uint16_t status,
-               const AwsError* error, const RequestId& id);
+  size_t figure_of(const Operation* operation) const override;
   bool asks_for_rest(uint64_t token, Call& call, const ReceiveReply& reply);
   void give_back(std::span<const Delivery> deliveries);
 
-  ShardPort& port_;
-  std::unique_ptr<Authorizer> authorizer_;
   SqsShared& shared_;
-  RequestFigures::Table& figures_;
   SqsSettings settings_;
-  RequestIds ids_;
-  RequestId id_{};  // of the answer being written
-  CallTable calls_;
-  Caller caller_;
+  CallTable<Call> calls_;
   Scratch scratch_;
   JsonReader json_reader_;
   QueryReader query_reader_;
-  JsonWriter json_writer_{scratch_.out};
-  XmlWriter xml_writer_;
 };
 
 }  // namespace millrace::net::sqs

@@ -56,6 +56,7 @@ TEST_F(Audit, ALineHasItsMembersInOrderAndNoneThatIsEmpty) {
                 .key = "AKIA",
                 .action = "DeleteQueue",
                 .queue = "orders",
+                .topic = "events",
                 .result = "ok",
                 .reason = "because",
                 .request = "r-1"});

@@ -15,7 +15,7 @@
 
 #include "base/assert.h"
 
-namespace millrace::net::sqs {
+namespace millrace::net {
 
 template <class T>
 void keep(std::string& kept, const T& value) {
@@ -51,4 +51,4 @@ class KeptReader {
   std::string_view rest_;
 };
 
-}  // namespace millrace::net::sqs
+}  // namespace millrace::net

@@ -13,32 +13,26 @@
 
 #include <boost/unordered/unordered_flat_map.hpp>
 
-#include "millrace/types.h"
+#include "net/aws/audited.h"
+#include "net/aws/operation.h"
 #include "net/http/front.h"
-#include "net/sqs/audited.h"
-#include "net/sqs/first_part.h"
 
-namespace millrace::net::sqs {
+namespace millrace::net {
 
-struct Action;
-
-struct Call {
-  HttpExchange* exchange = nullptr;  // null: the client is gone
-  const Action* action = nullptr;    // null: the place is free
-  QueueId queue{};
+// What a call has in any service; a service's own adds to it, and clear() makes that anew.
+struct CallBase {
+  HttpExchange* exchange = nullptr;      // null: the client is gone
+  const Operation* operation = nullptr;  // null: the place is free
   uint32_t use = 0;
   uint32_t next_free = 0;
   bool xml = false;
-  bool receives = false;  // it may wait for messages, and can be given up
-  // Of a receive that may be asked for the rest.
-  uint32_t room = 0;           // messages that its answer may still hold
-  uint32_t visibility_ms = 0;  // as it was asked
-  uint32_t holder = 0;
-  std::unique_ptr<FirstPart> first{};
   std::unique_ptr<Audited> audited{};
   std::string kept{};
+
+  void clear() {}
 };
 
+template <class Call>
 class CallTable {
  public:
   // A call for the exchange, which has none; everything but its place is as it was left.
@@ -62,7 +56,7 @@ class CallTable {
     const auto place = static_cast<uint32_t>(token);
     if (place >= places_.size()) return nullptr;
     Call& call = places_[place];
-    return call.action != nullptr && call.use == token >> 32 ? &call : nullptr;
+    return call.operation != nullptr && call.use == token >> 32 ? &call : nullptr;
   }
   Call* find(HttpExchange& exchange, uint64_t* token) {
     const auto found = of_exchange_.find(&exchange);
@@ -80,9 +74,8 @@ class CallTable {
     const auto place = static_cast<uint32_t>(token);
     Call& call = places_[place];
     if (call.exchange != nullptr) forget_exchange(call);
-    call.action = nullptr;
-    call.room = 0;
-    call.first.reset();
+    call.operation = nullptr;
+    call.clear();
     if (call.kept.capacity() > kKeptBytes) call.kept = {};
     call.next_free = free_;
     free_ = place;
@@ -98,4 +91,4 @@ class CallTable {
   boost::unordered_flat_map<HttpExchange*, uint32_t> of_exchange_;
 };
 
-}  // namespace millrace::net::sqs
+}  // namespace millrace::net

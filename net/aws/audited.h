@@ -7,7 +7,7 @@
 
 #include "net/audit/audit_log.h"
 
-namespace millrace::net::sqs {
+namespace millrace::net {
 
 struct Audited {
   AuditEvent event{};
@@ -16,6 +16,7 @@ struct Audited {
   std::string key;
   std::string action;
   std::string queue;
+  std::string topic;
 };
 
-}  // namespace millrace::net::sqs
+}  // namespace millrace::net
