@@ -9,7 +9,8 @@ namespace {
 
 // How the owner gets back in.
 bool is_recovery(std::string_view action) {
-  return action == "SetQueueAttributes" || action == "RemovePermission";
+  return action == "SetQueueAttributes" || action == "SetTopicAttributes" ||
+         action == "RemovePermission";
 }
 
 std::string reason_of(Verdict verdict, std::string_view action) {
@@ -66,7 +67,8 @@ Decision AccessJudge::ask_policy(const Access& access, bool account_itself,
   if (access.policy.empty() || (account_itself && is_recovery(access.action))) {
     return Decision::none;
   }
-  const Policy* policy = policies_.find(asked.resource, access.policy);
+  const Policy* policy = policies_.find(
+      asked.resource, access.service == "sns" ? PolicyOf::topic : PolicyOf::queue, access.policy);
   *unreadable = policy == nullptr;
   return policy == nullptr ? Decision::denied : policy->decide(asked);
 }

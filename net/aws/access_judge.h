@@ -8,7 +8,7 @@
 // understood, which can only have been stored when nobody looked, nothing else is allowed.
 //
 // Threads: one at a time, a shard has its own.   Memory: the queues' policies as last read
-// (QueuePolicies), and two texts.
+// (ResourcePolicies), and two texts.
 #pragma once
 
 #include <string>
@@ -16,7 +16,7 @@
 #include "net/aws/authorizer.h"
 #include "net/aws/condition.h"
 #include "net/aws/credentials.h"
-#include "net/aws/queue_policies.h"
+#include "net/aws/resource_policies.h"
 
 namespace millrace::net {
 
@@ -30,7 +30,7 @@ class AccessJudge {
   Decision ask_policy(const Access& access, bool account_itself, const AccessRequest& asked,
                       bool* unreadable);
 
-  QueuePolicies policies_;
+  ResourcePolicies policies_;
   std::string action_;
   std::string resource_;
 };

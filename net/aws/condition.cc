@@ -146,6 +146,7 @@ struct Condition::KeyRow {
 const Condition::KeyRow Condition::kKeys[] = {
     {"aws:SourceArn", Sort::arn, Key::source_arn},
     {"aws:SourceAccount", Sort::text, Key::source_account},
+    {"aws:SourceOwner", Sort::text, Key::source_account},  // as topics' policies of long ago say it
     {"aws:PrincipalArn", Sort::arn, Key::principal_arn},
     {"aws:PrincipalAccount", Sort::text, Key::principal_account},
     {"aws:SourceIp", Sort::address, Key::source_ip},

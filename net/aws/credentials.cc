@@ -215,25 +215,31 @@ class CredentialsReader {
     return true;
   }
 
-  // allow = ["SendMessage"], queues = ["orders*"]: a statement in short.
+  // allow = ["SendMessage"], queues = ["orders*"]: a statement in short. With topics and no queues
+  // actions are SNS's.
   bool read_rule(toml::table& table, User& user) {
     std::string actions;
     std::string resources;
     std::string_view effect;
+    const std::string_view service =
+        table.contains("topics") && !table.contains("queues") ? "sns" : "sqs";
     for (auto&& [key, node] : table) {
       const Entry entry{key.str(), node};
       bool good = false;
       if (entry.name == "allow" || entry.name == "deny") {
         if (!effect.empty()) return refuse(node.source(), "a rule has either allow or deny");
         effect = entry.name == "allow" ? "Allow" : "Deny";
-        good = quote_each(entry, "*?:-", "names of actions", &actions, [](std::string_view name) {
-          return name == "*" || name.find(':') != std::string_view::npos ? std::string_view()
-                                                                         : "sqs:";
+        const std::string prefix = fmt::format("{}:", service);
+        good = quote_each(entry, "*?:-", "names of actions", &actions, [&](std::string_view name) {
+          const bool whole = name == "*" || name.find(':') != std::string_view::npos;
+          return whole ? std::string_view() : prefix;
         });
-      } else if (entry.name == "queues") {
-        const std::string prefix = fmt::format("arn:aws:sqs:*:{}:", user.account);
-        good = quote_each(entry, "*?_.-", "names of queues", &resources,
-                          [&prefix](std::string_view) -> std::string_view { return prefix; });
+      } else if (entry.name == "queues" || entry.name == "topics") {
+        const bool queues = entry.name == "queues";
+        const std::string prefix =
+            fmt::format("arn:aws:{}:*:{}:", queues ? "sqs" : "sns", user.account);
+        good = quote_each(entry, "*?_.-", queues ? "names of queues" : "names of topics",
+                          &resources, [&](std::string_view) { return std::string_view(prefix); });
       } else {
         good = refuse(node.source(), fmt::format("a rule has no \"{}\"", entry.name));
       }

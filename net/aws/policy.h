@@ -23,8 +23,9 @@
 
 namespace millrace::net {
 
-// Whose it is: a queue's says which principals it is about; a user's is about that user.
-enum class PolicyOf : uint8_t { queue, user };
+// Whose it is: a queue's or a topic's says which principals it is about; a user's is about that
+// user.
+enum class PolicyOf : uint8_t { queue, topic, user };
 
 // Ordered: of several that apply, the greatest counts.
 enum class Decision : uint8_t {

@@ -45,6 +45,33 @@ constexpr std::array<std::string_view, 23> kQueueActions{
     "untagqueue",
 };
 
+// Likewise in a topic's; "receive" stands in policies of long ago.
+constexpr std::array<std::string_view, 18> kTopicActions{
+    "addpermission",
+    "confirmsubscription",
+    "createtopic",
+    "deletetopic",
+    "getsubscriptionattributes",
+    "gettopicattributes",
+    "listsubscriptionsbytopic",
+    "listtagsforresource",
+    "publish",
+    "publishbatch",
+    "receive",
+    "removepermission",
+    "setsubscriptionattributes",
+    "settopicattributes",
+    "subscribe",
+    "tagresource",
+    "unsubscribe",
+    "untagresource",
+};
+
+template <size_t kCount>
+bool is_one_of(const std::array<std::string_view, kCount>& names, std::string_view name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
 bool is_digits(std::string_view text, size_t count) {
   return text.size() == count &&
          std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
@@ -137,7 +164,7 @@ class PolicyParser {
 
   bool read_statement(const PolicyJson& value) {
     if (!value.is_object()) return refuse("a Statement is not an object");
-    const bool of_queue = policy_.whose_ == PolicyOf::queue;
+    const bool of_resource = policy_.whose_ != PolicyOf::user;
     Statement statement;
     for (const auto& [name, element] : value.items()) {
       const bool good = name == "Sid"         ? element.is_string() || refuse("a Sid is not a text")
@@ -145,7 +172,7 @@ class PolicyParser {
                         : name == "Action"    ? read_actions(element, statement)
                         : name == "Resource"  ? read_resources(element, statement)
                         : name == "Condition" ? read_conditions(element, statement)
-                        : name == "Principal" && of_queue
+                        : name == "Principal" && of_resource
                             ? read_principal(element, statement)
                             : refuse(fmt::format("the element {} is not known", name));
       if (!good) return false;
@@ -153,7 +180,7 @@ class PolicyParser {
     if (!value.contains("Effect")) return refuse("a Statement has no Effect");
     if (statement.actions.empty()) return refuse("a Statement has no Action");
     if (statement.resources.empty()) return refuse("a Statement has no Resource");
-    if (of_queue && statement.principals.empty()) return refuse("a Statement has no Principal");
+    if (of_resource && statement.principals.empty()) return refuse("a Statement has no Principal");
     policy_.statements_.push_back(std::move(statement));
     return true;
   }
@@ -200,9 +227,11 @@ class PolicyParser {
         !std::all_of(name.begin(), name.end(), allowed)) {
       return false;
     }
+    if (policy_.whose_ == PolicyOf::topic)
+      return matches_wildcard(service, "sns") &&
+             (has_wildcard(name) || is_one_of(kTopicActions, name));
     if (!matches_wildcard(service, "sqs")) return policy_.whose_ == PolicyOf::user;
-    return has_wildcard(name) ||
-           std::find(kQueueActions.begin(), kQueueActions.end(), name) != kQueueActions.end();
+    return has_wildcard(name) || is_one_of(kQueueActions, name);
   }
 
   bool read_resources(const PolicyJson& value, Statement& statement) {

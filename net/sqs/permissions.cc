@@ -5,19 +5,15 @@
 #include <iterator>
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
-#include "base/bounded_json.h"
 #include "net/aws/arn.h"
+#include "net/aws/policy_edit.h"
 #include "net/sqs/actions.h"
 
 namespace millrace::net::sqs {
 namespace {
 
-using PolicyJson = nlohmann::ordered_json;  // members stay in the order they are written in
-
 constexpr size_t kActionsMax = 7;
-constexpr size_t kStatementsOfPolicyMax = 20;
 
 constexpr std::array<std::string_view, 9> kGivenByPolicy{
     "*",
@@ -32,14 +28,9 @@ constexpr std::array<std::string_view, 9> kGivenByPolicy{
 };
 
 AwsError check_label(const Text& label) {
-  constexpr size_t kLabelMax = 80;
   const std::string_view text = label.value;
   if (text.empty()) return missing_parameter("Label");
-  const bool good = text.size() <= kLabelMax && std::all_of(text.begin(), text.end(), [](char c) {
-                      return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-                             (c >= '0' && c <= '9') || c == '_' || c == '-';
-                    });
-  if (good) return {};
+  if (is_policy_label(text)) return {};
   return invalid_value("Label", text,
                        "Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 "
                        "in length");
@@ -90,62 +81,34 @@ PolicyChange take_change(KeptReader& reader) {
   return change;
 }
 
-// The queue's policy, its statements a list; a new one if it has none.
-PolicyJson policy_of(Answer& answer, const QueueInfo& queue, std::string_view region) {
-  PolicyJson policy = base::parse_bounded_json<PolicyJson>(queue.attributes.policy);
-  if (!policy.is_object()) {
-    policy = PolicyJson::object();
-    policy["Version"] = "2008-10-17";
-    policy["Id"] = fmt::format("{}/SQSDefaultPolicy", answer.queue_arn(region, queue.name));
+AwsError error_of_edit(PolicyEdit edit, const PolicyChange& change) {
+  switch (edit) {
+    case PolicyEdit::done:
+      return {};
+    case PolicyEdit::label_exists:
+      return invalid_value("Label", change.label, "Already exists.");
+    case PolicyEdit::label_unknown:
+      return invalid_value("Label", change.label, "can't find label.");
+    case PolicyEdit::too_many:
+      return {errors::kOverLimit, fmt::format("{} Statements were found, maximum allowed is {}.",
+                                              kStatementsOfPolicyMax + 1, kStatementsOfPolicyMax)};
   }
-  PolicyJson& statements = policy["Statement"];
-  if (statements.is_null()) statements = PolicyJson::array();
-  if (statements.is_object()) statements = PolicyJson::array({statements});
-  return policy;
-}
-
-bool has_label(const PolicyJson& statement, std::string_view label) {
-  const auto sid = statement.find("Sid");
-  return sid != statement.end() && sid->is_string() && sid->get_ref<const std::string&>() == label;
-}
-
-// A text alone, or a list of texts.
-PolicyJson one_or_list(const std::vector<std::string>& texts) {
-  return texts.size() == 1 ? PolicyJson(texts.front()) : PolicyJson(texts);
-}
-
-AwsError add_statement(PolicyJson& statements, const PolicyChange& change, std::string arn) {
-  if (std::any_of(statements.begin(), statements.end(),
-                  [&](const PolicyJson& one) { return has_label(one, change.label); }))
-    return invalid_value("Label", change.label, "Already exists.");
-  if (statements.size() >= kStatementsOfPolicyMax)
-    return {errors::kOverLimit, fmt::format("{} Statements were found, maximum allowed is {}.",
-                                            statements.size() + 1, kStatementsOfPolicyMax)};
-  PolicyJson statement = base::parse_bounded_json<PolicyJson>(change.statement);
-  statement["Resource"] = std::move(arn);
-  statements.push_back(std::move(statement));
-  return {};
-}
-
-AwsError remove_statement(PolicyJson& statements, const PolicyChange& change) {
-  PolicyJson left = PolicyJson::array();
-  for (const PolicyJson& one : statements)
-    if (!has_label(one, change.label)) left.push_back(one);
-  if (left.size() == statements.size())
-    return invalid_value("Label", change.label, "can't find label.");
-  statements = std::move(left);
   return {};
 }
 
 void change_policy(Answer& answer, const QueueInfo& queue, const PolicyChange& change) {
-  PolicyJson policy = policy_of(answer, queue, change.region);
-  PolicyJson& statements = policy["Statement"];
-  const AwsError error =
-      change.adds ? add_statement(statements, change, answer.queue_arn(change.region, queue.name))
-                  : remove_statement(statements, change);
-  if (error) return answer.refuse(error);
+  const std::string arn = answer.queue_arn(change.region, queue.name);
+  std::string policy = queue.attributes.policy;
+  const PolicyEdit edit =
+      change.adds
+          ? add_statement(
+                &policy,
+                fmt::format(R"({{"Version":"2008-10-17","Id":"{}/SQSDefaultPolicy"}})", arn),
+                change.statement, arn)
+          : remove_statement(&policy, change.label);
+  if (const auto error = error_of_edit(edit, change)) return answer.refuse(error);
   QueueSettings settings;
-  settings.attributes.push_back({"Policy", statements.empty() ? std::string() : policy.dump()});
+  settings.attributes.push_back({"Policy", std::move(policy)});
   settings.policy_before = queue.attributes.policy;
   answer.kept().clear();
   keep_change(answer.kept(), change);
@@ -156,22 +119,12 @@ void change_policy(Answer& answer, const QueueInfo& queue, const PolicyChange& c
 
 void add_permission(Request& request, const AddPermissionInput& input) {
   if (const auto error = check_permission(input)) return request.refuse(error);
-  std::vector<std::string> principals;
-  for (const std::string_view account : input.account_ids)
-    principals.push_back(fmt::format("arn:aws:iam::{}:root", account));
-  std::vector<std::string> actions;
-  for (const std::string_view action : input.actions)
-    actions.push_back(fmt::format("SQS:{}", action));
-  PolicyJson statement = PolicyJson::object();
-  statement["Sid"] = std::string(input.label.value);
-  statement["Effect"] = "Allow";
-  statement["Principal"]["AWS"] = one_or_list(principals);
-  statement["Action"] = one_or_list(actions);
   change_policy(request, *request.queue,
                 {.adds = true,
                  .label = std::string(input.label.value),
                  .region = std::string(request.caller.region),
-                 .statement = statement.dump()});
+                 .statement = grant_statement(input.label.value, input.account_ids.all(), "SQS",
+                                              input.actions.all())});
 }
 
 void remove_permission(Request& request, const RemovePermissionInput& input) {

@@ -6,7 +6,7 @@
 #include <fmt/format.h>
 
 #include "engine/queue_attributes.h"
-#include "net/aws/base64.h"
+#include "net/aws/page_token.h"
 #include "net/sqs/actions.h"
 #include "net/sqs/queue_settings.h"
 
@@ -44,12 +44,6 @@ void answer_url(Answer& answer, std::string_view url) {
 
 // --- pages of a list: a token is the last name there was ---
 
-std::string token_of(std::string_view name) {
-  std::string token;
-  append_base64(token, as_bytes(name));
-  return token;
-}
-
 struct Page {
   std::string after{};
   uint32_t max = kPageMax;
@@ -67,11 +61,9 @@ AwsError read_page(const Input& input, Page* page) {
     page->max = static_cast<uint32_t>(max);
   }
   if (!input.next_token.given) return {};
-  std::string text(input.next_token.value);
-  const auto name = decode_base64(text.data(), text.size());
-  if (!name || name->empty())
-    return {errors::kInvalidParameterValue, "Invalid or expired next token."};
-  page->after = *name;
+  auto name = read_page_token(input.next_token.value);
+  if (!name) return {errors::kInvalidParameterValue, "Invalid or expired next token."};
+  page->after = std::move(*name);
   return {};
 }
 
@@ -86,7 +78,7 @@ void write_page(Reply& reply, MemberName list, std::string_view base, const Page
     writer.end_list();
   }
   const bool more = names.size() > count;
-  if (page.asked && more) writer.plain("NextToken", token_of(names[count - 1]));
+  if (page.asked && more) writer.plain("NextToken", page_token(names[count - 1]));
   reply.finish();
 }
 

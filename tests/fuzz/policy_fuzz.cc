@@ -62,7 +62,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     MR_ASSERT(matches_wildcard(pattern, text) == matches_by_table(pattern, text));
     return 0;
   }
-  for (const PolicyOf whose : {PolicyOf::queue, PolicyOf::user}) {
+  for (const PolicyOf whose : {PolicyOf::queue, PolicyOf::topic, PolicyOf::user}) {
     PolicyRefusal refusal;
     const auto policy = Policy::parse(input, whose, &refusal);
     if (policy)

@@ -321,10 +321,11 @@ TEST_F(KeyAuthorizerTest, AChangedPolicyCountsAtOnce) {
   }
 }
 
-TEST(QueuePoliciesOfMany, AreReadAnew) {
-  QueuePolicies policies;
-  for (size_t i = 0; i < QueuePolicies::kCountMax * 2; ++i)
-    ASSERT_NE(policies.find("q" + std::to_string(i), policy_of("Deny", R"("*")")), nullptr);
+TEST(ResourcePoliciesOfMany, AreReadAnew) {
+  ResourcePolicies policies;
+  for (size_t i = 0; i < ResourcePolicies::kCountMax * 2; ++i)
+    ASSERT_NE(policies.find("q" + std::to_string(i), PolicyOf::queue, policy_of("Deny", R"("*")")),
+              nullptr);
 }
 
 // All there is to say, against the sentences of the header.

@@ -1,4 +1,4 @@
-// QueuePolicies: the policies of queues as last seen, read once for each text.
+// ResourcePolicies: the policies of queues and topics as last seen, read once for each text.
 //
 // Threads: one at a time.   Memory: bounded by kCountMax policies, twice the text each; when there
 // are more, all are forgotten and read anew.
@@ -13,12 +13,12 @@
 
 namespace millrace::net {
 
-class QueuePolicies {
+class ResourcePolicies {
  public:
   static constexpr size_t kCountMax = 1'024;
 
   // Null if the text is no policy: it was stored when nobody looked at it. Until the next call.
-  const Policy* find(std::string_view queue_arn, std::string_view text);
+  const Policy* find(std::string_view arn, PolicyOf whose, std::string_view text);
 
  private:
   struct Known {
