@@ -1,0 +1,71 @@
+// SnsFront: the part of SNS that fan-out needs, on one shard, in its Query protocol.
+//
+//   SnsFront front(port, std::move(authorizer), sqs_front, shared, {.account = "000000000000"},
+//   seed); front.handle(request, exchange);   // the answer comes now, or inside a later
+//   port.tick()
+//
+// It shares its path with SQS, before whose front it stands: what is not for it (request's
+// signature, version, action, in this order) is handed on. A request is decoded into the typed
+// input of its action, its topic or subscription found, its caller authorised; then the action
+// (actions.h) asks the shard.
+//
+// Threads: shard-local; port, others and shared are lent for the front's life.
+// Memory: some 300 bytes for each request that the shard has not answered yet.
+// Source: docs/topics.md.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "net/aws/call_table.h"
+#include "net/aws/query_reader.h"
+#include "net/aws/service_front.h"
+#include "net/sns/actions.h"
+#include "net/sns/settings.h"
+
+namespace millrace::net::sns {
+
+class SnsFront final : public ServiceFront {
+ public:
+  // `others` gets what is not for SNS. `seed` is for request ids.
+  SnsFront(ShardPort& port, std::unique_ptr<Authorizer> authorizer, HttpFront& others,
+           SnsShared& shared, const SnsSettings& settings, uint64_t seed);
+
+  void handle(const HttpRequest& request, HttpExchange& exchange) override;
+  void cancel(HttpExchange& exchange) override;
+  void stop_waiting(HttpExchange& exchange) override;
+
+  size_t under_way() const { return calls_.size(); }
+
+ private:
+  friend class Answer;
+  struct Call : CallBase {
+    std::string region{};
+  };
+
+  void on_topics(uint64_t token, const TopicReply& reply) override;
+  // No action asks for these.
+  void on_send(uint64_t, const SendReply&) override {}
+  void on_receive(uint64_t, const ReceiveReply&) override {}
+  void on_results(uint64_t, const ResultsReply&) override {}
+  void on_peek(uint64_t, const PeekReply&) override {}
+  void on_queues(uint64_t, const QueueReply&) override {}
+  void on_stats(uint64_t, const BrokerStatsReply&) override {}
+
+  size_t figure_of(const Operation* operation) const override;
+  // False: the request was refused.
+  bool authenticate(Request& work, std::string_view action);
+  void perform(Request& work, const Action& action, const void* input);
+  // What the input names, in the request. An error of what it names wrongly.
+  AwsError find(Request& work, const Action& action, const void* input);
+  AwsError authorize(const Request& work, const Action& action);
+
+  HttpFront& others_;
+  SnsSettings settings_;
+  CallTable<Call> calls_;
+  QueryReader query_reader_;
+};
+
+}  // namespace millrace::net::sns
