@@ -75,6 +75,7 @@ constexpr MetricFamily kTable[] = {
     {"millrace_connections_dropped_total", kCounter,
      "Connections closed because they were too slow, silent, or did not read their answers."},
     {"millrace_sqs_requests_total", kCounter, "Requests of SQS that were answered."},
+    {"millrace_sns_requests_total", kCounter, "Requests of SNS that were answered."},
     {"millrace_audit_lines_total", kCounter, "Lines written to the audit log."},
     {"millrace_audit_lines_dropped_total", kCounter,
      "Lines of the audit log lost, for want of room or because its file could not be written."},

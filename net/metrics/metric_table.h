@@ -64,6 +64,7 @@ enum Metric : size_t {
   kConnectionsDropped,
   // Of SQS's actions.
   kSqsRequests,
+  kSnsRequests,
   // Of the audit log.
   kAuditLines,
   kAuditDropped,

@@ -107,10 +107,13 @@ void MetricsFront::write_process() {
     text.sample(kConnectionsRefused, label, counts->refused.load(std::memory_order_relaxed));
     text.sample(kConnectionsDropped, label, counts->dropped.load(std::memory_order_relaxed));
   }
-  if (settings_.requests != nullptr)
-    settings_.requests->visit([&](std::string_view action, uint16_t status, uint64_t count) {
-      text.sample(kSqsRequests, {"action", action}, {"status", std::to_string(status)}, count);
+  for (const auto& [metric, requests] : {std::pair{kSqsRequests, settings_.sqs_requests},
+                                         std::pair{kSnsRequests, settings_.sns_requests}}) {
+    if (requests == nullptr) continue;
+    requests->visit([&](std::string_view action, uint16_t status, uint64_t count) {
+      text.sample(metric, {"action", action}, {"status", std::to_string(status)}, count);
     });
+  }
   const AuditLog* const audit = settings_.audit;
   text.sample(kAuditLines, {}, audit != nullptr ? audit->written() : uint64_t{0});
   text.sample(kAuditDropped, {}, audit != nullptr ? audit->dropped() : uint64_t{0});

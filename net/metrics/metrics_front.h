@@ -27,9 +27,11 @@ namespace millrace::net {
 
 struct MetricsSettings {
   std::string version = "unknown";
-  uint32_t queues_max = 1'000;               // with series of their own
-  const RequestFigures* requests = nullptr;  // lasts as long as the server; null: there are none
-  const AuditLog* audit = nullptr;           // the same
+  uint32_t queues_max = 1'000;  // with series of their own
+  // All last as long as the server; null: there are none.
+  const RequestFigures* sqs_requests = nullptr;
+  const RequestFigures* sns_requests = nullptr;
+  const AuditLog* audit = nullptr;
 };
 
 class MetricsFront final : public HttpFront, private ReplySink {

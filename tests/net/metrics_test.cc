@@ -44,8 +44,13 @@ class Metrics : public testing::Test {
   FakePort port_;
   ServerFigures figures_{4};
   RequestFigures requests_{{"SendMessage", "unknown"}};
-  MetricsFront front_{
-      port_, figures_, {.version = "1.2.3", .queues_max = 40, .requests = &requests_}};
+  RequestFigures of_topics_{{"Publish", "unknown"}};
+  MetricsFront front_{port_,
+                      figures_,
+                      {.version = "1.2.3",
+                       .queues_max = 40,
+                       .sqs_requests = &requests_,
+                       .sns_requests = &of_topics_}};
 };
 
 TEST_F(Metrics, ShowsShardsConnectionsAndTheProcess) {

@@ -11,6 +11,7 @@
 #include "net/http/echo_front.h"
 #include "net/http/fixed_front.h"
 #include "net/http/reset_front.h"
+#include "net/sns/sns_front.h"
 #include "net/sqs/sqs_front.h"
 
 namespace millrace::tools {
@@ -18,7 +19,8 @@ namespace {
 
 // As scripts look for it, blanks and all.
 constexpr const char* kLocalstackHealth =
-    "{\"services\": {\"sqs\": \"running\"}, \"edition\": \"millrace\", \"version\": "
+    "{\"services\": {\"sns\": \"running\", \"sqs\": \"running\"}, \"edition\": \"millrace\", "
+    "\"version\": "
     "\"" MILLRACE_VERSION "\"}\n";
 
 }  // namespace
@@ -49,8 +51,10 @@ void HttpFronts::add(ShardPort& port, net::HttpRouter& router) {
   const auto seed = [&entropy] { return uint64_t{entropy()} << 32 | entropy(); };
   net::HttpFront& sqs = router.own(
       std::make_unique<net::sqs::SqsFront>(port, make_authorizer(), sqs_shared_, sqs_, seed()));
+  net::HttpFront& sns = router.own(std::make_unique<net::sns::SnsFront>(
+      port, make_authorizer(), sqs, sns_shared_, sns_, seed()));
   router.add_for_others(
-      router.own(std::make_unique<net::StsFront>(make_authorizer(), sqs, seed(), sqs_.audit)));
+      router.own(std::make_unique<net::StsFront>(make_authorizer(), sns, seed(), sqs_.audit)));
 }
 
 }  // namespace millrace::tools

@@ -1,8 +1,8 @@
-// HttpFronts: who answers the paths of the HTTP port, besides health: SQS, and what --test-api
-// adds.
+// HttpFronts: who answers the paths of the HTTP port, besides health: SQS and SNS, and what
+// --test-api adds.
 //
 // Outlives the server. Threads: add() is called once on each shard's; what the shards share is in
-// SqsShared.
+// SqsShared and SnsShared.
 #pragma once
 
 #include <memory>
@@ -13,6 +13,7 @@
 #include "net/aws/credential_store.h"
 #include "net/holders.h"
 #include "net/http/router.h"
+#include "net/sns/settings.h"
 #include "net/sqs/settings.h"
 #include "tools/daemon/settings.h"
 
@@ -25,24 +26,31 @@ class HttpFronts {
              std::shared_ptr<net::Holders> holders, net::AuditLog* audit, uint16_t shards)
       : settings_(settings),
         sqs_(settings.sqs),
+        sns_(settings.sns),
         credentials_(std::move(credentials)),
         holders_(std::move(holders)) {
     sqs_.shards = shards;
     sqs_.holders = holders_.get();
     sqs_.audit = audit;
+    sns_.account = sqs_.account;
+    sns_.region = sqs_.region;
+    sns_.audit = audit;
   }
   // The fronts of one shard.
   void add(ShardPort& port, net::HttpRouter& router);
-  const net::RequestFigures& requests() { return sqs_shared_.requests(); }
+  const net::RequestFigures& sqs_requests() { return sqs_shared_.requests(); }
+  const net::RequestFigures& sns_requests() { return sns_shared_.requests(); }
 
  private:
   std::unique_ptr<net::Authorizer> make_authorizer() const;
 
   const Settings& settings_;
   net::sqs::SqsSettings sqs_;
+  net::sns::SnsSettings sns_;
   const std::shared_ptr<const net::CredentialStore> credentials_;
   const std::shared_ptr<net::Holders> holders_;
   net::sqs::SqsShared sqs_shared_;
+  net::sns::SnsShared sns_shared_;
 };
 
 }  // namespace millrace::tools

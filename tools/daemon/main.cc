@@ -160,7 +160,8 @@ int serve(const Settings& settings, const std::vector<QueueDefinition>& definiti
   options.audit = audit.get();
   HttpFronts fronts(settings, protection.credentials(), options.holders, audit.get(),
                     (*broker)->shard_count());
-  options.metrics.requests = &fronts.requests();
+  options.metrics.sqs_requests = &fronts.sqs_requests();
+  options.metrics.sns_requests = &fronts.sns_requests();
   options.metrics.audit = audit.get();
   options.http_fronts = [&fronts](ShardPort& port, net::HttpRouter& router) {
     fronts.add(port, router);

@@ -163,6 +163,11 @@ bool read_recreate_wait(const std::string& text, Settings& settings) {
   return seconds <= kSecondsMax;
 }
 
+bool read_undeliverable(const std::string& text, Settings& settings) {
+  settings.sns.accept_undeliverable = text == "accept";
+  return text == "accept" || text == "refuse";
+}
+
 bool read_log(const std::string& text, Settings& settings) {
   settings.log_format = text == "json" ? base::LogFormat::json : base::LogFormat::text;
   return text == "json" || text == "text";
@@ -218,6 +223,10 @@ constexpr Row kRows[] = {
     {"recreate-wait", "SECONDS", "0", "0 to 3600 (seconds)",
      "after a queue was deleted over HTTP, none of its name is made for so long; SQS has 60",
      read_recreate_wait},
+    {"undeliverable", "WHAT", "refuse", "refuse or accept",
+     "subscriptions of topics to email, sms, lambda and the like, to which nothing is ever "
+     "delivered",
+     read_undeliverable},
     {"credentials", "FILE", "", "a file",
      "access keys and what they may do, for HTTP; read again on SIGHUP. Without it any signature "
      "is "

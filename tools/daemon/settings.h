@@ -12,6 +12,7 @@
 #include "base/log_line.h"
 #include "millrace/options.h"
 #include "net/metrics/metrics_front.h"
+#include "net/sns/settings.h"
 #include "net/sqs/settings.h"
 
 namespace millrace::tools {
@@ -23,7 +24,8 @@ struct Settings {
   std::string listen;
   std::string http;
   net::sqs::SqsSettings sqs;
-  std::string credentials;  // files; empty: none
+  net::sns::SnsSettings sns;  // account and region are as SQS's
+  std::string credentials;    // files; empty: none
   std::string tls_certificate;
   std::string tls_key;
   std::string audit;  // a file, or "-"; empty: none
