@@ -54,6 +54,8 @@ name = "tester"
   [[user.rule]]
   allow = ["sqs:*"]
   queues = ["*"]
+  [[user.rule]]
+  allow = ["sns:*"]
 
 [[key]]
 id = "{AWS_ACCESS_KEY_ID}"
@@ -91,6 +93,10 @@ def serve(*flags, shards=2, credentials=None):
 
 def arn(name):
     return f"arn:aws:sqs:{REGION}:{ACCOUNT}:{name}"
+
+
+def topic_arn(name):
+    return f"arn:aws:sns:{REGION}:{ACCOUNT}:{name}"
 
 
 def body_md5(text):
