@@ -1,93 +1,26 @@
 #include "net/sqs/message_check.h"
 
 #include <algorithm>
-#include <array>
 
 #include <fmt/format.h>
 
 #include "engine/properties_check.h"
 #include "millrace/properties.h"
-#include "net/aws/plain_run.h"
+#include "net/aws/attribute_check.h"
 #include "net/sqs/errors.h"
 
 namespace millrace::net::sqs {
 namespace {
 
 constexpr std::string_view kTraceHeader = "AWSTraceHeader";
-constexpr size_t kNumberDigitsMax = 38;
-constexpr int kNumberExponentMin = -128;
-constexpr int kNumberExponentMax = 126;
 
 AwsError invalid(std::string text) {
   return {errors::kInvalidParameterValue, std::move(text)};
 }
 
-// The place of the first character that no XML could hold, which are those SQS refuses; npos if
-// there is none. `text` is UTF-8.
-size_t find_forbidden(std::string_view text) {
-  size_t at = 0;
-  while ((at += plain_run<'\xEF'>(text.substr(at))) < text.size()) {
-    const char c = text[at];
-    // U+FFFE and U+FFFF are EF BF BE and EF BF BF.
-    const bool last_two = c == '\xEF' && text.size() - at >= 3 && text[at + 1] == '\xBF' &&
-                          static_cast<unsigned char>(text[at + 2]) >= 0xBE;
-    if (last_two || (c != '\xEF' && c != '\t' && c != '\n' && c != '\r')) return at;
-    ++at;
-  }
-  return std::string_view::npos;
-}
-
 bool same_but_case(std::string_view text, std::string_view lower) {
   return std::equal(text.begin(), text.end(), lower.begin(), lower.end(),
                     [](char a, char b) { return (a >= 'A' && a <= 'Z' ? a + 32 : a) == b; });
-}
-
-// Sign, digits with a point, exponent: as far as SQS keeps numbers.
-bool is_number(std::string_view text) {
-  const auto digit = [&](size_t i) { return i < text.size() && text[i] >= '0' && text[i] <= '9'; };
-  size_t at = !text.empty() && (text[0] == '-' || text[0] == '+') ? 1 : 0;
-  size_t digits = 0;       // in all
-  size_t significant = 0;  // from the first that is not 0 to the last one
-  size_t zeros = 0;        // at the end so far
-  int point = 0;  // digits before it, from the first significant one; less than 0: zeros behind it
-  bool behind_point = false;
-  for (; digit(at) || (!behind_point && at < text.size() && text[at] == '.'); ++at) {
-    if (text[at] == '.') {
-      behind_point = true;
-      continue;
-    }
-    ++digits;
-    const bool leading = significant == 0 && text[at] == '0';
-    if (behind_point && leading) --point;
-    if (!behind_point && !leading) ++point;
-    if (leading) continue;
-    zeros = text[at] == '0' ? zeros + 1 : 0;
-    ++significant;
-  }
-  if (digits == 0) return false;
-  int exponent = 0;
-  if (at < text.size() && (text[at] | 0x20) == 'e') {
-    ++at;
-    const bool negative = at < text.size() && text[at] == '-';
-    if (at < text.size() && (text[at] == '-' || text[at] == '+')) ++at;
-    if (!digit(at)) return false;
-    for (; digit(at); ++at)
-      exponent = std::min(exponent * 10 + (text[at] - '0'), 100'000);
-    if (negative) exponent = -exponent;
-  }
-  if (at != text.size()) return false;
-  if (significant == 0) return true;
-  const int magnitude = exponent + point - 1;
-  return significant - zeros <= kNumberDigitsMax && magnitude >= kNumberExponentMin &&
-         magnitude <= kNumberExponentMax;
-}
-
-bool is_type(std::string_view type) {
-  for (const std::string_view family : {"String", "Number", "Binary"})
-    if (type.starts_with(family))
-      return type.size() == family.size() ||
-             (type[family.size()] == '.' && type.size() > family.size() + 1);
-  return false;
 }
 
 AwsError check_attribute_name(std::string_view name) {
@@ -125,7 +58,7 @@ AwsError check_attribute_value(const AttributeInput& attribute) {
         name));
   if (type.size() > kPropertyTypeBytesMax)
     return invalid("Message (user) attribute type must be shorter than 256 bytes.");
-  if (!is_type(type) || find_forbidden(type) != std::string_view::npos)
+  if (!is_attribute_type(type) || find_forbidden(type) != std::string_view::npos)
     return invalid(
         fmt::format("The type of message (user) attribute '{}' is invalid. You must use "
                     "only the following supported type prefixes: Binary, Number, String.",

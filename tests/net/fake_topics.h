@@ -1,0 +1,85 @@
+// FakeTopics: one topic with one subscription, and changes that are checked, answered and
+// forgotten.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/topic_attributes.h"
+#include "millrace/engine.h"
+
+namespace millrace::net::test {
+
+class FakeTopics final : public TopicPort {
+ public:
+  FakeTopics() {
+    topic_.id = TopicId{7};
+    topic_.name = "orders";
+    topic_.attributes.tags.push_back({"env", "prod"});
+    subscription_.id = SubscriptionId{8};
+    subscription_.topic = topic_.id;
+    subscription_.protocol = "sqs";
+    subscription_.endpoint = "arn:aws:sqs:us-east-1:000000000000:jobs";
+    subscription_.queue = "jobs";
+    subscription_.token = "token";
+  }
+
+  void create(std::string_view name, const TopicSettings& settings, ReplyTo reply) override {
+    TopicInfo made = topic_;
+    made.name = name;
+    answer(settings, true, made, reply);
+  }
+  void set(TopicId, const TopicSettings& settings, ReplyTo reply) override {
+    answer(settings, false, topic_, reply);
+  }
+  void remove(TopicId, ReplyTo reply) override { reply.sink->on_topics(reply.token, {}); }
+  void subscribe(const SubscribeRequest& request, ReplyTo reply) override {
+    answer(request.settings, reply);
+  }
+  void set(SubscriptionId, const TopicSettings& settings, ReplyTo reply) override {
+    answer(settings, reply);
+  }
+  void confirm(SubscriptionId, bool, ReplyTo reply) override { answer(TopicSettings{}, reply); }
+  void unsubscribe(SubscriptionId, ReplyTo reply) override {
+    reply.sink->on_topics(reply.token, {});
+  }
+
+  const TopicInfo* find(std::string_view name) const override {
+    return name == topic_.name ? &topic_ : nullptr;
+  }
+  const TopicInfo* find(TopicId id) const override { return id == topic_.id ? &topic_ : nullptr; }
+  const SubscriptionInfo* find(const Uuid& uuid) const override {
+    return uuid == subscription_.uuid ? &subscription_ : nullptr;
+  }
+  const SubscriptionInfo* find(SubscriptionId id) const override {
+    return id == subscription_.id ? &subscription_ : nullptr;
+  }
+  void list(std::string_view after, uint32_t max, std::vector<TopicInfo>* topics) const override {
+    if (after < topic_.name && max > 0) topics->push_back(topic_);
+  }
+  void list(TopicId topic, SubscriptionId after, uint32_t max,
+            std::vector<SubscriptionInfo>* subscriptions) const override {
+    const bool of_it = topic == TopicId{} || topic == topic_.id;
+    if (of_it && raw(after) < raw(subscription_.id) && max > 0)
+      subscriptions->push_back(subscription_);
+  }
+
+ private:
+  static void answer(const TopicSettings& settings, bool creates, TopicInfo topic, ReplyTo reply) {
+    std::string detail;
+    const auto done = engine::apply_topic_settings(settings, creates, &topic.attributes, &detail);
+    reply.sink->on_topics(reply.token, {done.error(), detail, {&topic, 1}, {}});
+  }
+  void answer(const TopicSettings& settings, ReplyTo reply) const {
+    SubscriptionInfo made = subscription_;
+    std::string detail;
+    const auto done = engine::apply_subscription_settings(settings, &made.attributes, &detail);
+    reply.sink->on_topics(reply.token, {done.error(), detail, {}, {&made, 1}});
+  }
+
+  TopicInfo topic_;
+  SubscriptionInfo subscription_;
+};
+
+}  // namespace millrace::net::test
