@@ -24,6 +24,8 @@ struct ShardSetting {
   AuditLog* audit = nullptr;   // null: there is none
   Limits limits{};
   bool secure = false;  // what the protocol sees came over TLS
+  // For helpers' threads: this shard's loop turns soon. Null: there is no loop.
+  std::function<void()> wake{};
 };
 
 class Protocol {
@@ -34,6 +36,8 @@ class Protocol {
   virtual bool trusts(const Peer& peer) const = 0;
   // About what a conversation takes while it is idle or waits, without the pool's buffers.
   virtual uint32_t bytes_each() const = 0;
+  // Once in each turn of the loop: takes what helpers' threads have finished.
+  virtual void turn() {}
 };
 
 using ProtocolMaker = std::function<std::unique_ptr<Protocol>(const ShardSetting& setting)>;

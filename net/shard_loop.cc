@@ -36,11 +36,12 @@ ShardLoop::ShardLoop(ShardPort& port, Reactor& reactor, Admission& admission, St
                              .host = this,
                              .holders = options.holders,
                              .audit = options.audit,
-                             .limits = options.limits};
+                             .limits = options.limits,
+                             .wake = [waker = reactor.waker()] { waker->wake(); }};
   for (const Door& door : options_.doors) {
     protocols_.push_back(door.make_protocol(setting));
   }
-  port_.set_waker([waker = reactor.waker()] { waker->wake(); });
+  port_.set_waker(setting.wake);
 }
 
 ShardLoop::~ShardLoop() {
@@ -67,6 +68,8 @@ void ShardLoop::run() {
     for (const Event& event : events) {
       act(event);
     }
+    for (const auto& protocol : protocols_)
+      protocol->turn();
     more_ = port_.tick();
     port_.note_memory(pool_.bytes() + connection_bytes_);
     if (port_.fenced()) [[unlikely]]

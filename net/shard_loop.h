@@ -1,10 +1,11 @@
 // ShardLoop: one shard's thread: its reactor, its connections, its port, turn after turn.
 //
 // A turn is a list of named steps: collect (the reactor's events), act (feed conversations, open
-// and close connections), tick (the shard decides, writes, answers), settle (conversations act on
-// the answers), send (all output of a connection in one send), watch (timeouts, twice a second at
-// most). Nothing acts inside a callback. An idle loop sleeps until a deadline of the shard's or of
-// a connection's. What is spoken on a connection is its listener's Protocol's business.
+// and close connections; take what helpers have finished), tick (the shard decides, writes,
+// answers), settle (conversations act on the answers), send (all output of a connection in one
+// send), watch (timeouts, twice a second at most). Nothing acts inside a callback. An idle loop
+// sleeps until a deadline of the shard's or of a connection's. What is spoken on a connection is
+// its listener's Protocol's business.
 //
 // Threads: constructed and run on the shard's own thread; request_stop() from any.
 // Memory: a Connection is a few hundred bytes; buffers are the pool's and the reactor's.

@@ -23,6 +23,7 @@ class HttpProtocol final : public Protocol {
   std::unique_ptr<Conversation> begin(uint32_t id, const Peer& peer) override;
   bool trusts(const Peer& peer) const override { return peer.local || peer.loopback(); }
   uint32_t bytes_each() const override { return 2'048; }
+  void turn() override { router_.turn(); }
 
  private:
   HttpRouter router_;

@@ -8,6 +8,7 @@
 // its percent signs. Threads: shard-local. Memory: a few entries; looked through one by one.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -27,6 +28,16 @@ class HttpRouter {
   void add(std::string path, HttpFront& front) { routes_.push_back({std::move(path), &front}); }
   void add_for_others(HttpFront& front) { others_ = &front; }
 
+  // For fronts that have helpers on other threads: `turn` is called once in each turn of the
+  // shard's loop, which wake() brings about from any thread.
+  void add_turn(std::function<void()> turn) { turns_.push_back(std::move(turn)); }
+  void turn() {
+    for (const auto& one : turns_)
+      one();
+  }
+  void use_waker(std::function<void()> wake) { wake_ = std::move(wake); }
+  const std::function<void()>& waker() const { return wake_; }
+
   // Null if nobody answers it. The first that was added wins.
   HttpFront* find(std::string_view path) const {
     for (const Route& route : routes_) {
@@ -44,6 +55,8 @@ class HttpRouter {
   std::vector<std::unique_ptr<HttpFront>> fronts_;
   std::vector<Route> routes_;
   HttpFront* others_ = nullptr;
+  std::vector<std::function<void()>> turns_;
+  std::function<void()> wake_;
 };
 
 }  // namespace millrace::net

@@ -19,6 +19,7 @@ class TlsProtocol final : public Protocol {
   std::unique_ptr<Conversation> begin(uint32_t id, const Peer& peer) override;
   bool trusts(const Peer& peer) const override { return inner_->trusts(peer); }
   uint32_t bytes_each() const override { return inner_->bytes_each() + kTlsBytes; }
+  void turn() override { inner_->turn(); }
 
  private:
   static constexpr uint32_t kTlsBytes = 24u << 10;  // OpenSSL's, of a session that has begun
