@@ -48,7 +48,8 @@ Result<std::vector<std::string>> foreign_files(storage::Disk& disk) {
   if (!root) return fail(root.error());
   for (const storage::DirectoryEntry& entry : *root) {
     if (entry.name == kLockFile && entry.regular_file) continue;
-    if (entry.name == kLostAndFound && !entry.regular_file) continue;
+    if ((entry.name == kLostAndFound || entry.name == kKeysDirectory) && !entry.regular_file)
+      continue;
     if (!is_log_directory(entry.name) || entry.regular_file) {
       foreign.push_back(entry.name);
       continue;

@@ -15,6 +15,8 @@ namespace millrace::engine {
 
 inline constexpr std::string_view kCatalogDirectory = "catalog";
 inline constexpr std::string_view kShardDirectory = "shard-";
+// Of whoever stands above the engine: keys that outlive a process. The engine only knows its name.
+inline constexpr std::string_view kKeysDirectory = "keys";
 
 std::string shard_directory(uint16_t shard);
 // N if `name` is "shard-N" and a broker could have made it; else -1.

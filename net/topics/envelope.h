@@ -1,0 +1,53 @@
+// The envelope: the JSON text in which a subscriber gets a message that is not delivered raw, and
+// the text of it that is signed.
+//
+// It is the same for all subscriptions of a kind but for one's own UUID, for which room is left; on
+// a FIFO topic room is left for the sequence number, too, which is known last.
+//
+// Threads: any; no state.
+// Source: https://docs.aws.amazon.com/sns/latest/dg/sns-message-and-json-formats.html
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "millrace/types.h"
+
+namespace millrace::net::topics {
+
+inline constexpr size_t kUuidTextBytes = 36;
+inline constexpr size_t kSequenceTextBytes = 20;
+
+// Views of what its maker holds.
+struct Notification {
+  std::string_view message_id;
+  std::string_view topic_arn;
+  std::optional<std::string_view> subject{};
+  std::string_view message;    // for this protocol
+  std::string_view timestamp;  // "2025-01-02T03:04:05.678Z"
+  std::string_view base_url;   // "http://127.0.0.1:9324"
+  Bytes properties{};          // whose attributes it shows (millrace/properties.h)
+  bool fifo = false;           // then it has a sequence number and no signature
+};
+
+struct NotificationSignature {
+  std::string_view version;  // "1" or "2"
+  std::string_view base64;
+  std::string_view certificate_path;  // "/SimpleNotificationService-....pem"
+};
+
+// What is signed of it.
+std::string text_to_sign(const Notification& notification);
+
+struct Envelope {
+  std::string text;
+  size_t uuid_at = 0;      // kUuidTextBytes of '0'
+  size_t sequence_at = 0;  // kSequenceTextBytes of '0'; 0: there is none
+};
+// `signature`: null on a FIFO topic.
+Envelope make_envelope(const Notification& notification, const NotificationSignature* signature);
+
+}  // namespace millrace::net::topics
