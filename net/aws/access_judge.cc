@@ -31,10 +31,8 @@ std::string reason_of(Verdict verdict, std::string_view action) {
 
 }  // namespace
 
-std::string AccessJudge::why_not(const Credentials& credentials, const Caller& caller,
-                                 const Access& access, const RequestContext& context) {
-  // By name: a reload may have come between.
-  const User* user = credentials.find_user(caller.arn);
+// In action_ and resource_.
+void AccessJudge::name(const Access& access) {
   action_.assign(access.service);
   action_ += ':';
   for (const char c : access.action)
@@ -45,7 +43,26 @@ std::string AccessJudge::why_not(const Credentials& credentials, const Caller& c
     resource_ += ':';
   }
   resource_ += access.resource;
+}
 
+bool AccessJudge::service_may(std::string_view service, const Access& access,
+                              const RequestContext& context) {
+  name(access);
+  const Principal principal{.service = service};
+  bool unreadable = false;
+  const Decision by_queue =
+      ask_policy(access, false, {principal, action_, resource_, context}, &unreadable);
+  return judge({.by_user = Decision::allowed,
+                .by_queue = by_queue,
+                .same_account = true,
+                .is_service = true}) == Verdict::allowed;
+}
+
+std::string AccessJudge::why_not(const Credentials& credentials, const Caller& caller,
+                                 const Access& access, const RequestContext& context) {
+  // By name: a reload may have come between.
+  const User* user = credentials.find_user(caller.arn);
+  name(access);
   const Principal principal{.arn = caller.arn, .account = caller.account};
   const AccessRequest asked{principal, action_, resource_, context};
   Grounds grounds{.same_account = caller.account == access.account,

@@ -25,8 +25,11 @@ class AccessJudge {
   // Empty, or one line for people: who, what, on which queue, and why not.
   std::string why_not(const Credentials& credentials, const Caller& caller, const Access& access,
                       const RequestContext& context);
+  // The resource's policy must let it; users have no say in it.
+  bool service_may(std::string_view service, const Access& access, const RequestContext& context);
 
  private:
+  void name(const Access& access);
   Decision ask_policy(const Access& access, bool account_itself, const AccessRequest& asked,
                       bool* unreadable);
 

@@ -44,6 +44,10 @@ class Authorizer {
   // No error: it is allowed. Of `request` only the head is what was sent.
   virtual AwsError authorize(const HttpRequest& request, const Caller& caller,
                              const Access& access) = 0;
+  // Whether a service may do this for a resource of the account itself, as SNS for a topic: the
+  // policy of what is asked for must let it.
+  virtual bool service_may(std::string_view service, std::string_view source_arn,
+                           const Access& access) = 0;
 };
 
 }  // namespace millrace::net

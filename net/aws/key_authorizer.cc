@@ -83,6 +83,15 @@ AwsError KeyAuthorizer::authorize(const HttpRequest& request, const Caller& call
   return refuse(errors::kAccessDenied, std::move(why), request);
 }
 
+bool KeyAuthorizer::service_may(std::string_view service, std::string_view source_arn,
+                                const Access& access) {
+  follow_store();
+  if (credentials_->mode() == AuthMode::off) return true;
+  return judge_.service_may(
+      service, access,
+      {.source_arn = source_arn, .source_account = access.account, .now_s = now_s_()});
+}
+
 AwsError KeyAuthorizer::refuse(const ErrorKind& kind, std::string text,
                                const HttpRequest& request) {
   constexpr size_t kTextBytesMax = 1'024;

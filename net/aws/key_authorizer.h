@@ -32,6 +32,8 @@ class KeyAuthorizer final : public Authorizer {
                         Caller* caller) override;
   AwsError authorize(const HttpRequest& request, const Caller& caller,
                      const Access& access) override;
+  bool service_may(std::string_view service, std::string_view source_arn,
+                   const Access& access) override;
 
  private:
   void follow_store();
