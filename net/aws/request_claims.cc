@@ -66,6 +66,12 @@ std::string_view form_of(const HttpRequest& request) {
   return is_form ? as_text(request.body) : std::string_view();
 }
 
+std::string base_url(const HttpRequest& request, std::string_view advertised) {
+  if (!advertised.empty()) return std::string(advertised);
+  std::string url(request.secure ? "https://" : "http://");
+  return url.append(request.field("host"));
+}
+
 std::string_view raw_parameter(const HttpRequest& request, std::string_view name) {
   const std::string_view value = raw_parameter(request.query(), name);
   return value.empty() ? raw_parameter(form_of(request), name) : value;

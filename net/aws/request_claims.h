@@ -4,6 +4,7 @@
 // Views are of the request.   Threads: any; no state.
 #pragma once
 
+#include <string>
 #include <string_view>
 
 #include "net/http/front.h"
@@ -24,6 +25,10 @@ inline std::string_view claimed_key(const HttpRequest& request) {
 bool is_of_type(const HttpRequest& request, std::string_view type);
 // The body if it is a form, else nothing.
 std::string_view form_of(const HttpRequest& request);
+
+// By which the client reached us, "http://127.0.0.1:9324"; or what is advertised instead, unless
+// that is empty.
+std::string base_url(const HttpRequest& request, std::string_view advertised);
 
 // As it was sent, of the first parameter with this name in the query or the form.
 std::string_view raw_parameter(const HttpRequest& request, std::string_view name);

@@ -34,6 +34,8 @@ class RequestIds {
     }
     return id;
   }
+  // A seed for more of them, apart from these.
+  uint64_t fork() { return prng_.next(); }
 
  private:
   base::Prng prng_;

@@ -76,6 +76,11 @@ constexpr MetricFamily kTable[] = {
      "Connections closed because they were too slow, silent, or did not read their answers."},
     {"millrace_sqs_requests_total", kCounter, "Requests of SQS that were answered."},
     {"millrace_sns_requests_total", kCounter, "Requests of SNS that were answered."},
+    {"millrace_topic_messages_published_total", kCounter, "Messages published to topics."},
+    {"millrace_topic_copies_total", kCounter,
+     "What became of their copies: delivered to a queue, filtered out, redriven to a "
+     "subscription's "
+     "dead-letter queue, or dropped because no queue could take them."},
     {"millrace_audit_lines_total", kCounter, "Lines written to the audit log."},
     {"millrace_audit_lines_dropped_total", kCounter,
      "Lines of the audit log lost, for want of room or because its file could not be written."},

@@ -114,6 +114,14 @@ void MetricsFront::write_process() {
       text.sample(metric, {"action", action}, {"status", std::to_string(status)}, count);
     });
   }
+  const topics::PublishFigures none;
+  const topics::PublishFigures& publishes =
+      settings_.publishes != nullptr ? *settings_.publishes : none;
+  text.sample(kTopicPublished, {}, publishes.published.load(std::memory_order_relaxed));
+  for (const auto& [result, count] :
+       {std::pair{"delivered", &publishes.delivered}, std::pair{"filtered", &publishes.filtered},
+        std::pair{"redriven", &publishes.redriven}, std::pair{"dropped", &publishes.dropped}})
+    text.sample(kTopicCopies, {"result", result}, count->load(std::memory_order_relaxed));
   const AuditLog* const audit = settings_.audit;
   text.sample(kAuditLines, {}, audit != nullptr ? audit->written() : uint64_t{0});
   text.sample(kAuditDropped, {}, audit != nullptr ? audit->dropped() : uint64_t{0});

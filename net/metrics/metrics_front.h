@@ -22,6 +22,7 @@
 #include "net/http/request_figures.h"
 #include "net/metrics/exposition.h"
 #include "net/server_figures.h"
+#include "net/topics/publish_figures.h"
 
 namespace millrace::net {
 
@@ -31,6 +32,7 @@ struct MetricsSettings {
   // All last as long as the server; null: there are none.
   const RequestFigures* sqs_requests = nullptr;
   const RequestFigures* sns_requests = nullptr;
+  const topics::PublishFigures* publishes = nullptr;
   const AuditLog* audit = nullptr;
 };
 

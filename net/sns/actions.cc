@@ -11,6 +11,10 @@ constexpr bool kNamesTopic = requires(Input input) {
   input.topic_arn;
 };
 template <class Input>
+constexpr bool kNamesTarget = requires(Input input) {
+  input.target_arn;
+};
+template <class Input>
 constexpr bool kNamesResource = requires(Input input) {
   input.resource_arn;
 };
@@ -34,6 +38,10 @@ constexpr Action action_of(std::string_view name, const Shape& shape) {
   if constexpr (kNamesTopic<Input>)
     action.topic_arn = [](const void* input) {
       return &static_cast<const Input*>(input)->topic_arn;
+    };
+  if constexpr (kNamesTarget<Input>)
+    action.target_arn = [](const void* input) {
+      return &static_cast<const Input*>(input)->target_arn;
     };
   if constexpr (kNamesResource<Input>)
     action.resource_arn = [](const void* input) {
@@ -70,7 +78,13 @@ struct TopicRow : OperationRow<Action> {
   }
 };
 
+// Messages first: they are looked up most.
 constexpr Action kSnsTable[] = {
+    TopicRow<publish>("Publish", kPublishShape).then(message_published),
+    TopicRow<publish_batch>("PublishBatch", kPublishBatchShape)
+        .allowed_as("Publish")
+        .then(batch_published),
+
     TopicRow<create_topic>("CreateTopic", kCreateTopicShape)
         .owner_only()
         .audited_as(AuditEvent::topic_created)

@@ -21,6 +21,7 @@
 #include "net/sns/inputs.h"
 #include "net/sns/names.h"
 #include "net/sns/settings.h"
+#include "net/topics/publisher.h"
 
 namespace millrace::net::sns {
 
@@ -40,6 +41,9 @@ class Answer : public ServiceAnswer {
 
   // To be given to the shard at once.
   ReplyTo wait();
+  // The messages have passed their checks; on_published() of the action follows.
+  void publish(TopicId topic, std::string_view name, std::string base_url,
+               std::span<const topics::Publication> messages);
 
  protected:
   friend class SnsFront;
@@ -81,6 +85,7 @@ class Reply final : public Answer {
 struct Action : Operation {
   // What its input names, as it was given. Null: it names none.
   const Text* (*topic_arn)(const void* input) = nullptr;
+  const Text* (*target_arn)(const void* input) = nullptr;    // another name of the topic's
   const Text* (*resource_arn)(const void* input) = nullptr;  // of a topic, for tags
   const Text* (*subscription_arn)(const void* input) = nullptr;
   const Text* (*topic_name)(const void* input) = nullptr;  // it need not exist
@@ -90,12 +95,20 @@ struct Action : Operation {
   bool for_anybody = false;         // the links of a notification: nobody signs them
   void (*ask)(Request& request, const void* input) = nullptr;
   void (*topics)(Reply& reply, const TopicReply& from_shard) = nullptr;
+  void (*published)(Reply& reply, const topics::Published& done) = nullptr;
 
   constexpr void answered_by(void (*by)(Reply&, const TopicReply&)) { topics = by; }
+  constexpr void answered_by(void (*by)(Reply&, const topics::Published&)) { published = by; }
 };
 
 std::span<const Action> action_table();
 const Action* find_action(std::string_view name);
+
+// publish.cc
+void publish(Request& request, const PublishInput& input);
+void publish_batch(Request& request, const PublishBatchInput& input);
+void message_published(Reply& reply, const topics::Published& done);
+void batch_published(Reply& reply, const topics::Published& done);
 
 // topics.cc
 void create_topic(Request& request, const CreateTopicInput& input);

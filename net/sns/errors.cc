@@ -25,6 +25,22 @@ AwsError subscription_does_not_exist() {
   return {errors::kNotFound, "Subscription does not exist"};
 }
 
+AwsError error_of(const topics::PublishRefusal& refusal) {
+  using Fault = topics::PublishFault;
+  switch (refusal.fault) {
+    case Fault::none:
+      return {};
+    case Fault::parameter:
+    case Fault::empty_message:
+      return invalid_parameter(refusal.text);
+    case Fault::attribute:
+      return {errors::kParameterValueInvalid, refusal.text};
+    case Fault::not_given:
+      return value_is_null(refusal.text);
+  }
+  return {};
+}
+
 AwsError error_of(Errc code, std::string_view detail) {
   switch (code) {
     case Errc::ok:

@@ -8,6 +8,7 @@
 
 #include "millrace/result.h"
 #include "net/aws/error.h"
+#include "net/topics/publication.h"
 
 namespace millrace::net::sns {
 
@@ -20,6 +21,12 @@ using namespace net::errors;  // NOLINT: one list of kinds, wherever they come f
   inline constexpr ErrorKind variable {      \
     "com.amazonaws.sns#" code, code, status  \
   }
+MR_SNS_ERROR(kBatchEntryIdsNotDistinct, "BatchEntryIdsNotDistinct", 400);
+MR_SNS_ERROR(kBatchRequestTooLong, "BatchRequestTooLong", 400);
+MR_SNS_ERROR(kEmptyBatchRequest, "EmptyBatchRequest", 400);
+MR_SNS_ERROR(kInvalidBatchEntryId, "InvalidBatchEntryId", 400);
+MR_SNS_ERROR(kParameterValueInvalid, "ParameterValueInvalid", 400);
+MR_SNS_ERROR(kTooManyEntries, "TooManyEntriesInBatchRequest", 400);
 MR_SNS_ERROR(kAuthorizationError, "AuthorizationError", 403);
 MR_SNS_ERROR(kFilterPolicyLimitExceeded, "FilterPolicyLimitExceeded", 403);
 MR_SNS_ERROR(kInternalError, "InternalError", 500);
@@ -41,6 +48,9 @@ AwsError invalid_parameter(std::string_view text);
 AwsError value_is_null(std::string_view path);
 AwsError topic_does_not_exist();
 AwsError subscription_does_not_exist();
+
+// What is wrong with a message.
+AwsError error_of(const topics::PublishRefusal& refusal);
 
 // The engine's outcome, and what it says of it, as SNS's. What a caller can cause is never a 5xx.
 AwsError error_of(Errc code, std::string_view detail = {});

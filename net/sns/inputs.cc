@@ -3,6 +3,52 @@
 namespace millrace::net::sns {
 namespace {
 
+// --- messages ---
+
+constexpr Member kAttribute[] = {
+    member<&AttributeInput::data_type>("DataType"),
+    member<&AttributeInput::string_value>("StringValue"),
+    member<&AttributeInput::binary_value>("BinaryValue"),
+};
+constexpr Shape kAttributeShape = shape<AttributeInput>(kAttribute);
+
+constexpr Member kMessage = member<&MessageInput::message>("Message");
+constexpr Member kSubject = member<&MessageInput::subject>("Subject");
+constexpr Member kStructure = member<&MessageInput::message_structure>("MessageStructure");
+constexpr Member kAttributes =
+    member<&MessageInput::message_attributes>("MessageAttributes", {}, &kAttributeShape)
+        .as_entries("Name", "Value");
+constexpr Member kGroup = member<&MessageInput::message_group_id>("MessageGroupId");
+constexpr Member kDeduplication =
+    member<&MessageInput::message_deduplication_id>("MessageDeduplicationId");
+
+constexpr Member kPublish[] = {
+    member<&PublishInput::topic_arn>("TopicArn"),
+    member<&PublishInput::target_arn>("TargetArn"),
+    member<&PublishInput::phone_number>("PhoneNumber"),
+    kMessage,
+    kSubject,
+    kStructure,
+    kAttributes,
+    kGroup,
+    kDeduplication,
+};
+constexpr Member kEntry[] = {
+    member<&MessageInput::id>("Id"),
+    kMessage,
+    kSubject,
+    kStructure,
+    kAttributes,
+    kGroup,
+    kDeduplication,
+};
+constexpr Shape kEntryShape = shape<MessageInput>(kEntry);
+constexpr Member kPublishBatch[] = {
+    member<&PublishBatchInput::topic_arn>("TopicArn"),
+    member<&PublishBatchInput::entries>("PublishBatchRequestEntries", {}, &kEntryShape)
+        .as_members(),
+};
+
 // --- topics ---
 
 constexpr Member kCreateTopic[] = {
@@ -69,6 +115,8 @@ constexpr Member kRemovePermission[] = {
 
 }  // namespace
 
+const Shape kPublishShape = shape<PublishInput>(kPublish);
+const Shape kPublishBatchShape = shape<PublishBatchInput>(kPublishBatch);
 const Shape kCreateTopicShape = shape<CreateTopicInput>(kCreateTopic);
 const Shape kTopicShape = shape<TopicInput>(kTopic);
 const Shape kSetTopicAttributesShape = shape<SetTopicAttributesInput>(kSetTopicAttributes);

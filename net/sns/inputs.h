@@ -69,6 +69,33 @@ struct RemovePermissionInput {
   Text label{};
 };
 
+struct AttributeInput {
+  std::string_view name{};
+  Text data_type{};
+  Text string_value{};
+  Blob binary_value{};
+};
+struct MessageInput {
+  Text id{};  // of an entry of a batch
+  Text message{};
+  Text subject{};
+  Text message_structure{};
+  List<AttributeInput> message_attributes{};
+  Text message_group_id{};
+  Text message_deduplication_id{};
+};
+struct PublishInput : MessageInput {
+  Text topic_arn{};
+  Text target_arn{};  // the same
+  Text phone_number{};
+};
+struct PublishBatchInput {
+  Text topic_arn{};
+  List<MessageInput> entries{};
+};
+
+extern const Shape kPublishShape;
+extern const Shape kPublishBatchShape;
 extern const Shape kCreateTopicShape;
 extern const Shape kTopicShape;
 extern const Shape kSetTopicAttributesShape;

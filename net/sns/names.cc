@@ -6,6 +6,7 @@
 
 #include "net/aws/arn.h"
 #include "net/sns/errors.h"
+#include "net/topics/uuid.h"
 
 namespace millrace::net::sns {
 namespace {
@@ -30,40 +31,6 @@ AwsError read_arn(std::string_view parameter, std::string_view text, const Place
 
 }  // namespace
 
-std::string uuid_text(const Uuid& uuid) {
-  constexpr char kHex[] = "0123456789abcdef";
-  std::string text;
-  for (size_t i = 0; i < uuid.size(); ++i) {
-    if (i == 4 || i == 6 || i == 8 || i == 10) text += '-';
-    text += kHex[uuid[i] >> 4];
-    text += kHex[uuid[i] & 15];
-  }
-  return text;
-}
-
-std::optional<Uuid> parse_uuid(std::string_view text) {
-  constexpr size_t kTextBytes = 36;
-  if (text.size() != kTextBytes) return std::nullopt;
-  Uuid uuid{};
-  size_t digits = 0;
-  for (size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    if (i == 8 || i == 13 || i == 18 || i == 23) {
-      if (c != '-') return std::nullopt;
-      continue;
-    }
-    const char lower = static_cast<char>(c | 0x20);
-    const int digit = c >= '0' && c <= '9'           ? c - '0'
-                      : lower >= 'a' && lower <= 'f' ? lower - 'a' + 10
-                                                     : -1;
-    if (digit < 0) return std::nullopt;
-    uint8_t& byte = uuid[digits / 2];
-    byte = static_cast<uint8_t>(byte << 4 | digit);
-    ++digits;
-  }
-  return uuid;
-}
-
 AwsError read_topic_arn(std::string_view parameter, std::string_view arn, const Place& place,
                         std::string_view* name) {
   std::optional<Arn> parts;
@@ -78,7 +45,7 @@ AwsError read_subscription_arn(std::string_view arn, const Place& place, Subscri
   if (auto error = read_arn("SubscriptionArn", arn, place, &parts)) return error;
   const size_t colon = parts->resource.find(':');
   if (colon == std::string_view::npos) return invalid_parameter("SubscriptionId");
-  const auto uuid = parse_uuid(parts->resource.substr(colon + 1));
+  const auto uuid = topics::parse_uuid(parts->resource.substr(colon + 1));
   if (!uuid) return invalid_parameter("SubscriptionId");
   name->topic =
       parts->account == place.account ? parts->resource.substr(0, colon) : std::string_view();

@@ -5,18 +5,12 @@
 // Threads: any; no state.
 #pragma once
 
-#include <optional>
-#include <string>
 #include <string_view>
 
 #include "millrace/topics.h"
 #include "net/aws/error.h"
 
 namespace millrace::net::sns {
-
-std::string uuid_text(const Uuid& uuid);
-// Nothing if it is not 8-4-4-4-12 hexadecimal digits.
-std::optional<Uuid> parse_uuid(std::string_view text);
 
 // Which ARNs are taken: those of this account and region.
 struct Place {

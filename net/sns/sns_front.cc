@@ -7,6 +7,7 @@
 
 #include "net/aws/arn.h"
 #include "net/aws/request_claims.h"
+#include "net/topics/uuid.h"
 
 namespace millrace::net::sns {
 namespace {
@@ -33,7 +34,8 @@ bool is_signed(const HttpRequest& request) {
 }  // namespace
 
 SnsFront::SnsFront(ShardPort& port, std::unique_ptr<Authorizer> authorizer, HttpFront& others,
-                   SnsShared& shared, const SnsSettings& settings, uint64_t seed)
+                   SnsShared& shared, const SnsSettings& settings, uint64_t seed,
+                   std::function<void()> wake)
     : ServiceFront({.port = port,
                     .authorizer = std::move(authorizer),
                     .figures = shared.requests(),
@@ -42,7 +44,16 @@ SnsFront::SnsFront(ShardPort& port, std::unique_ptr<Authorizer> authorizer, Http
                     .name_space = kSnsNamespace,
                     .lists = XmlLists::nested}),
       others_(others),
-      settings_(settings) {}
+      settings_(settings),
+      publisher_({.port = port,
+                  .signer = shared.signer(),
+                  .wake = std::move(wake),
+                  .may_deliver =
+                      [this](const QueueInfo& queue, std::string_view topic_arn) {
+                        return may_deliver(queue, topic_arn);
+                      },
+                  .figures = &shared.publishes(),
+                  .seed = ids_.fork()}) {}
 
 size_t SnsFront::figure_of(const Operation* operation) const {
   const std::span<const Action> all = action_table();
@@ -54,7 +65,10 @@ size_t SnsFront::figure_of(const Operation* operation) const {
 // --- requests ---
 
 void SnsFront::handle(const HttpRequest& request, HttpExchange& exchange) {
-  if (!is_for_sns(request)) return others_.handle(request, exchange);
+  if (!is_for_sns(request)) {
+    if (!answer_certificate(request, exchange)) others_.handle(request, exchange);
+    return;
+  }
   arena_.clear();
   kept_.clear();
   Request work(*this, request, exchange, caller_);
@@ -75,6 +89,27 @@ void SnsFront::handle(const HttpRequest& request, HttpExchange& exchange) {
   if (const auto error = query_reader_.read(*action->input, input, arena_))
     return work.refuse(error);
   perform(work, *action, input);
+}
+
+bool SnsFront::answer_certificate(const HttpRequest& request, HttpExchange& exchange) {
+  if (request.method != "GET" || !request.path().starts_with("/SimpleNotificationService-"))
+    return false;
+  const auto key = publisher_.signing_key();
+  if (key != nullptr && request.path() == key->path())
+    exchange.answer({.content_type = "application/x-pem-file", .body = key->certificate()});
+  else
+    exchange.answer({.status = 404, .body = "there is no such certificate\n"});
+  return true;
+}
+
+bool SnsFront::may_deliver(const QueueInfo& queue, std::string_view topic_arn) {
+  return authorizer_->service_may("sns.amazonaws.com", topic_arn,
+                                  {.service = "sqs",
+                                   .action = "SendMessage",
+                                   .region = settings_.region,
+                                   .account = settings_.account,
+                                   .resource = queue.name,
+                                   .policy = queue.attributes.policy});
 }
 
 bool SnsFront::authenticate(Request& work, std::string_view action) {
@@ -126,7 +161,13 @@ AwsError SnsFront::find(Request& work, const Action& action, const void* input) 
   TopicPort& topics = port_.topics();
   if (action.topic_name != nullptr) work.topic_name = action.topic_name(input)->value;
   if (action.topic_arn != nullptr) {
-    const Text& arn = *action.topic_arn(input);
+    const Text* given = action.topic_arn(input);
+    if (!given->given && action.target_arn != nullptr) {
+      given = action.target_arn(input);
+      if (!given->given)
+        return invalid_parameter("TopicArn or TargetArn Reason: no value for required parameter");
+    }
+    const Text& arn = *given;
     if (!arn.given) return value_is_null("topicArn");
     if (auto error = read_topic_arn("TopicArn", arn.value, place, &work.topic_name)) return error;
     note_region(arn);
@@ -187,7 +228,8 @@ void SnsFront::stop_waiting(HttpExchange& exchange) {
 
 // --- replies ---
 
-void SnsFront::on_topics(uint64_t token, const TopicReply& from_shard) {
+template <class Done>
+void SnsFront::answer(uint64_t token, const Done& done, void (*Action::*how)(Reply&, const Done&)) {
   Call* const call = calls_.find(token);
   if (call == nullptr) return;
   const auto& action = static_cast<const Action&>(*call->operation);
@@ -198,10 +240,18 @@ void SnsFront::on_topics(uint64_t token, const TopicReply& from_shard) {
   std::unique_ptr<Audited> audited = std::move(call->audited);
   calls_.close(token);
   if (exchange == nullptr)
-    return tell(audited.get(), errc_name(from_shard.error), "the client was gone by then", {});
+    return tell(audited.get(), errc_name(done.error), "the client was gone by then", {});
   Reply reply(*this, *exchange, action, region, kept_);
   reply.audited_ = std::move(audited);
-  action.topics(reply, from_shard);
+  (action.*how)(reply, done);
+}
+
+void SnsFront::on_topics(uint64_t token, const TopicReply& reply) {
+  answer(token, reply, &Action::topics);
+}
+
+void SnsFront::on_published(uint64_t token, const topics::Published& published) {
+  answer(token, published, &Action::published);
 }
 
 // --- answers ---
@@ -218,7 +268,7 @@ std::string Answer::topic_arn(std::string_view name) {
 }
 
 std::string Answer::subscription_arn(std::string_view topic, const Uuid& uuid) {
-  return fmt::format("{}:{}", topic_arn(topic), uuid_text(uuid));
+  return fmt::format("{}:{}", topic_arn(topic), topics::uuid_text(uuid));
 }
 
 ReplyTo Answer::wait() {
@@ -230,6 +280,12 @@ ReplyTo Answer::wait() {
   call.audited = std::move(audited_);
   call.kept.swap(kept());
   return {&sns_, token};
+}
+
+void Answer::publish(TopicId topic, std::string_view name, std::string base_url,
+                     std::span<const topics::Publication> messages) {
+  topics::PublishPlace place{topic, topic_arn(name), std::move(base_url)};
+  sns_.publisher_.publish(std::move(place), messages, &sns_, wait().token);
 }
 
 Request::Request(SnsFront& front, const HttpRequest& request, HttpExchange& exchange,

@@ -1,8 +1,7 @@
 // SnsFront: the part of SNS that fan-out needs, on one shard, in its Query protocol.
 //
-//   SnsFront front(port, std::move(authorizer), sqs_front, shared, {.account = "000000000000"},
-//   seed); front.handle(request, exchange);   // the answer comes now, or inside a later
-//   port.tick()
+//   SnsFront front(port, std::move(authorizer), sqs_front, shared, settings, seed, wake);
+//   front.handle(request, exchange);   // the answer comes now, or inside a later port.tick()
 //
 // It shares its path with SQS, before whose front it stands: what is not for it (request's
 // signature, version, action, in this order) is handed on. A request is decoded into the typed
@@ -15,6 +14,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -27,15 +27,20 @@
 
 namespace millrace::net::sns {
 
-class SnsFront final : public ServiceFront {
+class SnsFront final : public ServiceFront, private topics::PublishSink {
  public:
-  // `others` gets what is not for SNS. `seed` is for request ids.
+  // `others` gets what is not for SNS. `seed` is for request ids and message ids. `wake` may be
+  // called on any thread: turn() must then be called soon.
   SnsFront(ShardPort& port, std::unique_ptr<Authorizer> authorizer, HttpFront& others,
-           SnsShared& shared, const SnsSettings& settings, uint64_t seed);
+           SnsShared& shared, const SnsSettings& settings, uint64_t seed,
+           std::function<void()> wake);
 
   void handle(const HttpRequest& request, HttpExchange& exchange) override;
   void cancel(HttpExchange& exchange) override;
   void stop_waiting(HttpExchange& exchange) override;
+
+  // Once in each turn of the shard's loop.
+  void turn() { publisher_.turn(); }
 
   size_t under_way() const { return calls_.size(); }
 
@@ -46,6 +51,9 @@ class SnsFront final : public ServiceFront {
   };
 
   void on_topics(uint64_t token, const TopicReply& reply) override;
+  void on_published(uint64_t token, const topics::Published& published) override;
+  template <class Done>
+  void answer(uint64_t token, const Done& done, void (*Action::*how)(Reply&, const Done&));
   // No action asks for these.
   void on_send(uint64_t, const SendReply&) override {}
   void on_receive(uint64_t, const ReceiveReply&) override {}
@@ -55,6 +63,9 @@ class SnsFront final : public ServiceFront {
   void on_stats(uint64_t, const BrokerStatsReply&) override {}
 
   size_t figure_of(const Operation* operation) const override;
+  // The certificate that notifications are checked with. False: it is not what is asked for.
+  bool answer_certificate(const HttpRequest& request, HttpExchange& exchange);
+  bool may_deliver(const QueueInfo& queue, std::string_view topic_arn);
   // False: the request was refused.
   bool authenticate(Request& work, std::string_view action);
   void perform(Request& work, const Action& action, const void* input);
@@ -66,6 +77,7 @@ class SnsFront final : public ServiceFront {
   SnsSettings settings_;
   CallTable<Call> calls_;
   QueryReader query_reader_;
+  topics::Publisher publisher_;
 };
 
 }  // namespace millrace::net::sns

@@ -345,8 +345,7 @@ Reply::Reply(SqsFront& front, HttpExchange& exchange, const Action& action, bool
 }
 
 std::string Request::url_base() {
-  if (!settings().advertise.empty()) return settings().advertise;
-  return fmt::format("{}://{}", http.secure ? "https" : "http", http.field("host"));
+  return base_url(http, settings().advertise);
 }
 
 }  // namespace millrace::net::sqs

@@ -17,8 +17,10 @@
 #include "net/aws/allow_all.h"
 #include "net/sns/sns_front.h"
 #include "net/sqs/sqs_front.h"
+#include "storage/real_disk.h"
 #include "tests/net/fake_port.h"
 #include "tests/net/fake_topics.h"
+#include "tests/support/temporary_directory.h"
 
 namespace {
 
@@ -41,6 +43,17 @@ class Exchange final : public HttpExchange {
   bool answered = false;
 };
 
+// Its signer has a thread and a folder. Nothing is signed: the one subscription is raw.
+sns::SnsShared& shared_by_all() {
+  static const TemporaryDirectory folder;
+  static sns::SnsShared shared([] {
+    std::string why;
+    auto disk = storage::RealDisk::open_directory(folder / "data", {});
+    return topics::Signer::open(std::move(*disk), &why);
+  }());
+  return shared;
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
@@ -55,9 +68,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   sqs::SqsShared shared;
   sqs::SqsFront front(port, std::make_unique<AllowAll>("000000000000", "us-east-1"), shared,
                       sqs::SqsSettings{}, 1);
-  sns::SnsShared of_sns;
+  sns::SnsShared& of_sns = shared_by_all();
   sns::SnsFront before(port, std::make_unique<AllowAll>("000000000000", "us-east-1"), front, of_sns,
-                       sns::SnsSettings{.accept_undeliverable = true}, 2);
+                       sns::SnsSettings{.accept_undeliverable = true}, 2, [] {});
   // Exactly as large as it must be, so that a sanitizer sees what is read behind it.
   const auto body = std::make_unique<std::byte[]>(rest.size() + kHttpBodyPadding);
   if (!rest.empty()) std::memcpy(body.get(), rest.data(), rest.size());

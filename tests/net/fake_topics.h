@@ -23,6 +23,7 @@ class FakeTopics final : public TopicPort {
     subscription_.endpoint = "arn:aws:sqs:us-east-1:000000000000:jobs";
     subscription_.queue = "jobs";
     subscription_.token = "token";
+    subscription_.attributes.raw = true;
   }
 
   void create(std::string_view name, const TopicSettings& settings, ReplyTo reply) override {

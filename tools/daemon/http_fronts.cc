@@ -51,8 +51,10 @@ void HttpFronts::add(ShardPort& port, net::HttpRouter& router) {
   const auto seed = [&entropy] { return uint64_t{entropy()} << 32 | entropy(); };
   net::HttpFront& sqs = router.own(
       std::make_unique<net::sqs::SqsFront>(port, make_authorizer(), sqs_shared_, sqs_, seed()));
-  net::HttpFront& sns = router.own(std::make_unique<net::sns::SnsFront>(
-      port, make_authorizer(), sqs, sns_shared_, sns_, seed()));
+  auto made = std::make_unique<net::sns::SnsFront>(port, make_authorizer(), sqs, sns_shared_, sns_,
+                                                   seed(), router.waker());
+  router.add_turn([front = made.get()] { front->turn(); });
+  net::HttpFront& sns = router.own(std::move(made));
   router.add_for_others(
       router.own(std::make_unique<net::StsFront>(make_authorizer(), sns, seed(), sqs_.audit)));
 }

@@ -23,23 +23,27 @@ class HttpFronts {
  public:
   // Without credentials anything is accepted. `audit` may be null.
   HttpFronts(const Settings& settings, std::shared_ptr<const net::CredentialStore> credentials,
-             std::shared_ptr<net::Holders> holders, net::AuditLog* audit, uint16_t shards)
+             std::shared_ptr<net::Holders> holders, net::AuditLog* audit, uint16_t shards,
+             std::unique_ptr<net::topics::Signer> signer)
       : settings_(settings),
         sqs_(settings.sqs),
         sns_(settings.sns),
         credentials_(std::move(credentials)),
-        holders_(std::move(holders)) {
+        holders_(std::move(holders)),
+        sns_shared_(std::move(signer)) {
     sqs_.shards = shards;
     sqs_.holders = holders_.get();
     sqs_.audit = audit;
     sns_.account = sqs_.account;
     sns_.region = sqs_.region;
+    sns_.advertise = sqs_.advertise;
     sns_.audit = audit;
   }
   // The fronts of one shard.
   void add(ShardPort& port, net::HttpRouter& router);
   const net::RequestFigures& sqs_requests() { return sqs_shared_.requests(); }
   const net::RequestFigures& sns_requests() { return sns_shared_.requests(); }
+  const net::topics::PublishFigures& publishes() { return sns_shared_.publishes(); }
 
  private:
   std::unique_ptr<net::Authorizer> make_authorizer() const;

@@ -18,6 +18,8 @@
 #include "millrace/engine.h"
 #include "net/address.h"
 #include "net/server.h"
+#include "net/topics/signer.h"
+#include "storage/real_disk.h"
 #include "tools/daemon/http_fronts.h"
 #include "tools/daemon/protection.h"
 #include "tools/daemon/read_fault.h"
@@ -158,10 +160,15 @@ int serve(const Settings& settings, const std::vector<QueueDefinition>& definiti
   net::ServerOptions options = server_options(settings, protection);
   options.holders = std::make_shared<net::Holders>();
   options.audit = audit.get();
+  auto keys = storage::RealDisk::open_directory(settings.broker.data_directory, {});
+  if (!keys) return complain(std::string(errc_text(keys.error())), kExitFailed);
+  auto signer = net::topics::Signer::open(std::move(*keys), &message);
+  if (signer == nullptr) return complain(message, kExitData);
   HttpFronts fronts(settings, protection.credentials(), options.holders, audit.get(),
-                    (*broker)->shard_count());
+                    (*broker)->shard_count(), std::move(signer));
   options.metrics.sqs_requests = &fronts.sqs_requests();
   options.metrics.sns_requests = &fronts.sns_requests();
+  options.metrics.publishes = &fronts.publishes();
   options.metrics.audit = audit.get();
   options.http_fronts = [&fronts](ShardPort& port, net::HttpRouter& router) {
     fronts.add(port, router);

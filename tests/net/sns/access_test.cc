@@ -160,6 +160,37 @@ TEST_F(TopicAccess, NeedsASignatureButForLinks) {
       "InvalidParameter: Invalid parameter: Token");
 }
 
+TEST_F(TopicAccess, NeedsTheQueuesPolicyToDeliver) {
+  as("ROOT", "CreateTopic", {{"Name", "orders"}});
+  const auto policy = [](const char* effect, const char* topic) {
+    return fmt::format(R"({{"Statement":[{{"Effect":"{}","Principal":{{"Service":)"
+                       R"("sns.amazonaws.com"}},"Action":"sqs:SendMessage","Resource":"*",)"
+                       R"("Condition":{{"ArnEquals":{{"aws:SourceArn":)"
+                       R"("arn:aws:sns:us-east-1:000000000000:{}"}}}}}}]}})",
+                       effect, topic);
+  };
+  std::map<std::string, QueueId> queues;
+  for (const auto& [name, text] :
+       std::map<std::string, std::string>{{"without", ""},
+                                          {"allowed", policy("Allow", "orders")},
+                                          {"of-another", policy("Allow", "others")},
+                                          {"denied", policy("Deny", "orders")}}) {
+    QueueAttributes attributes;
+    attributes.policy = text;
+    queues[name] = create(name, attributes);
+    Form form = attribute("RawMessageDelivery", "true");
+    form.insert(
+        form.begin(),
+        {{"TopicArn", std::string(kOrders)}, {"Protocol", "sqs"}, {"Endpoint", queue_arn(name)}});
+    as("ROOT", "Subscribe", form);
+  }
+  as("ROOT", "Publish", {{"TopicArn", std::string(kOrders)}, {"Message", "hello"}});
+  EXPECT_EQ(as("PUBLISHER", "Publish", {{"TopicArn", std::string(kOrders)}, {"Message", "x"}}).code,
+            "AuthorizationError");
+  for (const auto& [name, queue] : queues)
+    EXPECT_EQ(try_receive(queue, 0).size(), name == "allowed" ? 1u : 0u) << name;
+}
+
 TEST_F(TopicAccess, IsToldToTheAuditLog) {
   const std::string orders(kOrders);
   as("ROOT", "CreateTopic", {{"Name", "orders"}});

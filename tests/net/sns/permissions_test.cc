@@ -35,7 +35,6 @@ TEST_F(TopicPermissions, AreStatementsBesideThoseOfTheDefaultPolicy) {
             R"({"Sid":"partner","Effect":"Allow","Principal":{"AWS":)"
             R"("arn:aws:iam::111122223333:root"},"Action":"SNS:Publish","Resource":")" +
                 arn_ + R"("})");
-  const std::string kInvalid = "InvalidParameter: Invalid parameter: ";
   EXPECT_EQ(refused("AddPermission", grant("partner")), kInvalid + "Statement already exists");
   well("RemovePermission", {{"TopicArn", arn_}, {"Label", "partner"}});
   EXPECT_EQ(policy()["Statement"].size(), 1u);

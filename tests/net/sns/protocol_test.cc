@@ -102,7 +102,7 @@ TEST_F(ProtocolTest, RequestsAreCountedByActionAndStatus) {
   (void)refused("GetTopicAttributes", {{"TopicArn", std::string(kOrders) + "x"}}, 404);
   (void)refused("Nothing", {});
   std::map<std::string, uint64_t> counts;
-  shared_.requests().visit([&](std::string_view action, uint16_t status, uint64_t count) {
+  shared_->requests().visit([&](std::string_view action, uint16_t status, uint64_t count) {
     counts[std::string(action) + " " + std::to_string(status)] += count;
   });
   EXPECT_EQ(counts["CreateTopic 200"], 1u);

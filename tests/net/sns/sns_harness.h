@@ -1,10 +1,12 @@
 // SnsFront on a broker with simulated disks: requests as forms, answers read from their XML.
 #pragma once
 
+#include <chrono>
 #include <map>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -13,14 +15,18 @@
 
 #include "net/aws/allow_all.h"
 #include "net/sns/sns_front.h"
+#include "storage/real_disk.h"
 #include "tests/engine/sim_engine_harness.h"
 #include "tests/net/fake_exchange.h"
 #include "tests/net/sqs/query_form.h"
+#include "tests/support/temporary_directory.h"
 
 namespace millrace::net::sns {
 
 using test::FakeExchange;
 using Form = std::vector<std::pair<std::string, std::string>>;
+// What most refusals begin with.
+inline const std::string kInvalid = "InvalidParameter: Invalid parameter: ";
 
 // Whom SNS hands on to.
 class OtherFront final : public HttpFront {
@@ -81,7 +87,8 @@ class SnsTest : public engine::SimEngineTest {
   }
   void make_front() { front_ = front_of(0); }
   std::unique_ptr<SnsFront> front_of(uint16_t at) {
-    return std::make_unique<SnsFront>(shard(at), authorizer(), others_, shared_, settings_, 7);
+    return std::make_unique<SnsFront>(shard(at), authorizer(), others_, *shared_, settings_, 7,
+                                      [] {});
   }
   virtual std::unique_ptr<Authorizer> authorizer() {
     return std::make_unique<AllowAll>(settings_.account, settings_.region);
@@ -138,10 +145,19 @@ class SnsTest : public engine::SimEngineTest {
   void ask(std::string_view action, const Form& form, FakeExchange& exchange) {
     give(*front_, form_text(action, form), exchange, signed_fields());
   }
+  // A signature comes from another thread.
+  void wait_for(const FakeExchange& exchange) {
+    for (int i = 0; i < 10'000 && !exchange.answered; ++i) {
+      front_->turn();
+      turns(1);
+      if (!exchange.answered && i > 100) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    ASSERT_TRUE(exchange.answered);
+  }
   SnsAnswer call(std::string_view action, const Form& form) {
     FakeExchange exchange;
     ask(action, form, exchange);
-    until([&] { return exchange.answered; });
+    wait_for(exchange);
     return see(exchange);
   }
   // A link: nobody signed it.
@@ -189,8 +205,16 @@ class SnsTest : public engine::SimEngineTest {
             {"Attributes.entry.1.value", std::string(value)}};
   }
 
+  static std::unique_ptr<SnsShared> shared_in(const std::string& folder) {
+    std::string why;
+    auto disk = storage::RealDisk::open_directory(folder, {});
+    EXPECT_TRUE(disk);
+    return std::make_unique<SnsShared>(topics::Signer::open(std::move(*disk), &why));
+  }
+
   SnsSettings settings_;
-  SnsShared shared_;
+  TemporaryDirectory keys_;
+  std::unique_ptr<SnsShared> shared_ = shared_in(keys_ / "data");
   OtherFront others_;
   std::unique_ptr<SnsFront> front_;
 };

@@ -1,12 +1,11 @@
 // Subscribe, ConfirmSubscription, Unsubscribe, the lists, and the attributes of subscriptions.
 #include <set>
 
+#include "net/topics/uuid.h"
 #include "tests/net/sns/sns_harness.h"
 
 namespace millrace::net::sns {
 namespace {
-
-const std::string kInvalid = "InvalidParameter: Invalid parameter: ";
 
 class SubscriptionsTest : public SnsTest {
  protected:
@@ -41,7 +40,7 @@ class SubscriptionsTest : public SnsTest {
       shard().topics().list(TopicId{}, SubscriptionId{}, 10, &all);
       return !all.empty() && all.back().token == token;
     });
-    return arn_ + ":" + uuid_text(all.back().uuid);
+    return arn_ + ":" + topics::uuid_text(all.back().uuid);
   }
   std::string arn_;
 };

@@ -1,0 +1,47 @@
+// Audience: which subscriptions of a topic want a message, as one shard knows them.
+//
+// A topic's filter policies are read once and asked together (engine/filter_matcher.h); a change of
+// its subscriptions is seen when the next message comes.
+//
+// Threads: shard-local.   Memory: a copy of the subscriptions of kTopicsKept topics, and their
+// policies twice; when there are more all are forgotten and read anew.
+#pragma once
+
+#include <memory>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "engine/filter_matcher.h"
+#include "millrace/topics.h"
+
+namespace millrace::net::topics {
+
+class Audience {
+ public:
+  static constexpr size_t kTopicsKept = 1'024;
+
+  explicit Audience(const TopicPort& topics) : topics_(topics) {}
+
+  // Sets `found` to those that are confirmed and want it, ascending by id; pointers live until the
+  // next call. `body`: what a policy of the scope body is about. `all`: how many there are in all.
+  void find(TopicId topic, const engine::FilterMatcher::Subject& message,
+            std::vector<const SubscriptionInfo*>* found, size_t* all);
+
+ private:
+  struct Known {
+    explicit Known(engine::FilterJson& json) : matcher(json) {}
+    std::vector<SubscriptionInfo> subscriptions;  // ascending by id, confirmed
+    engine::FilterMatcher matcher;
+  };
+  Known& known(TopicId topic);
+  static void learn(std::vector<SubscriptionInfo> now, Known& known);
+
+  const TopicPort& topics_;
+  engine::FilterJson json_;
+  std::unordered_map<TopicId, std::unique_ptr<Known>> known_;
+  std::vector<SubscriptionInfo> now_;
+  std::vector<SubscriptionId> matches_;
+};
+
+}  // namespace millrace::net::topics
