@@ -56,6 +56,12 @@ class Cli(unittest.TestCase):
         self.assertEqual(("true", '{"color":["red"]}'), (shown["RawMessageDelivery"], shown["FilterPolicy"]))
         self.assertEqual([subscription], [one["SubscriptionArn"] for one in self.aws(
             "list-subscriptions-by-topic", "--topic-arn", topic)["Subscriptions"]])
+        url = self.aws("create-queue", "--queue-name", "cli", service="sqs")["QueueUrl"]
+        self.aws("publish", "--topic-arn", topic, "--message", "hello", "--message-attributes",
+                 '{"color":{"DataType":"String","StringValue":"red"}}')
+        self.aws("publish-batch", "--topic-arn", topic, "--publish-batch-request-entries", "Id=1,Message=filtered out")
+        self.assertEqual(["hello"], [one["Body"] for one in self.aws(
+            "receive-message", "--queue-url", url, "--max-number-of-messages", "10", service="sqs")["Messages"]])
         self.aws("unsubscribe", "--subscription-arn", subscription)
         self.aws("delete-topic", "--topic-arn", topic)
         self.refused("NotFound", "GetTopicAttributes", "get-topic-attributes", "--topic-arn", topic)

@@ -58,6 +58,21 @@ test("a subscription from subscribe to unsubscribe", async () => {
                 /^Subscription does not exist$/);
 });
 
+test("what is published and what is not", async () => {
+  const arn = await topic("sdk-published");
+  const { MessageId } = await client.send(new sns.PublishCommand({
+    TopicArn: arn, Message: "hello", Subject: "s",
+    MessageAttributes: { blob: { DataType: "Binary", BinaryValue: Uint8Array.of(1, 2, 3) } } }));
+  assert.match(MessageId, /^[0-9a-f-]{36}$/);
+  const batch = await client.send(new sns.PublishBatchCommand({ TopicArn: arn, PublishBatchRequestEntries: [
+    { Id: "1", Message: "one" }, { Id: "2", Message: "" }] }));
+  assert.deepEqual(batch.Successful.map((one) => one.Id), ["1"]);
+  assert.deepEqual(batch.Failed, [{ Id: "2", Code: "InvalidParameter", SenderFault: true,
+                                    Message: "Invalid parameter: Empty message" }]);
+  await refused(new sns.PublishCommand({ TopicArn: arn, Message: "x", Subject: "a\nb" }), sns.InvalidParameterException,
+                400, /^Invalid parameter: Subject$/);
+});
+
 test("tags and permissions", async () => {
   const arn = await topic("sdk-tagged");
   await client.send(new sns.TagResourceCommand({ ResourceArn: arn, Tags: [{ Key: "env", Value: "prod" }] }));

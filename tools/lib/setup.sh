@@ -9,7 +9,7 @@ readonly build_packages=(
 )
 # The clients that the whole suite runs against the server; promtool, which reads its metrics; strace, which
 # watches what it opens.
-readonly client_packages=(awscli python3-celery python3-kombu python3-pycurl nodejs npm prometheus strace)
+readonly client_packages=(awscli python3-cryptography python3-celery python3-kombu python3-pycurl nodejs npm prometheus strace)
 
 say() { printf '\n\033[1m==> %s\033[0m\n' "$*"; }
 [ -t 1 ] || say() { printf '\n==> %s\n' "$*"; }

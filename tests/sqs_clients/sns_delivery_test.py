@@ -1,0 +1,175 @@
+"""What is published through boto3 is what queues get: raw and in envelopes whose signature another library finds right,
+through filters, in batches, to dead-letter queues; and only where policies let it.
+
+Arguments: millraced, millrace.
+"""
+
+import base64
+import json
+import sys
+import unittest
+import urllib.request
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding
+
+from server import STRICT, arn, serve
+
+SERVER = None
+SIGNED = ("Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type")
+
+
+def client(service):
+    return boto3.client(service, endpoint_url=SERVER.endpoint, config=Config(retries={"max_attempts": 0}))
+
+
+def signed_text(envelope):
+    return "".join(f"{key}\n{envelope[key]}\n" for key in SIGNED if key in envelope).encode()
+
+
+def check_signature(envelope):
+    """Raises unless the certificate that the envelope names was used to sign it."""
+    with urllib.request.urlopen(envelope["SigningCertURL"]) as answer:
+        certificate = x509.load_pem_x509_certificate(answer.read())
+    algorithm = {"1": hashes.SHA1, "2": hashes.SHA256}[envelope["SignatureVersion"]]
+    certificate.public_key().verify(base64.b64decode(envelope["Signature"]), signed_text(envelope),
+                                    padding.PKCS1v15(), algorithm())
+
+
+class Deliveries(unittest.TestCase):
+    def setUp(self):
+        self.sns, self.sqs = client("sns"), client("sqs")
+        self.name = self.id().rsplit(".", 1)[1][:60]
+        self.topic = self.sns.create_topic(Name=self.name)["TopicArn"]
+        self.made = 0
+
+    def queue(self, allowed=True, **attributes):
+        """A new queue, by URL and ARN, to which this test's topic may send."""
+        self.made += 1
+        name = f"{self.name}-{self.made}"
+        if allowed:
+            attributes["Policy"] = json.dumps({"Version": "2012-10-17", "Statement": [{
+                "Effect": "Allow", "Principal": {"Service": "sns.amazonaws.com"}, "Action": "sqs:SendMessage",
+                "Resource": arn(name), "Condition": {"ArnEquals": {"aws:SourceArn": self.topic}}}]})
+        return self.sqs.create_queue(QueueName=name, Attributes=attributes)["QueueUrl"], arn(name)
+
+    def subscribe(self, endpoint, **attributes):
+        return self.sns.subscribe(TopicArn=self.topic, Protocol="sqs", Endpoint=endpoint, Attributes=attributes,
+                                  ReturnSubscriptionArn=True)["SubscriptionArn"]
+
+    def receive(self, url):
+        return self.sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, AttributeNames=["All"],
+                                        MessageAttributeNames=["All"], VisibilityTimeout=60).get("Messages", [])
+
+    def bodies(self, url):
+        return sorted(message["Body"] for message in self.receive(url))
+
+    def publish(self, message, **more):
+        return self.sns.publish(TopicArn=self.topic, Message=message, **more)["MessageId"]
+
+    def test_raw_delivery_keeps_attributes(self):
+        url, queue = self.queue()
+        self.subscribe(queue, RawMessageDelivery="true")
+        attributes = {"color": {"DataType": "String", "StringValue": "blue"},
+                      "sizes": {"DataType": "String.Array", "StringValue": '["a",1,true,null]'},
+                      "raw": {"DataType": "Binary", "BinaryValue": bytes(range(256))},
+                      "count": {"DataType": "Number", "StringValue": "3.5"}}
+        text = "a\r\nb\tc <&>\"' ü ✓ 🚀"
+        self.publish(text, MessageAttributes=attributes, Subject="lost")
+        [message] = self.receive(url)
+        self.assertEqual((text, attributes), (message["Body"], message["MessageAttributes"]))
+
+    def test_an_envelope_has_a_signature_that_another_library_finds_right(self):
+        url, queue = self.queue()
+        subscription = self.subscribe(queue)
+        for version in ("1", "2"):
+            self.sns.set_topic_attributes(TopicArn=self.topic, AttributeName="SignatureVersion", AttributeValue=version)
+            text = 'a "text" of two\nlines, ü ✓ 🚀'
+            sent = self.publish(text, Subject="ü subject", MessageAttributes={
+                "blob": {"DataType": "Binary", "BinaryValue": b"\x01\x02\x03"}})
+            [message] = self.receive(url)
+            self.assertNotIn("MessageAttributes", message)
+            envelope = json.loads(message["Body"])
+            self.assertEqual(["Type", "MessageId", "TopicArn", "Subject", "Message", "Timestamp", "SignatureVersion",
+                              "Signature", "SigningCertURL", "UnsubscribeURL", "MessageAttributes"], list(envelope))
+            self.assertEqual(("Notification", sent, self.topic, "ü subject", text, version),
+                             tuple(envelope[key] for key in ("Type", "MessageId", "TopicArn", "Subject", "Message",
+                                                             "SignatureVersion")))
+            self.assertEqual({"blob": {"Type": "Binary", "Value": "AQID"}}, envelope["MessageAttributes"])
+            self.assertTrue(envelope["UnsubscribeURL"].endswith(f"/?Action=Unsubscribe&SubscriptionArn={subscription}"))
+            check_signature(envelope)
+            envelope["Message"] += "!"
+            with self.assertRaises(Exception):
+                check_signature(envelope)
+            self.sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+
+    def test_each_queue_gets_what_its_filter_lets_through(self):
+        reds, red = self.queue()
+        bigs, big = self.queue()
+        everything, all_of_it = self.queue()
+        self.subscribe(red, RawMessageDelivery="true", FilterPolicy='{"color":["red"]}')
+        self.subscribe(big, RawMessageDelivery="true", FilterPolicyScope="MessageBody",
+                       FilterPolicy='{"order":{"total":[{"numeric":[">=",100]}]}}')
+        self.subscribe(all_of_it, RawMessageDelivery="true")
+        cheap, dear = '{"order":{"total":99.99}}', '{"order":{"total":100}}'
+        self.publish(cheap, MessageAttributes={"color": {"DataType": "String", "StringValue": "red"}})
+        self.publish(dear, MessageAttributes={"color": {"DataType": "String", "StringValue": "blue"}})
+        self.assertEqual([cheap], self.bodies(reds))
+        self.assertEqual([dear], self.bodies(bigs))
+        self.assertEqual(sorted([cheap, dear]), self.bodies(everything))
+
+    def test_a_batch_with_one_bad_entry(self):
+        url, queue = self.queue()
+        self.subscribe(queue, RawMessageDelivery="true")
+        answer = self.sns.publish_batch(TopicArn=self.topic, PublishBatchRequestEntries=[
+            {"Id": "1", "Message": "one"}, {"Id": "2", "Message": ""},
+            {"Id": "3", "Message": '{"default":"d","sqs":"three"}', "MessageStructure": "json"}])
+        self.assertEqual(["1", "3"], [one["Id"] for one in answer["Successful"]])
+        self.assertEqual([{"Id": "2", "Code": "InvalidParameter", "Message": "Invalid parameter: Empty message",
+                           "SenderFault": True}], answer["Failed"])
+        self.assertEqual(["one", "three"], self.bodies(url))
+
+    def test_a_queue_that_is_gone_has_its_subscriptions_dead_letter_queue(self):
+        url, queue = self.queue()
+        dead_url, dead = self.queue()
+        self.subscribe(queue, RawMessageDelivery="true", RedrivePolicy=json.dumps({"deadLetterTargetArn": dead}))
+        self.sqs.delete_queue(QueueUrl=url)
+        self.publish("kept")
+        self.assertEqual(["kept"], self.bodies(dead_url))
+
+    def test_a_queue_whose_policy_does_not_name_the_topic_gets_nothing(self):
+        url, queue = self.queue(allowed=False)
+        self.subscribe(queue, RawMessageDelivery="true")
+        self.publish("forbidden")
+        self.assertEqual([], self.bodies(url))
+
+    def test_limits_and_one_past(self):
+        url, queue = self.queue()
+        self.subscribe(queue, RawMessageDelivery="true")
+        most = "x" * 262_144
+        self.publish(most)
+        self.assertEqual([most], self.bodies(url))
+        for code, text, parameters in (
+                ("InvalidParameter", "Invalid parameter: Message too long", {"Message": most + "x"}),
+                ("InvalidParameter", "Invalid parameter: Subject", {"Message": "m", "Subject": "s" * 101}),
+                ("ParameterValueInvalid", "must use field 'String'", {"Message": "m", "MessageAttributes": {
+                    "a": {"DataType": "String", "BinaryValue": b"x"}}})):
+            with self.assertRaises(ClientError) as raised:
+                self.sns.publish(TopicArn=self.topic, **parameters)
+            error = raised.exception.response["Error"]
+            self.assertEqual(code, error["Code"])
+            self.assertIn(text, error["Message"])
+        entries = [{"Id": str(number), "Message": "m"} for number in range(11)]
+        with self.assertRaises(self.sns.exceptions.TooManyEntriesInBatchRequestException):
+            self.sns.publish_batch(TopicArn=self.topic, PublishBatchRequestEntries=entries)
+        self.assertEqual(10, len(self.sns.publish_batch(TopicArn=self.topic,
+                                                        PublishBatchRequestEntries=entries[:10])["Successful"]))
+
+
+if __name__ == "__main__":
+    SERVER = serve(credentials=STRICT)
+    unittest.main(argv=sys.argv[:1], warnings="ignore")
