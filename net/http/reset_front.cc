@@ -35,13 +35,36 @@ void ResetFront::handle(const HttpRequest& request, HttpExchange& exchange) {
   under_way_ = true;
   rounds_ = 0;
   deleted_ = 0;
+  topics_ = 0;
   error_ = Errc::ok;
-  list();
+  remove_topics();
+}
+
+void ResetFront::remove_topics() {
+  std::vector<TopicInfo> topics;
+  port_.topics().list({}, kAtOnce, &topics);
+  if (error_ == Errc::ok && ++rounds_ > kRoundsMax && !topics.empty()) error_ = Errc::throttled;
+  if (error_ != Errc::ok) return finish();
+  if (topics.empty()) {
+    rounds_ = 0;
+    return list();
+  }
+  // An answer that comes at once must not end the round.
+  pending_ = topics.size();
+  for (const TopicInfo& topic : topics)
+    port_.topics().remove(topic.id, {this, kDelete});
+}
+
+void ResetFront::on_topics(uint64_t /*token*/, const TopicReply& reply) {
+  // Somebody else may have deleted it.
+  if (reply.error == Errc::ok) ++topics_;
+  if (reply.error != Errc::ok && reply.error != Errc::topic_not_found) error_ = reply.error;
+  if (--pending_ == 0) remove_topics();
 }
 
 void ResetFront::list() {
   ++rounds_;
-  port_.list_queues({}, {}, kQueuesAtOnce, {this, kList});
+  port_.list_queues({}, {}, kAtOnce, {this, kList});
 }
 
 void ResetFront::on_queues(uint64_t token, const QueueReply& reply) {
@@ -64,15 +87,16 @@ void ResetFront::on_queues(uint64_t token, const QueueReply& reply) {
 void ResetFront::finish() {
   under_way_ = false;
   forget_();
-  const std::string count = fmt::format("{} queues were deleted", deleted_);
+  const std::string count = fmt::format("{} queues and {} topics were deleted", deleted_, topics_);
   record(audit_, {.event = AuditEvent::queues_reset,
                   .via = "http",
                   .from = asked_from_,
                   .action = kPath,
                   .result = errc_name(error_),
                   .reason = count});
-  const std::string body = error_ == Errc::ok ? fmt::format("{{\"queues\":{}}}\n", deleted_)
-                                              : fmt::format("{}\n", errc_text(error_));
+  const std::string body = error_ == Errc::ok
+                               ? fmt::format("{{\"queues\":{},\"topics\":{}}}\n", deleted_, topics_)
+                               : fmt::format("{}\n", errc_text(error_));
   for (HttpExchange* const exchange : std::exchange(asked_, {})) {
     if (error_ == Errc::ok)
       exchange->answer({.content_type = "application/json", .body = body});

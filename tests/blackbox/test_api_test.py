@@ -40,20 +40,20 @@ class TestApi(unittest.TestCase):
 
     def test_a_reset_deletes_all_queues(self):
         with self.start("--test-api", "--durability", "none", "--recreate-wait", "60") as broker:
-            self.assertEqual(ask(broker, RESETS[0]), (200, '{"queues":0}\n'))
+            self.assertEqual(ask(broker, RESETS[0]), (200, '{"queues":0,"topics":0}\n'))
             for number in range(5):
                 broker.command("queue", "create", f"q-{number}")
             broker.command("queue", "create", "q.fifo", "--fifo")
             broker.command("send", "q-0", "gone")
             query = "/?Action=DeleteQueue&QueueUrl=http://x/000000000000/q-4"
             self.assertEqual(ask(broker, query)[0], 200)
-            self.assertEqual(ask(broker, RESETS[0]), (200, '{"queues":5}\n'))
+            self.assertEqual(ask(broker, RESETS[0]), (200, '{"queues":5,"topics":0}\n'))
             self.assertEqual(broker.command("queue", "list"), [])
             # Nor does it remember that one of that name was deleted a moment ago.
             self.assertEqual(ask(broker, "/?Action=CreateQueue&QueueName=q-4")[0], 200)
             broker.command("queue", "create", "q-0")
             self.assertEqual(broker.drain("q-0"), [])
-            self.assertEqual(ask(broker, RESETS[1]), (200, '{"queues":2}\n'))
+            self.assertEqual(ask(broker, RESETS[1]), (200, '{"queues":2,"topics":0}\n'))
             self.assertEqual(ask(broker, RESETS[0], "GET")[0], 405)
             self.assertEqual(broker.stop(), 0)
 

@@ -1,5 +1,5 @@
-// FakeTopics: one topic with one subscription, and changes that are checked, answered and
-// forgotten.
+// FakeTopics: one topic with one subscription, until it is removed; other changes are checked,
+// answered and forgotten.
 #pragma once
 
 #include <string>
@@ -34,7 +34,10 @@ class FakeTopics final : public TopicPort {
   void set(TopicId, const TopicSettings& settings, ReplyTo reply) override {
     answer(settings, false, topic_, reply);
   }
-  void remove(TopicId, ReplyTo reply) override { reply.sink->on_topics(reply.token, {}); }
+  void remove(TopicId, ReplyTo reply) override {
+    gone_ = true;
+    reply.sink->on_topics(reply.token, {});
+  }
   void subscribe(const SubscribeRequest& request, ReplyTo reply) override {
     answer(request.settings, reply);
   }
@@ -47,9 +50,11 @@ class FakeTopics final : public TopicPort {
   }
 
   const TopicInfo* find(std::string_view name) const override {
-    return name == topic_.name ? &topic_ : nullptr;
+    return !gone_ && name == topic_.name ? &topic_ : nullptr;
   }
-  const TopicInfo* find(TopicId id) const override { return id == topic_.id ? &topic_ : nullptr; }
+  const TopicInfo* find(TopicId id) const override {
+    return !gone_ && id == topic_.id ? &topic_ : nullptr;
+  }
   const SubscriptionInfo* find(const Uuid& uuid) const override {
     return uuid == subscription_.uuid ? &subscription_ : nullptr;
   }
@@ -57,7 +62,7 @@ class FakeTopics final : public TopicPort {
     return id == subscription_.id ? &subscription_ : nullptr;
   }
   void list(std::string_view after, uint32_t max, std::vector<TopicInfo>* topics) const override {
-    if (after < topic_.name && max > 0) topics->push_back(topic_);
+    if (!gone_ && after < topic_.name && max > 0) topics->push_back(topic_);
   }
   void list(TopicId topic, SubscriptionId after, uint32_t max,
             std::vector<SubscriptionInfo>* subscriptions) const override {
@@ -79,6 +84,7 @@ class FakeTopics final : public TopicPort {
     reply.sink->on_topics(reply.token, {done.error(), detail, {}, {&made, 1}});
   }
 
+  bool gone_ = false;
   TopicInfo topic_;
   SubscriptionInfo subscription_;
 };

@@ -6,6 +6,7 @@
 #include "net/http/reset_front.h"
 #include "tests/net/fake_exchange.h"
 #include "tests/net/fake_port.h"
+#include "tests/net/fake_topics.h"
 
 namespace millrace::net::test {
 namespace {
@@ -20,23 +21,27 @@ class HttpReset : public testing::Test {
     request.peer = peer;
     front_.handle(request, answer);
   }
+  void SetUp() override { port_.topic_port = &topics_; }
+
   int forgotten_ = 0;
+  FakeTopics topics_;
   FakePort port_;
   ResetFront front_{port_, [this] { ++forgotten_; }};
 };
 
-TEST_F(HttpReset, DeletesAllQueuesAndSaysHowMany) {
+TEST_F(HttpReset, DeletesAllQueuesAndTopicsAndSaysHowMany) {
   for (const char* name : {"a", "b", "c"})
     port_.add_queue(name);
   FakeExchange answer;
   ask(answer);
   EXPECT_EQ(answer.status, 200);
-  EXPECT_EQ(answer.body, "{\"queues\":3}\n");
+  EXPECT_EQ(answer.body, "{\"queues\":3,\"topics\":1}\n");
   EXPECT_EQ(port_.find_queue("a"), nullptr);
+  EXPECT_EQ(topics_.find("orders"), nullptr);
   EXPECT_EQ(forgotten_, 1);
   FakeExchange again;
   ask(again, "");
-  EXPECT_EQ(again.body, "{\"queues\":0}\n");
+  EXPECT_EQ(again.body, "{\"queues\":0,\"topics\":0}\n");
 }
 
 TEST_F(HttpReset, IsForThisMachineOnly) {

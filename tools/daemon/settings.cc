@@ -258,7 +258,8 @@ constexpr Row kRows[] = {
      "age out",
      [](const std::string& text, Settings& s) { return read_switch(text, s.broker.accept_clock); }},
     {"test-api", "", "false", "true or false",
-     "answer /_millrace/reset, which deletes all queues, and what else tests and benchmarks use",
+     "answer /_millrace/reset, which deletes all queues and topics, and what else tests and "
+     "benchmarks use",
      [](const std::string& text, Settings& s) { return read_switch(text, s.test_api); }},
     {"log", "FORMAT", "text", "text or json", "form of the log on standard error", read_log},
     {"log-level", "LEVEL", "info", "debug, info, warn or error", "the lowest level logged",
