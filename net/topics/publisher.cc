@@ -53,12 +53,17 @@ void Publisher::publish(PublishPlace place, std::span<const Publication> message
   const TopicInfo* topic = port_.topics().find(place.topic);
   if (topic == nullptr) return sink->on_published(token, {.error = Errc::topic_not_found});
   if (topic->attributes.fifo) return sink->on_published(token, {.error = Errc::unsupported});
-  if (publishes_.size() >= kPublishesMax)
+  size_t bytes = 0;
+  for (const Publication& one : messages)
+    bytes += publication_bytes(one);
+  if (publishes_.size() >= kPublishesMax || bytes_ + bytes > kBytesMax)
     return sink->on_published(token, {.error = Errc::throttled});
   const uint64_t number = ++next_;
   Publish& publish = *(publishes_[number] = std::make_unique<Publish>());
   publish.sink = sink;
   publish.token = token;
+  publish.bytes = bytes;
+  bytes_ += bytes;
   publish.place = std::move(place);
   publish.timestamp = base::utc_text(port_.now().value);
   publish.signature_version = "1";
@@ -226,6 +231,7 @@ void Publisher::finish(uint64_t number, Publish& publish) {
   PublishSink* const sink = publish.sink;
   const uint64_t token = publish.token;
   const Errc error = publish.error;
+  bytes_ -= publish.bytes;
   publishes_.erase(number);
   if (figures_ != nullptr && error == Errc::ok)
     figures_->published.fetch_add(ids.size(), std::memory_order_relaxed);

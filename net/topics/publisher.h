@@ -11,7 +11,8 @@
 // subscription's dead-letter queue, or is dropped.
 //
 // Threads: shard-local; what is lent lives as long as the publisher.
-// Memory: a copy of each message under way and its forms, kPublishesMax publishes at most.
+// Memory: a copy of each message under way and its forms; of kPublishesMax publishes and kBytesMax
+// at most.
 #pragma once
 
 #include <cstdint>
@@ -69,6 +70,8 @@ struct PublisherParts {
 class Publisher final : private ReplySink {
  public:
   static constexpr size_t kPublishesMax = 10'000;
+  static constexpr size_t kBytesMax = 64u
+                                      << 20;  // of messages; their forms are some three times that
 
   explicit Publisher(PublisherParts parts);
   ~Publisher() override;  // what is under way is answered to nobody
@@ -115,6 +118,7 @@ class Publisher final : private ReplySink {
     std::string signature_version;
     std::vector<Message> messages;
     std::vector<Target> targets;
+    size_t bytes = 0;  // of its messages
     size_t sends = 0;  // that are not answered yet, and one while they are being made
     Errc error = Errc::ok;
   };
@@ -148,6 +152,7 @@ class Publisher final : private ReplySink {
   SigningDesk desk_;
   Audience audience_;
   std::unordered_map<uint64_t, std::unique_ptr<Publish>> publishes_;  // by number
+  size_t bytes_ = 0;                                                  // of all of them
   uint64_t next_ = 0;
   std::vector<const SubscriptionInfo*> found_;
   std::string run_;
