@@ -33,7 +33,7 @@ class Examples(unittest.TestCase):
     def test_each_is_run_here(self):
         # endpoint.py is what the others share.
         tried = {"create_queues.py", "messages.py", "workers.py", "fifo_orders.py", "reliable_queue.py",
-                 "dead_letters.py", "redrive.mjs", "cli.sh"}
+                 "fan_out.py", "dead_letters.py", "redrive.mjs", "cli.sh"}
         self.assertEqual(tried | {"endpoint.py", "README.md"},
                          {name for name in os.listdir(EXAMPLES) if not name.startswith(("__", "."))})
 
@@ -65,6 +65,11 @@ class Examples(unittest.TestCase):
 
     def test_reliable_queue(self):
         self.assertIn("in the dead-letter queue", self.python("reliable_queue.py"))
+
+    def test_fan_out(self):
+        self.assertEqual(["orders: order 1 order.created", "orders: order 1 order.updated", "orders: order 2 order.created",
+                          "inventory: order 1 order.created", "inventory: order 2 order.created"],
+                         self.python("fan_out.py").splitlines())
 
     def test_dead_letters(self):
         lines = self.python("dead_letters.py").splitlines()
