@@ -137,6 +137,9 @@ def rows(size, fuzz_build=None, tsan_build=None):
                         ["env", f"PYTHONPATH={tests}/blackbox", "MILLRACE_BIG_MESSAGES={count}", "/usr/bin/python3", "-B",
                          f"{tests}/sqs_clients/big_messages_test.py", "{build}/tools/millraced",
                          "{build}/tools/millrace"], program="tools/millraced"))
+    all_rows.append(Row("topics: kill -9 while messages are published", "kills", (3, 30, 300)[at], (3, 30, 30)[at],
+                        ["env", "MILLRACE_TOPIC_KILLS={count}", "python3", "-B", f"{tests}/blackbox/topic_kill_test.py",
+                         "{build}/tools/millraced", "{build}/tools/millrace"], program="tools/millraced"))
     all_rows.append(Row("idle long polls", "polls", (1_000, 10_000, 10_000)[at], (1_000, 10_000, 10_000)[at],
                         "{build}/tests/blackbox/millrace-idle-polls --server {build}/tools/millraced --polls {count}"
                         + ("", " --strict", " --strict")[at]))
