@@ -132,12 +132,13 @@ int EpollReactor::wait_ms(int64_t wait_ns) const {
 std::span<const Event> EpollReactor::run_turn(int64_t wait_ns) {
   connections_.begin_turn();
   arena_used_ = 0;
+  if (!line_.empty()) pacing_.begin_turn(told_ns_ == 0 ? 0 : base::os_monotonic_ns() - told_ns_);
   if (accept_pause_.ends()) {
     for (size_t number = 0; number < listeners_.size(); ++number)
       watch_listener(static_cast<uint8_t>(number));
   }
 
-  int timeout = connections_.nothing_told() ? wait_ms(wait_ns) : 0;
+  int timeout = connections_.nothing_told() && line_.empty() ? wait_ms(wait_ns) : 0;
   const bool sleeps = timeout != 0 && waker_->may_sleep();
   if (!sleeps) timeout = 0;
   epoll_event ready[kReadyMax];
@@ -151,6 +152,7 @@ std::span<const Event> EpollReactor::run_turn(int64_t wait_ns) {
     const Connection& c = connections_[connection];
     if (c.fd >= 0 && c.reading) receive(connection);
   }
+  receive_line();
   for (int i = 0; i < count; ++i) {
     const epoll_event& event = ready[i];
     if (event.data.u64 == kWakerTag) {
@@ -163,7 +165,22 @@ std::span<const Event> EpollReactor::run_turn(int64_t wait_ns) {
       if ((event.events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0) receive(connection);
     }
   }
+  told_ns_ = line_.empty() ? 0 : base::os_monotonic_ns();
   return connections_.end_turn();
+}
+
+// Those whose pieces are long, as many as this turn has time for.
+void EpollReactor::receive_line() {
+  if (line_.empty()) return;
+  for (size_t left = line_.size(); left > 0; --left) {
+    const uint32_t piece_bytes = pacing_.next_piece(piece_bytes_max_);
+    if (piece_bytes == 0) return;
+    const uint32_t connection = line_.front();
+    line_.pop_front();
+    Connection& c = connections_[connection];
+    c.in_line = false;
+    if (c.fd >= 0 && c.reading) receive(connection, piece_bytes);
+  }
 }
 
 void EpollReactor::accept_all(uint8_t number) {
@@ -188,9 +205,9 @@ void EpollReactor::accept_all(uint8_t number) {
   }
 }
 
-void EpollReactor::receive(uint32_t connection) {
+void EpollReactor::receive(uint32_t connection, uint32_t bytes_max) {
   Connection& c = connections_[connection];
-  if (c.ended) return;
+  if (c.ended || c.in_line) return;
   if (!c.reading) {
     // Only a hang-up or an error is reported now. Data may still wait before it in the socket:
     // reading, once resumed, finds out.
@@ -199,7 +216,7 @@ void EpollReactor::receive(uint32_t connection) {
     control(EPOLL_CTL_DEL, c.fd, 0, connection);
     return;
   }
-  const size_t room = std::min<size_t>(piece_bytes_max_, arena_bytes_ - arena_used_);
+  const size_t room = std::min<size_t>(bytes_max, arena_bytes_ - arena_used_);
   if (room < std::min<size_t>(kPieceBytesMin, piece_bytes_max_)) {
     starved_.push_back(connection);
     return;
@@ -211,6 +228,8 @@ void EpollReactor::receive(uint32_t connection) {
     arena_used_ += (bytes + kCacheLine - 1) / kCacheLine * kCacheLine;
     arena_used_ = std::min(arena_used_, arena_bytes_);
     connections_.tell({.kind = EventKind::data, .connection = connection, .data = {to, bytes}});
+    c.in_line = InputPacing::is_long(bytes);
+    if (c.in_line) line_.push_back(connection);
   } else if (got == 0) {
     end(connection, 0);
   } else if (errno != EAGAIN && errno != EINTR) {

@@ -162,7 +162,13 @@ void ShardLoop::accept(uint32_t id, uint8_t door) {
 
 void ShardLoop::receive(Connection& connection, MutableBytes data) {
   if (connection.state != State::open) return;
-  connection.conversation->feed(data);
+  if (InputPacing::is_long(data.size())) {
+    const int64_t begun_ns = base::os_monotonic_ns();
+    connection.conversation->feed(data);
+    reactor_.handled_long(data.size(), base::os_monotonic_ns() - begun_ns);
+  } else {
+    connection.conversation->feed(data);
+  }
   connection.input_bytes += data.size();
   if (connection.input_bytes >= options_.limits.input_bytes_free) {
     connection.input_bytes = 0;

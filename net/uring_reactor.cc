@@ -35,12 +35,13 @@ Result<std::unique_ptr<Reactor>> UringReactor::make(const ReactorOptions& option
     *reason = "io_uring of this kernel has no provided-buffer rings";
     return fail(buffers.error());
   }
-  return std::unique_ptr<Reactor>(
-      new UringReactor(std::move(uring).value(), std::move(buffers).value()));
+  return std::unique_ptr<Reactor>(new UringReactor(
+      std::move(uring).value(), std::move(buffers).value(), options.receive_buffer_bytes));
 }
 
-UringReactor::UringReactor(std::unique_ptr<Uring> uring, std::unique_ptr<ReceiveRing> buffers)
-    : uring_(std::move(uring)), buffers_(std::move(buffers)) {
+UringReactor::UringReactor(std::unique_ptr<Uring> uring, std::unique_ptr<ReceiveRing> buffers,
+                           uint32_t buffer_bytes)
+    : uring_(std::move(uring)), buffers_(std::move(buffers)), buffer_bytes_(buffer_bytes) {
   submit(Operation::wake, 0);
 }
 
@@ -74,7 +75,8 @@ void UringReactor::prepare(io_uring_sqe* sqe, Operation operation, uint32_t conn
                                      SOCK_CLOEXEC);
       break;
     case Operation::receive:
-      io_uring_prep_recv(sqe, connections_[connection].fd, nullptr, 0, 0);
+      io_uring_prep_recv(sqe, connections_[connection].fd, nullptr,
+                         connections_[connection].piece_bytes, 0);
       sqe->flags |= IOSQE_BUFFER_SELECT;
       sqe->buf_group = ReceiveRing::kGroup;
       break;
@@ -129,7 +131,7 @@ void UringReactor::arm_accept(uint8_t number) {
 
 void UringReactor::arm_receive(uint32_t connection) {
   Connection& c = connections_[connection];
-  if (c.armed || c.ended || c.closing || !c.reading) return;
+  if (c.armed || c.in_line || c.ended || c.closing || !c.reading) return;
   c.armed = true;
   submit_counted(Operation::receive, connection);
 }
@@ -194,6 +196,21 @@ void UringReactor::close(uint32_t connection) {
 
 // --- the turn ---
 
+// Those whose pieces are long, as many as this turn has time for.
+void UringReactor::arm_line() {
+  if (line_.empty()) return;
+  pacing_.begin_turn(told_ns_ == 0 ? 0 : base::os_monotonic_ns() - told_ns_);
+  for (size_t left = line_.size(); left > 0; --left) {
+    const uint32_t piece_bytes = pacing_.next_piece(buffer_bytes_);
+    if (piece_bytes == 0) return;
+    Connection& c = connections_[line_.front()];
+    c.in_line = false;
+    c.piece_bytes = piece_bytes;
+    arm_receive(line_.front());
+    line_.pop_front();
+  }
+}
+
 void UringReactor::begin_turn() {
   connections_.begin_turn();
   buffers_->give_back_all();
@@ -211,6 +228,7 @@ void UringReactor::begin_turn() {
       arm_receive(connection);
     list->clear();
   }
+  arm_line();
   if (accept_pause_.ends()) {
     for (size_t number = 0; number < listeners_.size(); ++number)
       arm_accept(static_cast<uint8_t>(number));
@@ -218,7 +236,7 @@ void UringReactor::begin_turn() {
 }
 
 int64_t UringReactor::limit_wait(int64_t wait_ns) const {
-  if (!connections_.nothing_told()) return 0;
+  if (!connections_.nothing_told() || !line_.empty()) return 0;
   if (!postponed_.empty()) wait_ns = wait_ns < 0 ? kPostponedNs : std::min(wait_ns, kPostponedNs);
   return accept_pause_.limit(wait_ns);
 }
@@ -230,6 +248,7 @@ std::span<const Event> UringReactor::run_turn(int64_t wait_ns) {
   uring_->enter(sleeps ? wait_ns : 0);
   if (sleeps) waker_->awake();
   uring_->take_completions([this](const io_uring_cqe& completion) { complete(completion); });
+  told_ns_ = line_.empty() ? 0 : base::os_monotonic_ns();
   return connections_.end_turn();
 }
 
@@ -295,7 +314,9 @@ void UringReactor::complete_receive(uint32_t connection, const io_uring_cqe& com
   }
   if (result > 0 && !data.empty()) {
     connections_.tell({.kind = EventKind::data, .connection = connection, .data = data});
-    to_arm_.push_back(connection);
+    c.in_line = InputPacing::is_long(data.size());
+    c.piece_bytes = 0;
+    c.in_line ? line_.push_back(connection) : to_arm_.push_back(connection);
   } else if (result == 0) {
     connections_.tell_end(connection, 0);
   } else if (result == -ENOBUFS) {

@@ -6,13 +6,14 @@
 // goes on through a burst for up to 32 buffers before anybody can say stop, and a cancel that comes
 // meanwhile finds nothing to cancel. So a connection brings one piece per turn at most, and is
 // armed again, with the next turn's enter, if its reader still wants more, or found no buffer
-// (-ENOBUFS: many connections can take them all). A connection counts its operations in the kernel;
-// its socket is closed, its number freed and `closed` told only when there are none, so that no
-// completion can meet another connection. When the kernel takes no more submissions (out of memory)
-// what was to be submitted is postponed, and tried again in the next turn; a postponed operation
-// counts as one in the kernel.
+// (-ENOBUFS: many connections can take them all). After a long piece it stands in line for that. A
+// connection counts its operations in the kernel; its socket is closed, its number freed and
+// `closed` told only when there are none, so that no completion can meet another connection. When
+// the kernel takes no more submissions (out of memory) what was to be submitted is postponed, and
+// tried again in the next turn; a postponed operation counts as one in the kernel.
 #pragma once
 
+#include <deque>
 #include <vector>
 
 #include "net/accept_pause.h"
@@ -52,16 +53,19 @@ class UringReactor final : public Reactor {
   };
   struct Connection {
     int fd = -1;
-    uint32_t operations = 0;  // in the kernel
-    bool reading = false;     // the caller wants data
-    bool armed = false;       // a receive is in the kernel
-    bool ended = false;       // `end` was told
-    bool broken = false;      // with an error
+    uint32_t operations = 0;   // in the kernel
+    bool reading = false;      // the caller wants data
+    bool armed = false;        // a receive is in the kernel
+    bool in_line = false;      // its last piece was long: it is armed as the pacing has it
+    uint32_t piece_bytes = 0;  // of the next receive at most; 0: a whole buffer
+    bool ended = false;        // `end` was told
+    bool broken = false;       // with an error
     bool closing = false;
     Bytes unsent{};  // of the send under way
   };
 
-  UringReactor(std::unique_ptr<Uring> uring, std::unique_ptr<ReceiveRing> buffers);
+  UringReactor(std::unique_ptr<Uring> uring, std::unique_ptr<ReceiveRing> buffers,
+               uint32_t buffer_bytes);
   static uint64_t tag(Operation operation, uint32_t connection);
   void submit(Operation operation, uint32_t connection);
   void prepare(io_uring_sqe* sqe, Operation operation, uint32_t connection);
@@ -75,6 +79,7 @@ class UringReactor final : public Reactor {
   void complete_send(uint32_t connection, const io_uring_cqe& completion);
   void operation_done(uint32_t connection);
   void begin_turn();
+  void arm_line();
   int64_t limit_wait(int64_t wait_ns) const;
 
   std::unique_ptr<Uring> uring_;
@@ -87,8 +92,11 @@ class UringReactor final : public Reactor {
   std::vector<Listening> listeners_;  // by number
   AcceptPause accept_pause_;
   ConnectionTable<Connection> connections_;
-  std::vector<uint32_t> starved_;             // found no buffer: first in the next turn
-  std::vector<uint32_t> to_arm_;              // for the next turn's enter
+  std::vector<uint32_t> starved_;  // found no buffer: first in the next turn
+  std::vector<uint32_t> to_arm_;   // for the next turn's enter
+  std::deque<uint32_t> line_;      // whose pieces are long (net/input_pacing.h)
+  uint32_t buffer_bytes_;
+  int64_t told_ns_ = 0;  // when the events of the last turn were told, if any was long
   std::vector<uint64_t> postponed_, trying_;  // tags of what found no submission
 };
 
