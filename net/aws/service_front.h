@@ -91,7 +91,6 @@ class ServiceAnswer {
       : front_(front), exchange_(&exchange), xml_(is_xml) {}
 
   ShardPort& port() { return front_.port_; }
-  Arena& arena() { return front_.arena_; }
   bool xml() const { return xml_; }
 
   // An answer is begun, written and finished; or it is one of the others. Each once, as the last.

@@ -31,7 +31,6 @@ AwsError error_of(const topics::PublishRefusal& refusal) {
     case Fault::none:
       return {};
     case Fault::parameter:
-    case Fault::empty_message:
       return invalid_parameter(refusal.text);
     case Fault::attribute:
       return {errors::kParameterValueInvalid, refusal.text};

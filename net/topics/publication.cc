@@ -173,7 +173,7 @@ PublishRefusal check_ids(const Publication& publication, const TopicAttributes& 
 
 PublishRefusal check_text(const Publication& publication, const TopicAttributes& topic) {
   if (!publication.message) return {PublishFault::not_given, "message"};
-  if (publication.message->empty()) return {PublishFault::empty_message, "Empty message"};
+  if (publication.message->empty()) return parameter("Empty message");
   if (publication_bytes(publication) > topic.message_bytes_max)
     return parameter("Message too long");
   if (find_forbidden(*publication.message) != std::string_view::npos)

@@ -37,10 +37,9 @@ struct Publication {
 
 enum class PublishFault : uint8_t {
   none,
-  parameter,      // InvalidParameter; the text is without its "Invalid parameter: "
-  attribute,      // ParameterValueInvalid
-  not_given,      // ValidationError: the text is the path of what must be given
-  empty_message,  // as parameter; a batch goes on without it
+  parameter,  // InvalidParameter; the text is without its "Invalid parameter: "
+  attribute,  // ParameterValueInvalid
+  not_given,  // ValidationError: the text is the path of what must be given
 };
 struct [[nodiscard]] PublishRefusal {
   PublishFault fault = PublishFault::none;
@@ -54,7 +53,8 @@ size_t publication_bytes(const Publication& publication);
 // What concerns a call as a whole, of a batch too: attributes, groups and deduplication ids.
 PublishRefusal check_attributes(const Publication& publication);
 PublishRefusal check_ids(const Publication& publication, const TopicAttributes& topic);
-// What concerns the one message: its text, its subject, its structure, its size.
+// What concerns the one message, without which a batch goes on: its text, its subject, its
+// structure, its size.
 PublishRefusal check_text(const Publication& publication, const TopicAttributes& topic);
 
 // What each protocol's subscribers get.

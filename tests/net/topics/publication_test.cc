@@ -9,7 +9,7 @@ namespace millrace::net::topics {
 namespace {
 
 std::string said(const PublishRefusal& refusal) {
-  constexpr const char* kFaults[] = {"", "parameter", "attribute", "not given", "empty"};
+  constexpr const char* kFaults[] = {"", "parameter", "attribute", "not given"};
   return refusal ? std::string(kFaults[static_cast<int>(refusal.fault)]) + ": " + refusal.text : "";
 }
 
@@ -111,7 +111,7 @@ TEST(Publication, HasATextWithinItsTopicsBound) {
   TopicAttributes topic;
   const auto text = [&](Publication one) { return said(check_text(one, topic)); };
   EXPECT_EQ(text({}), "not given: message");
-  EXPECT_EQ(text({.message = ""}), "empty: Empty message");
+  EXPECT_EQ(text({.message = ""}), "parameter: Empty message");
   const std::string most(262'144, 'a');
   EXPECT_EQ(text({.message = most}), "");
   const std::string more(262'145, 'a');
