@@ -132,7 +132,7 @@ int EpollReactor::wait_ms(int64_t wait_ns) const {
 std::span<const Event> EpollReactor::run_turn(int64_t wait_ns) {
   connections_.begin_turn();
   arena_used_ = 0;
-  if (!line_.empty()) pacing_.begin_turn(told_ns_ == 0 ? 0 : base::os_monotonic_ns() - told_ns_);
+  line_.begin_turn();
   if (accept_pause_.ends()) {
     for (size_t number = 0; number < listeners_.size(); ++number)
       watch_listener(static_cast<uint8_t>(number));
@@ -152,7 +152,11 @@ std::span<const Event> EpollReactor::run_turn(int64_t wait_ns) {
     const Connection& c = connections_[connection];
     if (c.fd >= 0 && c.reading) receive(connection);
   }
-  receive_line();
+  line_.serve(piece_bytes_max_, [this](uint32_t connection, uint32_t piece_bytes) {
+    Connection& c = connections_[connection];
+    c.in_line = false;
+    if (c.fd >= 0 && c.reading) receive(connection, piece_bytes);
+  });
   for (int i = 0; i < count; ++i) {
     const epoll_event& event = ready[i];
     if (event.data.u64 == kWakerTag) {
@@ -165,22 +169,8 @@ std::span<const Event> EpollReactor::run_turn(int64_t wait_ns) {
       if ((event.events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0) receive(connection);
     }
   }
-  told_ns_ = line_.empty() ? 0 : base::os_monotonic_ns();
+  line_.end_turn();
   return connections_.end_turn();
-}
-
-// Those whose pieces are long, as many as this turn has time for.
-void EpollReactor::receive_line() {
-  if (line_.empty()) return;
-  for (size_t left = line_.size(); left > 0; --left) {
-    const uint32_t piece_bytes = pacing_.next_piece(piece_bytes_max_);
-    if (piece_bytes == 0) return;
-    const uint32_t connection = line_.front();
-    line_.pop_front();
-    Connection& c = connections_[connection];
-    c.in_line = false;
-    if (c.fd >= 0 && c.reading) receive(connection, piece_bytes);
-  }
 }
 
 void EpollReactor::accept_all(uint8_t number) {
@@ -229,7 +219,7 @@ void EpollReactor::receive(uint32_t connection, uint32_t bytes_max) {
     arena_used_ = std::min(arena_used_, arena_bytes_);
     connections_.tell({.kind = EventKind::data, .connection = connection, .data = {to, bytes}});
     c.in_line = InputPacing::is_long(bytes);
-    if (c.in_line) line_.push_back(connection);
+    if (c.in_line) line_.join(connection);
   } else if (got == 0) {
     end(connection, 0);
   } else if (errno != EAGAIN && errno != EINTR) {

@@ -8,7 +8,6 @@
 // that it does not take is tried again like an accept that failed.
 #pragma once
 
-#include <deque>
 #include <vector>
 
 #include "net/accept_pause.h"
@@ -52,7 +51,6 @@ class EpollReactor final : public Reactor {
   void watch(uint32_t connection);
   void watch_listener(uint8_t number);
   void accept_all(uint8_t number);
-  void receive_line();
   void receive(uint32_t connection) { receive(connection, piece_bytes_max_); }
   void receive(uint32_t connection, uint32_t bytes_max);
   void send_more(uint32_t connection);
@@ -68,8 +66,6 @@ class EpollReactor final : public Reactor {
   AcceptPause accept_pause_;
   ConnectionTable<Connection> connections_;
   std::vector<uint32_t> starved_, trying_;  // found no room in the arena: first in the next turn
-  std::deque<uint32_t> line_;               // whose pieces are long (net/input_pacing.h)
-  int64_t told_ns_ = 0;  // when the events of the last turn were told, if any was long
   Buffer arena_;
   size_t arena_bytes_;
   size_t arena_used_ = 0;

@@ -25,7 +25,7 @@
 
 #include "millrace/result.h"
 #include "millrace/types.h"
-#include "net/input_pacing.h"
+#include "net/input_line.h"
 #include "net/waker.h"
 
 namespace millrace::net {
@@ -77,7 +77,7 @@ class Reactor {
   virtual std::span<const Event> run_turn(int64_t wait_ns) = 0;
 
   // The caller handled a data event that is_long() in this time.
-  void handled_long(size_t bytes, int64_t ns) { pacing_.handled(bytes, ns); }
+  void handled_long(size_t bytes, int64_t ns) { line_.handled(bytes, ns); }
 
   // Returns how many of the bytes went at once; `sent` events tell of the others.
   virtual uint32_t send(uint32_t connection, Bytes bytes) = 0;
@@ -99,7 +99,7 @@ class Reactor {
 
  protected:
   std::shared_ptr<Waker> waker_ = std::make_shared<Waker>();
-  InputPacing pacing_;
+  InputLine line_;
 };
 
 // automatic: io_uring if the kernel lets us, else epoll; MILLRACE_REACTOR=uring|epoll in the

@@ -196,21 +196,6 @@ void UringReactor::close(uint32_t connection) {
 
 // --- the turn ---
 
-// Those whose pieces are long, as many as this turn has time for.
-void UringReactor::arm_line() {
-  if (line_.empty()) return;
-  pacing_.begin_turn(told_ns_ == 0 ? 0 : base::os_monotonic_ns() - told_ns_);
-  for (size_t left = line_.size(); left > 0; --left) {
-    const uint32_t piece_bytes = pacing_.next_piece(buffer_bytes_);
-    if (piece_bytes == 0) return;
-    Connection& c = connections_[line_.front()];
-    c.in_line = false;
-    c.piece_bytes = piece_bytes;
-    arm_receive(line_.front());
-    line_.pop_front();
-  }
-}
-
 void UringReactor::begin_turn() {
   connections_.begin_turn();
   buffers_->give_back_all();
@@ -228,7 +213,12 @@ void UringReactor::begin_turn() {
       arm_receive(connection);
     list->clear();
   }
-  arm_line();
+  line_.begin_turn();
+  line_.serve(buffer_bytes_, [this](uint32_t connection, uint32_t piece_bytes) {
+    connections_[connection].in_line = false;
+    connections_[connection].piece_bytes = piece_bytes;
+    arm_receive(connection);
+  });
   if (accept_pause_.ends()) {
     for (size_t number = 0; number < listeners_.size(); ++number)
       arm_accept(static_cast<uint8_t>(number));
@@ -248,7 +238,7 @@ std::span<const Event> UringReactor::run_turn(int64_t wait_ns) {
   uring_->enter(sleeps ? wait_ns : 0);
   if (sleeps) waker_->awake();
   uring_->take_completions([this](const io_uring_cqe& completion) { complete(completion); });
-  told_ns_ = line_.empty() ? 0 : base::os_monotonic_ns();
+  line_.end_turn();
   return connections_.end_turn();
 }
 
@@ -316,7 +306,7 @@ void UringReactor::complete_receive(uint32_t connection, const io_uring_cqe& com
     connections_.tell({.kind = EventKind::data, .connection = connection, .data = data});
     c.in_line = InputPacing::is_long(data.size());
     c.piece_bytes = 0;
-    c.in_line ? line_.push_back(connection) : to_arm_.push_back(connection);
+    c.in_line ? line_.join(connection) : to_arm_.push_back(connection);
   } else if (result == 0) {
     connections_.tell_end(connection, 0);
   } else if (result == -ENOBUFS) {

@@ -13,7 +13,6 @@
 // tried again in the next turn; a postponed operation counts as one in the kernel.
 #pragma once
 
-#include <deque>
 #include <vector>
 
 #include "net/accept_pause.h"
@@ -79,7 +78,6 @@ class UringReactor final : public Reactor {
   void complete_send(uint32_t connection, const io_uring_cqe& completion);
   void operation_done(uint32_t connection);
   void begin_turn();
-  void arm_line();
   int64_t limit_wait(int64_t wait_ns) const;
 
   std::unique_ptr<Uring> uring_;
@@ -94,9 +92,7 @@ class UringReactor final : public Reactor {
   ConnectionTable<Connection> connections_;
   std::vector<uint32_t> starved_;  // found no buffer: first in the next turn
   std::vector<uint32_t> to_arm_;   // for the next turn's enter
-  std::deque<uint32_t> line_;      // whose pieces are long (net/input_pacing.h)
   uint32_t buffer_bytes_;
-  int64_t told_ns_ = 0;  // when the events of the last turn were told, if any was long
   std::vector<uint64_t> postponed_, trying_;  // tags of what found no submission
 };
 
