@@ -10,6 +10,7 @@
 #include "engine/limits.h"
 #include "engine/topic_attributes.h"
 #include "engine/topic_records.h"
+#include "millrace/named_text.h"
 #include "storage/format.h"
 
 namespace millrace::engine {
@@ -210,14 +211,9 @@ TopicsKeeper::Decided TopicsKeeper::set(const Mail& mail) {
   const TopicInfo* known = topics_.find(mail.topic_ask->topic);
   if (known == nullptr) return no(Errc::topic_not_found);
   // Who read, changed and set a text does so again if another was faster.
-  if (mail.settings.policy_before) {
-    std::string policy;
-    for (const NamedText& text : known->attributes.texts)
-      if (text.name == "Policy") policy = text.value;
-    if (policy != *mail.settings.policy_before)
-      return {
-          Errc::throttled, {}, std::make_shared<const TopicChange>(TopicChange{.topic = *known})};
-  }
+  if (mail.settings.policy_before &&
+      value_of(known->attributes.texts, "Policy") != *mail.settings.policy_before)
+    return {Errc::throttled, {}, std::make_shared<const TopicChange>(TopicChange{.topic = *known})};
   TopicInfo wanted = *known;
   std::string detail;
   if (const auto valid = apply_topic_settings(mail.settings, false, &wanted.attributes, &detail);

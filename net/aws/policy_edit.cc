@@ -60,6 +60,22 @@ std::string grant_statement(std::string_view label, std::span<const std::string_
   return statement.dump();
 }
 
+void keep_change(std::string& kept, const PolicyChange& change) {
+  keep_text(kept, change.of);
+  keep(kept, change.adds);
+  keep_text(kept, change.label);
+  keep_text(kept, change.statement);
+}
+
+PolicyChange take_change(KeptReader& reader) {
+  PolicyChange change;
+  change.of = reader.text();
+  change.adds = reader.take<bool>();
+  change.label = reader.text();
+  change.statement = reader.text();
+  return change;
+}
+
 PolicyEdit add_statement(std::string* policy, std::string_view initial, std::string_view statement,
                          std::string_view resource) {
   EditedPolicy edited = read_policy(*policy);

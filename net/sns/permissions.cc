@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "millrace/named_text.h"
 #include "net/aws/arn.h"
 #include "net/aws/policy_edit.h"
 #include "net/sns/actions.h"
@@ -36,29 +37,6 @@ AwsError check_topic_permission(const AddPermissionInput& input) {
   return {};
 }
 
-// What is kept while the shard works, to do it again.
-struct TopicPolicyChange {
-  std::string topic{};
-  bool adds = false;
-  std::string label{};
-  std::string statement{};  // to add: all but its resource
-};
-
-void keep_topic_change(std::string& kept, const TopicPolicyChange& change) {
-  keep_text(kept, change.topic);
-  keep(kept, change.adds);
-  keep_text(kept, change.label);
-  keep_text(kept, change.statement);
-}
-TopicPolicyChange take_topic_change(KeptReader& reader) {
-  TopicPolicyChange change;
-  change.topic = reader.text();
-  change.adds = reader.take<bool>();
-  change.label = reader.text();
-  change.statement = reader.text();
-  return change;
-}
-
 AwsError error_of_topic_edit(PolicyEdit edit) {
   switch (edit) {
     case PolicyEdit::done:
@@ -74,11 +52,10 @@ AwsError error_of_topic_edit(PolicyEdit edit) {
   return {};
 }
 
-void change_topic_policy(Answer& answer, const TopicInfo& topic, const TopicPolicyChange& change) {
+// `change.of` is the topic's name.
+void change_topic_policy(Answer& answer, const TopicInfo& topic, const PolicyChange& change) {
   const std::string arn = answer.topic_arn(topic.name);
-  std::string before;
-  for (const NamedText& text : topic.attributes.texts)
-    if (text.name == "Policy") before = text.value;
+  std::string before(value_of(topic.attributes.texts, "Policy"));
   std::string policy = before;
   const std::string initial = default_topic_policy(arn, answer.settings().account);
   const PolicyEdit edit = change.adds ? add_statement(&policy, initial, change.statement, arn)
@@ -88,7 +65,7 @@ void change_topic_policy(Answer& answer, const TopicInfo& topic, const TopicPoli
   settings.attributes.push_back({"Policy", std::move(policy)});
   settings.policy_before = std::move(before);
   answer.kept().clear();
-  keep_topic_change(answer.kept(), change);
+  keep_change(answer.kept(), change);
   answer.topics().set(topic.id, settings, answer.wait());
 }
 
@@ -97,7 +74,7 @@ void change_topic_policy(Answer& answer, const TopicInfo& topic, const TopicPoli
 void add_permission(Request& request, const AddPermissionInput& input) {
   if (const auto error = check_topic_permission(input)) return request.refuse(error);
   change_topic_policy(request, *request.topic,
-                      {.topic = request.topic->name,
+                      {.of = request.topic->name,
                        .adds = true,
                        .label = std::string(input.label.value),
                        .statement = grant_statement(input.label.value, input.account_ids.all(),
@@ -107,12 +84,12 @@ void add_permission(Request& request, const AddPermissionInput& input) {
 void remove_permission(Request& request, const RemovePermissionInput& input) {
   if (!input.label.given) return request.refuse(value_is_null("label"));
   change_topic_policy(request, *request.topic,
-                      {.topic = request.topic->name, .label = std::string(input.label.value)});
+                      {.of = request.topic->name, .label = std::string(input.label.value)});
 }
 
 void permission_changed(Reply& reply, const TopicReply& from_shard) {
-  const TopicPolicyChange change = take_topic_change(reply.request);
-  const TopicInfo* topic = reply.topics().find(change.topic);
+  const PolicyChange change = take_change(reply.request);
+  const TopicInfo* topic = reply.topics().find(change.of);
   if (from_shard.error != Errc::throttled || topic == nullptr)
     return topic_changed(reply, from_shard);
   // Somebody else's change went before, and this shard knows it by now. Each time one gets through,

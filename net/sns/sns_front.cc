@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "millrace/named_text.h"
 #include "net/aws/arn.h"
 #include "net/aws/request_claims.h"
 #include "net/topics/uuid.h"
@@ -201,9 +202,7 @@ AwsError SnsFront::authorize(const Request& work, const Action& action) {
                 .region = caller_.region,
                 .account = settings_.account,
                 .resource = work.topic_name};
-  if (work.topic != nullptr)
-    for (const NamedText& text : work.topic->attributes.texts)
-      if (text.name == "Policy") access.policy = text.value;
+  if (work.topic != nullptr) access.policy = value_of(work.topic->attributes.texts, "Policy");
   AwsError error = authorizer_->authorize(work.http, caller_, access);
   if (error.kind == &errors::kAccessDenied) error.kind = &errors::kAuthorizationError;
   return error;

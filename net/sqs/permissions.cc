@@ -58,29 +58,6 @@ AwsError check_permission(const AddPermissionInput& input) {
   return {};
 }
 
-// What is kept while the shard works, to do it again.
-struct PolicyChange {
-  bool adds = false;
-  std::string label{};
-  std::string region{};
-  std::string statement{};  // to add: all but its resource
-};
-
-void keep_change(std::string& kept, const PolicyChange& change) {
-  keep(kept, change.adds);
-  keep_text(kept, change.label);
-  keep_text(kept, change.region);
-  keep_text(kept, change.statement);
-}
-PolicyChange take_change(KeptReader& reader) {
-  PolicyChange change;
-  change.adds = reader.take<bool>();
-  change.label = reader.text();
-  change.region = reader.text();
-  change.statement = reader.text();
-  return change;
-}
-
 AwsError error_of_edit(PolicyEdit edit, const PolicyChange& change) {
   switch (edit) {
     case PolicyEdit::done:
@@ -96,8 +73,9 @@ AwsError error_of_edit(PolicyEdit edit, const PolicyChange& change) {
   return {};
 }
 
+// `change.of` is the region that the queue's ARN names.
 void change_policy(Answer& answer, const QueueInfo& queue, const PolicyChange& change) {
-  const std::string arn = answer.queue_arn(change.region, queue.name);
+  const std::string arn = answer.queue_arn(change.of, queue.name);
   std::string policy = queue.attributes.policy;
   const PolicyEdit edit =
       change.adds
@@ -120,9 +98,9 @@ void change_policy(Answer& answer, const QueueInfo& queue, const PolicyChange& c
 void add_permission(Request& request, const AddPermissionInput& input) {
   if (const auto error = check_permission(input)) return request.refuse(error);
   change_policy(request, *request.queue,
-                {.adds = true,
+                {.of = std::string(request.caller.region),
+                 .adds = true,
                  .label = std::string(input.label.value),
-                 .region = std::string(request.caller.region),
                  .statement = grant_statement(input.label.value, input.account_ids.all(), "SQS",
                                               input.actions.all())});
 }
@@ -131,7 +109,7 @@ void remove_permission(Request& request, const RemovePermissionInput& input) {
   if (const auto error = check_label(input.label)) return request.refuse(error);
   change_policy(
       request, *request.queue,
-      {.label = std::string(input.label.value), .region = std::string(request.caller.region)});
+      {.of = std::string(request.caller.region), .label = std::string(input.label.value)});
 }
 
 void permission_changed(Reply& reply, const QueueReply& from_shard) {
