@@ -45,14 +45,12 @@ Audience::Known& Audience::known(TopicId topic) {
   return known;
 }
 
-void Audience::find(TopicId topic, const engine::FilterMatcher::Subject& message,
-                    std::vector<const SubscriptionInfo*>* found, size_t* all) {
+void Audience::Of::find(const engine::FilterMatcher::Subject& message,
+                        std::vector<const SubscriptionInfo*>* found) {
   found->clear();
-  Known& of = known(topic);
-  *all = of.subscriptions.size();
-  of.matcher.match(message, matches_);
-  auto next = of.subscriptions.begin();
-  for (const SubscriptionId id : matches_) {
+  known_.matcher.match(message, audience_.matches_);
+  auto next = known_.subscriptions.begin();
+  for (const SubscriptionId id : audience_.matches_) {
     while (next->id != id)
       ++next;
     found->push_back(&*next);

@@ -18,22 +18,36 @@
 namespace millrace::net::topics {
 
 class Audience {
- public:
-  static constexpr size_t kTopicsKept = 1'024;
-
-  explicit Audience(const TopicPort& topics) : topics_(topics) {}
-
-  // Sets `found` to those that are confirmed and want it, ascending by id; pointers live until the
-  // next call. `body`: what a policy of the scope body is about. `all`: how many there are in all.
-  void find(TopicId topic, const engine::FilterMatcher::Subject& message,
-            std::vector<const SubscriptionInfo*>* found, size_t* all);
-
- private:
   struct Known {
     explicit Known(engine::FilterJson& json) : matcher(json) {}
     std::vector<SubscriptionInfo> subscriptions;  // ascending by id, confirmed
     engine::FilterMatcher matcher;
   };
+
+ public:
+  static constexpr size_t kTopicsKept = 1'024;
+
+  explicit Audience(const TopicPort& topics) : topics_(topics) {}
+
+  // The confirmed subscriptions of a topic, as they are now.
+  class Of {
+   public:
+    size_t size() const { return known_.subscriptions.size(); }
+    // Sets `found` to those that want the message, ascending by id. What its body is is for
+    // policies of that scope. Pointers live until the next of().
+    void find(const engine::FilterMatcher::Subject& message,
+              std::vector<const SubscriptionInfo*>* found);
+
+   private:
+    friend class Audience;
+    Of(Audience& audience, Known& known) : audience_(audience), known_(known) {}
+    Audience& audience_;
+    Known& known_;
+  };
+  // Lists them: once for the messages of one publish. Good until the next call.
+  Of of(TopicId topic) { return {*this, known(topic)}; }
+
+ private:
   Known& known(TopicId topic);
   static void learn(std::vector<SubscriptionInfo> now, Known& known);
 

@@ -6,6 +6,7 @@
 
 #include "base/log_line.h"
 #include "millrace/message.h"
+#include "millrace/named_text.h"
 #include "millrace/properties.h"
 #include "net/topics/uuid.h"
 
@@ -66,9 +67,8 @@ void Publisher::publish(PublishPlace place, std::span<const Publication> message
   bytes_ += bytes;
   publish.place = std::move(place);
   publish.timestamp = base::utc_text(port_.now().value);
-  publish.signature_version = "1";
-  for (const NamedText& text : topic->attributes.texts)
-    if (text.name == "SignatureVersion") publish.signature_version = text.value;
+  publish.signature_version = value_of(topic->attributes.texts, "SignatureVersion");
+  if (publish.signature_version.empty()) publish.signature_version = "1";
   for (const Publication& one : messages)
     add_message(one, publish);
   choose_targets(publish);
@@ -92,14 +92,13 @@ void Publisher::add_message(const Publication& publication, Publish& publish) {
 }
 
 void Publisher::choose_targets(Publish& publish) {
+  Audience::Of audience = audience_.of(publish.place.topic);
   std::map<SubscriptionId, size_t> places;  // in publish.targets
   for (size_t i = 0; i < publish.messages.size(); ++i) {
     Message& message = publish.messages[i];
-    size_t all = 0;
-    audience_.find(publish.place.topic, {as_bytes(message.properties), message.text}, &found_,
-                   &all);
+    audience.find({as_bytes(message.properties), message.text}, &found_);
     if (figures_ != nullptr)
-      figures_->filtered.fetch_add(all - found_.size(), std::memory_order_relaxed);
+      figures_->filtered.fetch_add(audience.size() - found_.size(), std::memory_order_relaxed);
     for (const SubscriptionInfo* one : found_) {
       const auto [place, fresh] = places.emplace(one->id, publish.targets.size());
       if (fresh)
@@ -185,6 +184,8 @@ void Publisher::send(uint64_t number, Publish& publish, const Target& target) {
   }
   if (figures_ != nullptr) figures_->dropped.fetch_add(dropped, std::memory_order_relaxed);
   const std::string uuid = uuid_text(target.uuid);
+  const QueueInfo* own = target.queue.empty() ? nullptr : port_.find_queue(target.queue);
+  const QueueId own_id = own != nullptr ? own->id : QueueId{};
   for (const auto& [queue, messages] : by_queue) {
     run_.clear();
     for (const size_t i : messages) {
@@ -197,8 +198,7 @@ void Publisher::send(uint64_t number, Publish& publish, const Target& target) {
         lay_out(properties.substr(0, message.ids_end), message.envelope, run_);
       }
     }
-    const QueueInfo* own = target.queue.empty() ? nullptr : port_.find_queue(target.queue);
-    const bool dead = own == nullptr || own->id != queue;
+    const bool dead = queue != own_id;
     ++publish.sends;
     port_.send({queue, static_cast<uint32_t>(messages.size()), as_bytes(run_)},
                {this, token_of(number, dead)});
