@@ -22,12 +22,13 @@ size_t BufferPool::class_of(size_t bytes) {
 Buffer BufferPool::take(size_t bytes) {
   const size_t index = class_of(bytes);
   MR_ASSERT(index < kClasses);
-  std::vector<Buffer>& kept = kept_[index];
+  Kept& kept = kept_[index];
   Buffer buffer;
-  if (!kept.empty()) {
+  if (!kept.buffers.empty()) {
     // The one returned last is the one still in the cache.
-    buffer = std::move(kept.back());
-    kept.pop_back();
+    buffer = std::move(kept.buffers.back());
+    kept.buffers.pop_back();
+    kept.fewest = std::min(kept.fewest, kept.buffers.size());
     kept_bytes_ -= buffer.capacity;
     lent_bytes_ += buffer.capacity;
     return buffer;
@@ -42,7 +43,18 @@ void BufferPool::give_back(Buffer buffer) {
   lent_bytes_ -= buffer.capacity;
   if (buffer.capacity == 0 || kept_bytes_ + buffer.capacity > kept_bytes_max_) return;
   kept_bytes_ += buffer.capacity;
-  kept_[class_of(buffer.capacity)].push_back(std::move(buffer));
+  kept_[class_of(buffer.capacity)].buffers.push_back(std::move(buffer));
+}
+
+void BufferPool::trim() {
+  for (size_t index = 0; index < kClasses; ++index) {
+    Kept& kept = kept_[index];
+    // Those at the front were returned first and borrowed by nobody since.
+    const auto first = kept.buffers.begin();
+    kept.buffers.erase(first, first + static_cast<ptrdiff_t>(kept.fewest));
+    kept_bytes_ -= kept.fewest * (kBufferBytesMin << index);
+    kept.fewest = kept.buffers.size();
+  }
 }
 
 }  // namespace millrace::net

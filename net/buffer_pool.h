@@ -2,7 +2,9 @@
 //
 // An idle connection owns none, which is what keeps it small. Sizes are powers of two from
 // kBufferBytesMin; what comes back is kept for the next borrower up to `kept_bytes_max` in all, the
-// rest goes back to the allocator. Buffers are never cleared. Threads: shard-local.
+// rest goes back to the allocator, and so does, at each trim(), what nobody needed since the one
+// before: a burst's memory outlives it by two of them at most (the low-water mark of TCMalloc's
+// caches). Buffers are never cleared. Threads: shard-local.
 #pragma once
 
 #include <array>
@@ -34,6 +36,7 @@ class BufferPool {
   // At least `bytes` long. Goes back by give_back().
   Buffer take(size_t bytes);
   void give_back(Buffer buffer);
+  void trim();
 
   size_t kept_bytes() const { return kept_bytes_; }
   // In all: kept, and lent now.
@@ -43,7 +46,12 @@ class BufferPool {
   static constexpr size_t kClasses = 16;  // 16 KiB .. 512 MiB; a frame's answer is far below
   static size_t class_of(size_t bytes);
 
-  std::array<std::vector<Buffer>, kClasses> kept_;
+  struct Kept {
+    std::vector<Buffer> buffers;
+    size_t fewest = 0;  // at one time since the last trim()
+  };
+
+  std::array<Kept, kClasses> kept_;
   size_t kept_bytes_ = 0;
   size_t lent_bytes_ = 0;
   size_t kept_bytes_max_;

@@ -15,6 +15,7 @@ namespace {
 
 constexpr int64_t kMsNs = 1'000'000;
 constexpr int64_t kWatchNs = 500 * kMsNs;
+constexpr int64_t kTrimNs = 5'000 * kMsNs;
 // While stopping: how often connections and the other shards' progress are looked at, and how long
 // a peer has to close after us.
 constexpr int64_t kStopWatchNs = 50 * kMsNs;
@@ -77,6 +78,7 @@ void ShardLoop::run() {
     settle();
     if (now_ns_ >= watch_at_ns_) watch();
     if (now_ns_ >= warn_at_ns_) warn_insecure();
+    trim_buffers();
     if (!stopping_ && gate_.stop_asked()) begin_stop();
   }
 }
@@ -98,6 +100,7 @@ int64_t ShardLoop::wait_ns() const {
   }
   if (watch_at_ns_ != kNotWatched) sooner(watch_at_ns_ - now_ns_);
   if (warn_at_ns_ != INT64_MAX) sooner(warn_at_ns_ - now_ns_);
+  if (trim_at_ns_ != INT64_MAX) sooner(trim_at_ns_ - now_ns_);
   if (stopping_) sooner(kStopTurnNs);
   return wait;
 }
@@ -423,6 +426,14 @@ void ShardLoop::warn_insecure() {
   base::log_line(base::LogLevel::warn, "net",
                  "listening on {} without encryption or credentials, as asked for",
                  options_.insecure_address);
+}
+
+void ShardLoop::trim_buffers() {
+  if (now_ns_ >= trim_at_ns_) {
+    trim_at_ns_ = INT64_MAX;
+    pool_.trim();
+  }
+  if (trim_at_ns_ == INT64_MAX && pool_.kept_bytes() > 0) trim_at_ns_ = now_ns_ + kTrimNs;
 }
 
 // --- stop ---

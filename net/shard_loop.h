@@ -3,9 +3,9 @@
 // A turn is a list of named steps: collect (the reactor's events), act (feed conversations, open
 // and close connections; take what helpers have finished), tick (the shard decides, writes,
 // answers), settle (conversations act on the answers), send (all output of a connection in one
-// send), watch (timeouts, twice a second at most). Nothing acts inside a callback. An idle loop
-// sleeps until a deadline of the shard's or of a connection's. What is spoken on a connection is
-// its listener's Protocol's business.
+// send), watch (timeouts, twice a second at most), trim (memory that a burst left). Nothing acts
+// inside a callback. An idle loop sleeps until a deadline of the shard's or of a connection's. What
+// is spoken on a connection is its listener's Protocol's business.
 //
 // Threads: constructed and run on the shard's own thread; request_stop() from any.
 // Memory: a Connection is a few hundred bytes; buffers are the pool's and the reactor's.
@@ -108,6 +108,7 @@ class ShardLoop final : private ConversationHost {
   void watch();
   int64_t watch(Connection& connection);
   void warn_insecure();
+  void trim_buffers();
   void begin_stop();
   bool stopped();
   int64_t wait_ns() const;
@@ -135,6 +136,7 @@ class ShardLoop final : private ConversationHost {
   int64_t watch_at_ns_ = kNotWatched;
   int64_t busy_ns_ = 0;  // the last turn in which something happened
   int64_t warn_at_ns_ = INT64_MAX;
+  int64_t trim_at_ns_ = INT64_MAX;  // while the pool keeps something
   int64_t stop_by_ns_ = 0;
 };
 
