@@ -2,7 +2,7 @@
 
 Whatever it hits: an error answer and the server goes on, or it ends with one line and exit code 71 (a start that is refused:
 1). Never a crash, and the next start has all that was acknowledged. Arguments: fault_preload.so, millraced, millrace; how
-many N in MILLRACE_ALLOCATIONS (to 2000 for all), which one in MILLRACE_NTH.
+many N in MILLRACE_ALLOCATIONS, spread over 1 to 2000, or all from MILLRACE_ALLOCATIONS_FROM on; which one in MILLRACE_NTH.
 """
 
 import contextlib
@@ -29,11 +29,12 @@ PRELOAD = ""
 
 
 def numbers():
-    """1 to 2000, or so many of them spread as evenly as their logarithms."""
+    """So many in a row, or spread over 1 to 2000 as evenly as their logarithms."""
     if "MILLRACE_NTH" in os.environ:
         return [int(os.environ["MILLRACE_NTH"])]
-    if COUNT >= NTH_MAX:
-        return list(range(1, NTH_MAX + 1))
+    if "MILLRACE_ALLOCATIONS_FROM" in os.environ:
+        first = int(os.environ["MILLRACE_ALLOCATIONS_FROM"])
+        return list(range(first, first + COUNT))
     return sorted({round(NTH_MAX ** (i / max(1, COUNT - 1))) for i in range(COUNT)})
 
 
