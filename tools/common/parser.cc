@@ -94,7 +94,7 @@ Check seconds_up_to(uint64_t ms_max) {
   return [ms_max](const std::string& text) {
     const Result<uint64_t> ms = parse_seconds(text);
     if (ms && *ms <= ms_max) return std::string();
-    return fmt::format("'{}' is not a number of seconds from 0 to {}", text,
+    return fmt::format("'{}' is not a number of seconds from 0 to {} with at most 3 decimals", text,
                        format_seconds(ms_max));
   };
 }
