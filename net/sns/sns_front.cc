@@ -8,6 +8,7 @@
 #include "millrace/named_text.h"
 #include "net/aws/arn.h"
 #include "net/aws/request_claims.h"
+#include "net/topics/delivery_right.h"
 #include "net/topics/uuid.h"
 
 namespace millrace::net::sns {
@@ -51,7 +52,8 @@ SnsFront::SnsFront(ShardPort& port, std::unique_ptr<Authorizer> authorizer, Http
                   .wake = std::move(wake),
                   .may_deliver =
                       [this](const QueueInfo& queue, std::string_view topic_arn) {
-                        return may_deliver(queue, topic_arn);
+                        return topics::topic_may_send(*authorizer_, topic_arn, queue,
+                                                      settings_.region, settings_.account);
                       },
                   .figures = &shared.publishes(),
                   .seed = ids_.fork()}) {}
@@ -101,16 +103,6 @@ bool SnsFront::answer_certificate(const HttpRequest& request, HttpExchange& exch
   else
     exchange.answer({.status = 404, .body = "there is no such certificate\n"});
   return true;
-}
-
-bool SnsFront::may_deliver(const QueueInfo& queue, std::string_view topic_arn) {
-  return authorizer_->service_may("sns.amazonaws.com", topic_arn,
-                                  {.service = "sqs",
-                                   .action = "SendMessage",
-                                   .region = settings_.region,
-                                   .account = settings_.account,
-                                   .resource = queue.name,
-                                   .policy = queue.attributes.policy});
 }
 
 bool SnsFront::authenticate(Request& work, std::string_view action) {

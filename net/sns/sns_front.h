@@ -65,7 +65,6 @@ class SnsFront final : public ServiceFront, private topics::PublishSink {
   size_t figure_of(const Operation* operation) const override;
   // The certificate that notifications are checked with. False: it is not what is asked for.
   bool answer_certificate(const HttpRequest& request, HttpExchange& exchange);
-  bool may_deliver(const QueueInfo& queue, std::string_view topic_arn);
   // False: the request was refused.
   bool authenticate(Request& work, std::string_view action);
   void perform(Request& work, const Action& action, const void* input);

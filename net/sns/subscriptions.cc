@@ -1,15 +1,14 @@
 // Subscribe, ConfirmSubscription, Unsubscribe, ListSubscriptions, ListSubscriptionsByTopic.
 #include <algorithm>
-#include <array>
 #include <charconv>
 #include <vector>
 
 #include <fmt/format.h>
 
 #include "engine/topic_attributes.h"
-#include "net/aws/arn.h"
 #include "net/sns/actions.h"
 #include "net/sns/pages.h"
+#include "net/topics/endpoint.h"
 
 namespace millrace::net::sns {
 namespace {
@@ -17,29 +16,6 @@ namespace {
 constexpr std::string_view kSubscriptionList = "subscriptions";
 constexpr std::string_view kPending = "pending confirmation";
 constexpr std::string_view kPendingInLists = "PendingConfirmation";
-
-// Known to SNS, and nothing that this server can reach.
-constexpr std::array<std::string_view, 6> kUndeliverable{"email",       "email-json", "sms",
-                                                         "application", "lambda",     "firehose"};
-
-AwsError check_protocol(std::string_view protocol, const SnsSettings& settings) {
-  if (protocol == "sqs") return {};
-  if (protocol == "http" || protocol == "https")
-    return invalid_parameter(fmt::format(
-        "Protocol Reason: this server does not deliver over {}; sqs it does", protocol));
-  const bool known =
-      std::find(kUndeliverable.begin(), kUndeliverable.end(), protocol) != kUndeliverable.end();
-  if (known && settings.accept_undeliverable) return {};
-  return invalid_parameter(
-      fmt::format("Amazon SNS does not support this protocol string: {}", shown(protocol, 64)));
-}
-
-// The queue's name; empty: the endpoint is no queue of ours.
-std::string_view queue_of(std::string_view endpoint, const SnsSettings& settings) {
-  const auto arn = parse_arn(endpoint);
-  if (!arn || arn->service != "sqs" || arn->account != settings.account) return {};
-  return arn->resource.find(':') == std::string_view::npos ? arn->resource : std::string_view();
-}
 
 // What the engine says of a value, as Subscribe says it.
 AwsError error_at_subscribe(Errc code, std::string_view detail) {
@@ -102,13 +78,16 @@ void answer_page(Request& request, TopicId topic, std::string_view list, const T
 void subscribe(Request& request, const SubscribeInput& input) {
   if (!input.protocol.given) return request.refuse(value_is_null("protocol"));
   const std::string_view protocol = input.protocol.value;
-  if (const auto error = check_protocol(protocol, request.settings())) return request.refuse(error);
+  const SnsSettings& settings = request.settings();
+  if (const auto fault = topics::protocol_fault(protocol, settings.accept_undeliverable);
+      !fault.empty())
+    return request.refuse(invalid_parameter(fault));
   SubscribeRequest asked;
   asked.topic = request.topic->id;
   asked.protocol = protocol;
   asked.endpoint = input.endpoint.value;
   if (protocol == "sqs") {
-    asked.queue = queue_of(asked.endpoint, request.settings());
+    asked.queue = topics::queue_of(asked.endpoint, settings.account);
     if (asked.queue.empty()) return request.refuse(invalid_parameter("SQS endpoint ARN"));
   }
   for (const Pair& one : input.attributes)
