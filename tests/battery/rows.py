@@ -134,6 +134,9 @@ def rows(size, fuzz_build=None, tsan_build=None):
     all_rows.append(Row("clocks that jump, a server stopped", "seconds", (3, 60, 60)[at], (3, 60, 60)[at],
                         ["env", "MILLRACE_STOP_SECONDS={count}", "python3", "-B",
                          f"{tests}/blackbox/clock_test.py", *preloaded.split()], program="tools/millraced"))
+    all_rows.append(Row("four times the load, a disk that stands", "runs", (1, 5, 20)[at], 1,
+                        f"python3 -B {tests}/blackbox/overload_test.py {preloaded} {{build}}/tools/millrace-bench",
+                        program="tools/millraced"))
     all_rows.append(Row("1 MiB messages over HTTP", "messages", (200, 1_000, 10_000)[at], (200, 1_000, 1_000)[at],
                         ["env", f"PYTHONPATH={tests}/blackbox", "MILLRACE_BIG_MESSAGES={count}", "/usr/bin/python3", "-B",
                          f"{tests}/sqs_clients/big_messages_test.py", "{build}/tools/millraced",

@@ -1,4 +1,4 @@
-/* What a test takes from a process by LD_PRELOAD: memory, and the wall clock it believes in.
+/* What a test takes from a process by LD_PRELOAD: memory, the wall clock it believes in, and a disk that is in time.
  *
  * MILLRACE_FAULTS names a file of one struct Faults that both sides map, so that a test can arm a fault in a server that
  * runs. Counted are the calls that are made while it is armed: operator new, malloc and its kin, and mmap; the `nth` from
@@ -24,6 +24,7 @@ struct Faults {
   _Atomic int64_t kinds;       /* bits: 1 operator new, 2 malloc and its kin, 4 mmap */
   _Atomic int64_t failed;      /* so many did */
   _Atomic int64_t wall_shift_ns;
+  _Atomic int64_t sync_ns; /* so much longer fdatasync takes; looked at every millisecond of it */
 };
 
 enum { kNew = 1, kMalloc = 2, kMap = 4 };
@@ -68,7 +69,7 @@ static void* next(void** known, const char* name) {
 #define NEXT(type, name) ((type)next(&next_##name, #name))
 
 static void *next_malloc, *next_calloc, *next_realloc, *next_free, *next_aligned_alloc, *next_posix_memalign, *next_mmap,
-    *next_clock_gettime;
+    *next_clock_gettime, *next_fdatasync;
 static _Thread_local int looking_up;
 
 #define REAL(call)      \
@@ -164,6 +165,13 @@ void _ZdlPvSt11align_val_t(void* p, size_t alignment) { (void)alignment, free(p)
 void _ZdaPvSt11align_val_t(void* p, size_t alignment) { (void)alignment, free(p); }
 void _ZdlPvmSt11align_val_t(void* p, size_t bytes, size_t alignment) { (void)bytes, (void)alignment, free(p); }
 void _ZdaPvmSt11align_val_t(void* p, size_t bytes, size_t alignment) { (void)bytes, (void)alignment, free(p); }
+
+int fdatasync(int fd) {
+  const struct timespec step = {.tv_sec = 0, .tv_nsec = 1000000};
+  for (int64_t waited = 0; faults != NULL && waited < atomic_load(&faults->sync_ns); waited += step.tv_nsec)
+    nanosleep(&step, NULL);
+  return NEXT(int (*)(int), fdatasync)(fd);
+}
 
 int clock_gettime(clockid_t clock, struct timespec* time) {
   const int result = NEXT(int (*)(clockid_t, struct timespec*), clock_gettime)(clock, time);

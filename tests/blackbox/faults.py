@@ -1,4 +1,4 @@
-"""Memory and the wall clock of a server under test, taken from it by fault_preload.c."""
+"""Memory, the wall clock and the disk's time of a server under test, taken from it by fault_preload.c."""
 
 import contextlib
 import mmap
@@ -7,8 +7,9 @@ import struct
 import tempfile
 
 OPERATOR_NEW, MALLOC, MAP = 1, 2, 4
-FORMAT = "5q"  # as struct Faults
+FORMAT = "6q"  # as struct Faults
 WALL_SHIFT_AT = struct.calcsize("4q")
+SYNC_AT = struct.calcsize("5q")
 
 
 class Faults(contextlib.AbstractContextManager):
@@ -40,3 +41,7 @@ class Faults(contextlib.AbstractContextManager):
     def shift_wall(self, milliseconds):
         """The server's wall clock is so far from ours."""
         struct.pack_into("q", self.map, WALL_SHIFT_AT, milliseconds * 1_000_000)
+
+    def slow_syncs(self, seconds):
+        """Each sync of the server takes so much longer, one under way too; less is felt at once."""
+        struct.pack_into("q", self.map, SYNC_AT, int(seconds * 1e9))
