@@ -1,6 +1,7 @@
 #include "engine/copy_reads.h"
 
 #include <cstdlib>
+#include <string_view>
 #include <utility>
 
 #include <fmt/format.h>
@@ -10,6 +11,9 @@
 
 namespace millrace::engine {
 namespace {
+
+constexpr std::string_view kGivenUp =
+    "the backup is over: no new log file could be had, so what was held for it was used";
 
 constexpr uint64_t up_to_whole_pages(uint64_t bytes) {
   return (bytes + kBackupReadAlignment - 1) / kBackupReadAlignment * kBackupReadAlignment;
@@ -38,8 +42,7 @@ void CopyReads::read(const Mail& asked, uint64_t backup, Mailbox& mailbox) {
   const BackupRead& wanted = asked.backup->read;
   if (log_.fenced()) return refuse(asked, Errc::shard_fenced, {}, mailbox);
   if (wanted.backup != backup || !log_.copying())
-    return refuse(asked, Errc::canceled,
-                  "the backup is over: the disk has no room for what it held", mailbox);
+    return refuse(asked, Errc::canceled, std::string(kGivenUp), mailbox);
   uint64_t bytes = 0;
   const storage::FileId file = log_.copied_file(wanted.sequence, &bytes);
   if (file == storage::kNoFile || wanted.offset > bytes || wanted.bytes > bytes - wanted.offset)
@@ -77,6 +80,8 @@ void CopyReads::on_completion(const storage::Completion& completion, Mailbox& ma
   if (answer->error == Errc::ok) {
     answer->backup->bytes = std::move(done.buffer);
     bytes_ += done.read.bytes;
+  } else if (answer->error == Errc::canceled) {
+    answer->detail = kGivenUp;
   } else if (answer->error == Errc::io_error) {
     answer->detail = fmt::format("the disk can't read {} bytes at {} of segment {}",
                                  done.read.bytes, done.read.offset, done.read.sequence);

@@ -84,7 +84,7 @@ void Log::give_up_copy_if_tight() {
   if (!disk_full() && may_grow(kRoomForCopies) && creatable_ >= kRoomForCopies * data_bytes())
     return;
   base::log_line(base::LogLevel::warn, "log",
-                 "{}: the disk has no room for the {} bytes that are held for a backup: it ends",
+                 "{}: no new log file can be had but from the {} bytes held for a backup: it ends",
                  options_.directory, copy_held_bytes());
   end_copy();
 }
