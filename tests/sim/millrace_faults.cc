@@ -24,16 +24,18 @@ using namespace millrace;
 using namespace millrace::sim;
 
 // Of which: one shard and `commit`; two, of a spread queue, over connections; one with dead
-// letters, expiring messages and move tasks.
+// letters, expiring messages and move tasks; two with backups, one after the other.
 struct Scenario {
   std::string_view name;
   ShapeKind shape;
   uint64_t seed;
+  bool backups = false;
 };
 constexpr Scenario kScenarios[] = {
     {"standard", ShapeKind::standard, 1},
     {"fifo", ShapeKind::fifo, 2},
     {"dead-letters", ShapeKind::dead_letters, 3},
+    {"backups", ShapeKind::standard, 4, true},
 };
 constexpr std::array<std::string_view, kDiskCalls> kCalls = {
     "open", "read",           "map",    "write", "short-write", "reserve",
@@ -90,16 +92,17 @@ class Runs {
                                   (asked_.call.empty() || asked_.call == kCalls[call]) &&
                                   (asked_.fails.empty() || asked_.fails == way.name);
               if (!wanted || column++ % asked_.parts != asked_.part) continue;
-              if (!one_column(scenario, {.fault = way.fault, .life = life, .disk = disk}, way.name))
-                return false;
+              const FaultPlan plan{
+                  .fault = way.fault, .life = life, .disk = disk, .backups = scenario.backups};
+              if (!one_column(scenario, plan, way.name)) return false;
             }
     return true;
   }
   void print() const {
     fmt::print(
         "{} columns, {} runs, {} failing calls met, {} starts refused or ended, longest {} "
-        "calls, 0 violations\n",
-        columns_, runs_, met_, kills_, longest_);
+        "calls, {} backups opened, 0 violations\n",
+        columns_, runs_, met_, kills_, longest_, backups_);
   }
 
  private:
@@ -120,6 +123,7 @@ class Runs {
                                                         .fault = plan});
       ++runs_;
       met_ += outcome.faults_met;
+      backups_ += outcome.backups;
       kills_ += outcome.kills + outcome.power_failures;
       if (!outcome.violation.empty()) {
         fmt::print("{}\n{}", outcome.violation, g_replay_line);
@@ -132,7 +136,7 @@ class Runs {
   }
 
   const Asked& asked_;
-  uint64_t columns_ = 0, runs_ = 0, met_ = 0, kills_ = 0, longest_ = 0;
+  uint64_t columns_ = 0, runs_ = 0, met_ = 0, kills_ = 0, longest_ = 0, backups_ = 0;
 };
 
 }  // namespace
@@ -144,7 +148,7 @@ int main(int argc, char** argv) {
   parser.root()
       .option("--nth-max", "N", asked.nth_max, "the last call of a kind that fails")
       .option("--nth", "N", asked.nth, "this one only")
-      .option("--scenario", "NAME", asked.scenario, "standard, fifo or dead-letters; all")
+      .option("--scenario", "NAME", asked.scenario, "standard, fifo, dead-letters or backups; all")
       .option("--life", "N", asked.life, "0: new, 1: after a clean stop, 2: after a kill; all")
       .option("--disk", "N", asked.disk, "0: the catalog's, 1: shard 0's; both")
       .option("--call", "KIND", asked.call, "open, read, map, write, short-write ...; all")

@@ -25,8 +25,9 @@ namespace millrace::sim {
 // after a clean stop and one after a kill, each with its start and its end.
 struct FaultPlan {
   DiskFault fault;
-  uint32_t life = 0;  // 0..kFaultLives - 1
-  uint32_t disk = 0;  // 0: the catalog's, 1: shard 0's
+  uint32_t life = 0;     // 0..kFaultLives - 1
+  uint32_t disk = 0;     // 0: the catalog's, 1: shard 0's
+  bool backups = false;  // many are taken, opened in nodes of their own as ever
 };
 inline constexpr uint32_t kFaultLives = 3;
 

@@ -13,6 +13,7 @@ namespace millrace::sim {
 namespace {
 
 constexpr uint64_t kStepsPerBackup = 1'500;
+constexpr uint64_t kStepsPerBackupWithFault = 20;
 constexpr uint64_t kStepsUntilGivenUp = 400;
 
 }  // namespace
@@ -54,8 +55,10 @@ std::string Run::check_copy() {
 
 void Run::perhaps_back_up() {
   if (backup_ == nullptr) {
-    if (backup_prng_.chance(1, world_.moves ? kStepsPerBackup / 2 : kStepsPerBackup))
-      start_backup();
+    const uint64_t steps = options_.fault ? kStepsPerBackupWithFault
+                           : world_.moves ? kStepsPerBackup / 2
+                                          : kStepsPerBackup;
+    if (backup_prng_.chance(1, steps)) start_backup();
     return;
   }
   ShardPort& port =
@@ -65,7 +68,7 @@ void Run::perhaps_back_up() {
   if (backup_->error != Errc::ok) {
     // A minute may have passed since the last read.
     const bool too_late = backup_->error == Errc::canceled && shape_.time_jumps;
-    if (!world_.fenced && !world_.sync_fails && !too_late)
+    if (!world_.fenced && !world_.sync_fails && !too_late && !disk_explains(backup_->error))
       world_.violation(
           fmt::format("a backup can't be read: {} {}", errc_name(backup_->error), backup_->detail));
     return forget_backup();
@@ -81,6 +84,14 @@ void Run::perhaps_back_up() {
     ++outcome_.backups;
   }
   forget_backup();
+}
+
+// The answer is the failing call's, or what was held for the backup made up for it.
+bool Run::disk_explains(Errc error) const {
+  const auto met = [](const SimDisk* disk) { return disk->faults_hit() > 0; };
+  const std::vector<SimDisk*>& disks = environment_.disks();
+  return fault_is_on_ && std::any_of(disks.begin(), disks.end(), met) &&
+         (fault_explains(error) || error == Errc::canceled);
 }
 
 void Run::start_backup() {
@@ -107,7 +118,7 @@ void Run::start_backup() {
   backup_->answered_at = world_.now;
   if (backup_->answered && backup_->error == Errc::ok) return;
   const bool given_up_before = backup_->error == Errc::over_limit && backups_given_up_ > 0;
-  if (!world_.fenced && !world_.sync_fails && !given_up_before)
+  if (!world_.fenced && !world_.sync_fails && !given_up_before && !disk_explains(backup_->error))
     world_.violation(backup_->answered ? fmt::format("a backup is refused: {} {}",
                                                      errc_name(backup_->error), backup_->detail)
                                        : std::string("C12: a backup was never answered"));

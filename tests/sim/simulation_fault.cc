@@ -49,6 +49,7 @@ void Run::turn_fault_on(uint32_t life) {
 
 void Run::turn_fault_off() {
   if (!fault_is_on_) return;
+  forget_backup();  // its answers may be the failing call's
   end_faults();
   fault_is_on_ = false;
 }
@@ -88,6 +89,7 @@ void Run::make_steps(uint64_t count) {
     ++outcome_.requests;
     while (prng_.chance(1, 2) && !broken())
       turn();
+    if (options_.fault && options_.fault->backups && !broken()) perhaps_back_up();
   }
 }
 

@@ -112,6 +112,7 @@ class Run {
   // simulation_fault.cc
   bool fails_syncs() const;
   bool fault_explains(Errc error) const;
+  bool disk_explains(Errc error) const;
   void turn_fault_on(uint32_t life);
   void turn_fault_off();
   bool open_a_life(uint32_t life);
