@@ -1,6 +1,7 @@
 // NATS JetStream by its C client: a stream of the kind work queue on files, published to without
-// waiting for each answer, fetched from by one durable pull consumer. Acknowledgements have no
-// answers of their own.
+// waiting for each answer, and asked for messages through one durable pull consumer. The library's
+// own fetch waits for its messages before another connection can ask, so requests are written here
+// as its protocol has them. Acknowledgements have no answers of their own.
 #include <nats/nats.h>
 
 #include "bench/compare/peer.h"
@@ -8,7 +9,9 @@
 namespace millrace::compare {
 namespace {
 
-constexpr int64_t kFetchMs = 1'000;
+// What there is, at once; nothing is heard of a request without an answer in that time.
+constexpr const char* kNext = "$JS.API.CONSUMER.MSG.NEXT.WORK.worker";
+constexpr int64_t kAnswerMs = 1'000;
 constexpr int64_t kPublishMs = 30'000;
 
 void demand_nats(natsStatus status, const char* what) {
@@ -27,6 +30,7 @@ class NatsPeer final : public Peer {
   }
   ~NatsPeer() override {
     natsSubscription_Destroy(subscription_);
+    natsInbox_Destroy(inbox_);
     jsCtx_Destroy(stream_);
     natsConnection_Destroy(connection_);
   }
@@ -57,7 +61,6 @@ class NatsPeer final : public Peer {
       demand_nats(js_PublishAsync(stream_, "work", options_.body.data(),
                                   static_cast<int>(options_.body.size()), nullptr),
                   "a message was not taken");
-    demand_nats(natsConnection_Flush(connection_), "not flushed");
   }
   void finish_send() override {
     jsPubOptions limits;
@@ -67,26 +70,30 @@ class NatsPeer final : public Peer {
   }
   void begin_take(uint32_t count) override {
     if (subscription_ == nullptr) {
-      jsSubOptions bound;
-      jsSubOptions_Init(&bound);
-      bound.Stream = "WORK";
-      bound.Consumer = "worker";
-      demand_nats(
-          js_PullSubscribe(&subscription_, stream_, "work", "worker", nullptr, &bound, nullptr),
-          "no subscription");
+      demand_nats(natsInbox_Create(&inbox_), "no inbox");
+      demand_nats(natsConnection_SubscribeSync(&subscription_, connection_, inbox_),
+                  "no subscription");
     }
-    wanted_ = static_cast<int>(count);
+    wanted_ = count;
+    const std::string request =
+        "{\"batch\":" + std::to_string(count) + ",\"no_wait\":true,\"expires\":100000000}";
+    demand_nats(natsConnection_PublishRequestString(connection_, kNext, inbox_, request.c_str()),
+                "messages were not asked for");
   }
   uint32_t finish_take() override {
-    natsMsgList list{};
-    const natsStatus status =
-        natsSubscription_Fetch(&list, subscription_, wanted_, kFetchMs, nullptr);
-    if (status == NATS_TIMEOUT || status == NATS_NOT_FOUND) return 0;
-    demand_nats(status, "nothing was fetched");
-    for (int i = 0; i < list.Count; ++i)
-      demand_nats(natsMsg_Ack(list.Msgs[i], nullptr), "not acknowledged");
-    const auto taken = static_cast<uint32_t>(list.Count);
-    natsMsgList_Destroy(&list);
+    uint32_t taken = 0;
+    while (taken < wanted_) {
+      natsMsg* message = nullptr;
+      demand_nats(natsSubscription_NextMsg(&message, subscription_, kAnswerMs), "no answer");
+      const char* status = nullptr;
+      const bool no_more = natsMsgHeader_Get(message, "Status", &status) == NATS_OK;
+      if (!no_more)
+        demand_nats(natsConnection_PublishString(connection_, natsMsg_GetReply(message), "+ACK"),
+                    "not acknowledged");
+      natsMsg_Destroy(message);
+      if (no_more) break;
+      ++taken;
+    }
     return taken;
   }
   void finish_ack() override {}
@@ -96,7 +103,8 @@ class NatsPeer final : public Peer {
   natsConnection* connection_ = nullptr;
   jsCtx* stream_ = nullptr;
   natsSubscription* subscription_ = nullptr;
-  int wanted_ = 0;
+  natsInbox* inbox_ = nullptr;
+  uint32_t wanted_ = 0;
 };
 
 }  // namespace
