@@ -24,7 +24,7 @@ void BackupKeeper::on_mail(Mail& mail, TimeMs now, Mailbox& mailbox) {
       if (current) on_cut(mail, mailbox);
       return;
     case BackupStep::durable:
-      if (current) --syncs_left_;
+      if (current) on_durable(mail.error, mailbox);
       return;
     case BackupStep::read:
       return pass_on(mail, now, mailbox);
@@ -71,6 +71,16 @@ void BackupKeeper::on_cut(Mail& mail, Mailbox& mailbox) {
   if (--cuts_left_ > 0) return;
   catalog_.tell_on();
   tell_all(BackupStep::answer_on, mailbox);
+}
+
+// What is in the copy of a fenced log will not be durable any more.
+void BackupKeeper::on_durable(Errc error, Mailbox& mailbox) {
+  if (error == Errc::ok) {
+    --syncs_left_;
+  } else if (answer_due_) {
+    answer(error, {}, mailbox);
+    finish(mailbox);
+  }
 }
 
 void BackupKeeper::pass_on(Mail& mail, TimeMs now, Mailbox& mailbox) {

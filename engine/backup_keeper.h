@@ -29,6 +29,7 @@ class BackupKeeper {
  private:
   void start(const Mail& mail, TimeMs now, Mailbox& mailbox);
   void on_cut(Mail& mail, Mailbox& mailbox);
+  void on_durable(Errc error, Mailbox& mailbox);
   void pass_on(Mail& mail, TimeMs now, Mailbox& mailbox);
   void tell_all(BackupStep step, Mailbox& mailbox) const;
   void answer(Errc error, std::string detail, Mailbox& mailbox);

@@ -13,7 +13,7 @@ enum class BackupStep : uint8_t {
   // To the keeper, on shard 0:
   start,     // one is asked for
   cut_done,  // log: this shard's is cut there; or error
-  durable,   // all of it is durable
+  durable,   // all of it is durable, or with an error: will not be
   read,      // a piece is asked for
   close,     // it is not wanted any more
   // From it to all:

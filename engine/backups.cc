@@ -150,9 +150,11 @@ void Backups::let_answers_wait(bool wait) {
 
 void Backups::step() {
   const storage::Log& log = parts_.state.log();
-  if (told_durable_ || log.fenced() || log.durable() < end_) return;
+  if (told_durable_ || (!log.fenced() && log.durable() < end_)) return;
   told_durable_ = true;
-  parts_.mailbox.post(ShardId{0}, backup_mail(BackupStep::durable, backup_));
+  MailPtr told = backup_mail(BackupStep::durable, backup_);
+  if (log.fenced()) told->error = Errc::shard_fenced;
+  parts_.mailbox.post(ShardId{0}, std::move(told));
 }
 
 }  // namespace millrace::engine
