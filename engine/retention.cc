@@ -25,6 +25,13 @@ bool ShardState::is_over(const Partition& partition, Slot slot, TimeMs horizon) 
   return message && message->kept_from() <= horizon;  // who leases it finds out if it can't be read
 }
 
+void ShardState::retention_changed(Partition& partition, TimeMs now) {
+  // Without messages there is nothing to look at, and what comes is sent from now on.
+  if (partition.index().live_count() == 0) partition.end_sweep(now);
+  const TimeMs next = partition.oldest_sent_at() + partition.rules().retention_ms;
+  retention_due_ = std::min(retention_due_, next);
+}
+
 // When it is to be looked at again.
 TimeMs ShardState::expire_messages(Partition& partition, TimeMs now, bool* some) {
   const int64_t retention = partition.rules().retention_ms;

@@ -164,6 +164,7 @@ ShardStats Shard::stats() const {
 }
 
 void Shard::apply_catalog_change(const Mail& mail) {
+  bool interval = interval_queues_;
   if (mail.topic_change != nullptr) {
     topics_.apply(*mail.topic_change);
   } else if (!mail.queues.empty()) {
@@ -172,13 +173,15 @@ void Shard::apply_catalog_change(const Mail& mail) {
     catalog_.put(queue);
     if (fresh) add_partition(queue);
     note_rules(*catalog_.find(queue.id));
+    interval |= queue.attributes.durability == Durability::interval;
   } else {
     receives_.queue_deleted(mail.queue);
     state_.drop_queue(mail.queue);
     catalog_.remove(mail.queue);
   }
+  // All queues are looked at only if one that was, or is, gives a reason: there may be thousands.
   note_redrives();
-  note_interval_queues();
+  if (interval) note_interval_queues();
   auto applied = std::make_unique<Mail>();
   applied->kind = MailKind::catalog_applied;
   applied->job = mail.job;
@@ -194,8 +197,9 @@ void Shard::add_partition(const QueueInfo& queue) {
 
 void Shard::note_rules(const QueueInfo& queue) {
   redrives_ = redrives_ || !queue.attributes.dead_letter_queue.empty();
-  state_.find(queue.id)->set_rules(rules_of(catalog_, queue, mailbox_.shards()));
-  state_.retention_changed();
+  Partition& partition = *state_.find(queue.id);
+  partition.set_rules(rules_of(catalog_, queue, mailbox_.shards()));
+  state_.retention_changed(partition, now_);
 }
 
 // A queue came or went: others may have named it.

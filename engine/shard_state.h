@@ -184,7 +184,8 @@ class ShardState final : public storage::ReplaySink {
   // Nothing ages out before.
   void wait_with_retention(TimeMs until) { retention_from_ = until; }
   bool retention_waits(TimeMs now) const { return now < retention_from_; }
-  void retention_changed() { retention_due_ = {}; }
+  // Its rules are new, or it is.
+  void retention_changed(Partition& partition, TimeMs now);
 
   // Lets up to `max` due leases and delays end; calls ready(Partition&) for each. Returns how many.
   template <class F>
