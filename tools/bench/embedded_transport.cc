@@ -96,15 +96,14 @@ class EmbeddedTransport final : public Transport, public ReplySink {
                      {this, pack(Kind::send, lane, token)});
     return {};
   }
-  Status subscribe(uint32_t lane, QueueId queue, uint32_t batch, uint64_t credit) override {
+  Status subscribe(uint32_t lane, uint32_t subscription, QueueId queue, uint32_t batch,
+                   uint64_t credit) override {
     return noting(shard(lane).subscribe({.queue = queue, .messages_max = batch}, credit,
-                                        {this, pack(Kind::arrivals, lane)}));
+                                        {this, pack(Kind::arrivals, lane, subscription)}));
   }
-  Status add_credit(uint32_t lane, uint64_t messages) override {
-    return noting(shard(lane).add_credit({this, pack(Kind::arrivals, lane)}, messages));
-  }
-  Status unsubscribe(uint32_t lane) override {
-    return noting(shard(lane).unsubscribe({this, pack(Kind::arrivals, lane)}));
+  Status add_credit(uint32_t lane, uint32_t subscription, uint64_t messages) override {
+    return noting(
+        shard(lane).add_credit({this, pack(Kind::arrivals, lane, subscription)}, messages));
   }
   Status ack(uint32_t lane, std::span<const Receipt> receipts) override {
     shard(lane).ack({receipts}, {this, pack(Kind::ack, lane)});
@@ -139,7 +138,7 @@ class EmbeddedTransport final : public Transport, public ReplySink {
           {delivery.receipt,
            delivery.message.subspan(sizeof header + header.properties_bytes, header.body_bytes)});
     }
-    events_->on_arrived(lane_of(token), arrived_);
+    events_->on_arrived(lane_of(token), static_cast<uint32_t>(token), arrived_);
   }
   void on_results(uint64_t token, const ResultsReply& reply) override {
     moved_ = true;

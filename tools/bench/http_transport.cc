@@ -128,17 +128,13 @@ class HttpTransport final : public Transport, public HttpAnswers {
     note_asked(connection, options_.workload == Workload::echo ? Asked::echo : Asked::send, token);
     return {};
   }
-  Status subscribe(uint32_t lane, QueueId, uint32_t, uint64_t credit) override {
+  Status subscribe(uint32_t lane, uint32_t, QueueId, uint32_t, uint64_t credit) override {
     lanes_[lane].subscribed = true;
     lanes_[lane].credit = credit;
     return {};
   }
-  Status add_credit(uint32_t lane, uint64_t messages) override {
+  Status add_credit(uint32_t lane, uint32_t, uint64_t messages) override {
     lanes_[lane].credit += messages;
-    return {};
-  }
-  Status unsubscribe(uint32_t lane) override {
-    lanes_[lane].subscribed = false;
     return {};
   }
   Status ack(uint32_t lane, std::span<const Receipt> receipts) override {
@@ -254,7 +250,7 @@ class HttpTransport final : public Transport, public HttpAnswers {
       lane.handles += message.handle;
     }
     lane.credit -= std::min<uint64_t>(lane.credit, arrived_.size());
-    if (!arrived_.empty()) events_->on_arrived(index, arrived_);
+    if (!arrived_.empty()) events_->on_arrived(index, 0, arrived_);
     return true;
   }
 

@@ -1,6 +1,7 @@
 #include "tools/bench/load.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/os_clock.h"
 
@@ -13,11 +14,12 @@ constexpr uint64_t kCreditBatches = 8;          // a lane's credit, in batches, 
 
 }  // namespace
 
-Load::Load(Transport& transport, const BenchOptions& options, QueueId queue, bool own_queue)
+Load::Load(Transport& transport, const BenchOptions& options, std::vector<QueueId> queues,
+           bool own_queues)
     : transport_(transport),
       options_(options),
-      queue_(queue),
-      own_queue_(own_queue),
+      queues_(std::move(queues)),
+      own_queues_(own_queues),
       lanes_(options.connections),
       layout_(options),
       run_number_(static_cast<uint32_t>(base::os_random() | 1)),
@@ -57,7 +59,8 @@ void Load::on_sent(uint32_t lane_index, uint32_t token, Errc error) {
   if (only_sends()) latency_.record(static_cast<uint64_t>(base::os_monotonic_ns() - send.since_ns));
 }
 
-void Load::on_arrived(uint32_t lane_index, std::span<const Arrived> messages) {
+void Load::on_arrived(uint32_t lane_index, uint32_t subscription,
+                      std::span<const Arrived> messages) {
   Lane& lane = lanes_[lane_index];
   const int64_t now_ns = base::os_monotonic_ns();
   for (const Arrived& message : messages) {
@@ -69,7 +72,8 @@ void Load::on_arrived(uint32_t lane_index, std::span<const Arrived> messages) {
     if (options_.workload != Workload::consume)
       latency_.record(static_cast<uint64_t>(std::max<int64_t>(0, now_ns - stamp.intended_ns)));
   }
-  lane.credit_due += messages.size();
+  lane.credit_due[subscription] += messages.size();
+  lane.arrivals.push_back(subscription);
 }
 
 void Load::on_acked(uint32_t lane_index, uint32_t count, uint32_t refused) {
@@ -93,7 +97,9 @@ Status Load::send_batch(uint32_t lane_index, uint32_t count, int64_t intended_ns
       layout_.fill({run_number_, lane_index, lane.sequence, intended_ns}, count, step_ns);
   lane.sequence += count;
   sent_ += count;
-  return transport_.send(lane_index, queue_, run, count, token);
+  const QueueId queue = queues_[next_queue_];
+  next_queue_ = next_queue_ + 1 == queues_.size() ? 0 : next_queue_ + 1;
+  return transport_.send(lane_index, queue, run, count, token);
 }
 
 bool Load::may_send_more() const {
@@ -138,9 +144,26 @@ Status Load::acknowledge() {
     }
     lane.receipts.clear();
     const uint64_t window = kCreditBatches * options_.batch;
-    if (lane.credit_due < (window + 1) / 2) continue;
-    if (Status sent = transport_.add_credit(i, lane.credit_due); !sent) return sent;
-    lane.credit_due = 0;
+    for (const uint32_t subscription : lane.arrivals) {
+      uint64_t& due = lane.credit_due[subscription];
+      if (due < (window + 1) / 2) continue;
+      if (Status sent = transport_.add_credit(i, subscription, due); !sent) return sent;
+      due = 0;
+    }
+    lane.arrivals.clear();
+  }
+  return {};
+}
+
+Status Load::subscribe_all() {
+  for (size_t i = 0; i < std::max(lanes_.size(), queues_.size()); ++i) {
+    const auto lane = static_cast<uint32_t>(i % lanes_.size());
+    const auto subscription = static_cast<uint32_t>(lanes_[lane].credit_due.size());
+    lanes_[lane].credit_due.push_back(0);
+    if (Status subscribed = transport_.subscribe(lane, subscription, queues_[i % queues_.size()],
+                                                 options_.batch, kCreditBatches * options_.batch);
+        !subscribed)
+      return subscribed;
   }
   return {};
 }
@@ -184,13 +207,8 @@ Status Load::measure() {
   phase_ = Phase::measure;
   const bool counted = options_.messages > 0;
   if (options_.workload != Workload::consume) target_ = counted ? options_.messages : UINT64_MAX;
-  if (consumes()) {
-    for (uint32_t i = 0; i < lanes_.size(); ++i)
-      if (Status subscribed =
-              transport_.subscribe(i, queue_, options_.batch, kCreditBatches * options_.batch);
-          !subscribed)
-        return subscribed;
-  }
+  if (consumes())
+    if (Status subscribed = subscribe_all(); !subscribed) return subscribed;
   begin_ns_ = now_ns_ = rate_step_ns_ = last_done_ns_ = base::os_monotonic_ns();
   const int64_t end_ns = options_.duration_ms == 0
                              ? INT64_MAX
@@ -238,12 +256,15 @@ Status Load::drain() {
   return {};
 }
 
-// Without a consumer, the queue's own exact count says whether everything that was acknowledged is
+// Without a consumer, the queues' own exact counts say whether everything that was acknowledged is
 // there.
 void Load::check_counters(LoadResult& result) {
-  const Result<QueueCounters> counters = transport_.counters(queue_);
-  if (!counters) return;
-  const uint64_t there = counters->ready + counters->leased + counters->delayed;
+  uint64_t there = 0;
+  for (const QueueId queue : queues_) {
+    const Result<QueueCounters> counters = transport_.counters(queue);
+    if (!counters) return;
+    there += counters->ready + counters->leased + counters->delayed;
+  }
   result.lost = there < stored_ ? stored_ - there : 0;
   result.duplicates = there > stored_ ? there - stored_ : 0;
 }
@@ -273,7 +294,7 @@ Result<bool> Load::run(LoadResult& result) {
     return true;
   }
   if (options_.workload == Workload::produce) {
-    if (own_queue_) check_counters(result);
+    if (own_queues_) check_counters(result);
     return true;
   }
   result.duplicates = check_.duplicates();

@@ -33,7 +33,9 @@ inline constexpr int64_t kRateStepNs = 100'000'000;
 
 class Load final : public LoadEvents {
  public:
-  Load(Transport& transport, const BenchOptions& options, QueueId queue, bool own_queue);
+  // Batches go to the queues by turns; each lane consumes its share of them, or of one.
+  Load(Transport& transport, const BenchOptions& options, std::vector<QueueId> queues,
+       bool own_queues);
   // Error: the transport's; failure() then says what.
   Result<bool> run(LoadResult& result);
   const std::string& failure() const { return failure_; }
@@ -50,17 +52,19 @@ class Load final : public LoadEvents {
     std::vector<uint32_t> free;
     std::vector<Receipt> receipts;
     std::deque<int64_t> acks_since_ns;  // a lane's acks are answered in order
-    uint64_t credit_due = 0;
+    std::vector<uint64_t> credit_due;   // by subscription
+    std::vector<uint32_t> arrivals;     // subscriptions whose credit grew in this turn
   };
   enum class Phase : uint8_t { fill, measure, drain };
 
   void on_sent(uint32_t lane, uint32_t token, Errc error) override;
-  void on_arrived(uint32_t lane, std::span<const Arrived> messages) override;
+  void on_arrived(uint32_t lane, uint32_t subscription, std::span<const Arrived> messages) override;
   void on_acked(uint32_t lane, uint32_t count, uint32_t refused) override;
 
   Status send_what_may(int64_t now_ns);
   Status send_batch(uint32_t lane, uint32_t count, int64_t intended_ns);
   Status acknowledge();
+  Status subscribe_all();
   Status turn(int64_t wait_ns);
   Status fill();
   Status measure();
@@ -76,8 +80,8 @@ class Load final : public LoadEvents {
 
   Transport& transport_;
   const BenchOptions& options_;
-  QueueId queue_;
-  bool own_queue_;
+  const std::vector<QueueId> queues_;
+  const bool own_queues_;
   Phase phase_ = Phase::measure;
   std::vector<Lane> lanes_;
   RunLayout layout_;
@@ -94,6 +98,7 @@ class Load final : public LoadEvents {
   uint64_t acked_ = 0;
   uint64_t refused_acks_ = 0;
   uint32_t next_lane_ = 0;
+  size_t next_queue_ = 0;
   std::vector<double> rates_;
   int64_t rate_step_ns_ = 0;
   uint64_t rate_done_ = 0;

@@ -71,17 +71,24 @@ int run(const BenchOptions& options) {
   if (echo && !options.http) {
     if (!run_echo(options, result, &message)) return refuse(message);
   } else {
-    const bool own_queue = options.queue.empty() && !echo;
-    const std::string name =
-        own_queue ? fmt::format("bench-{:016x}{}", base::os_random(), options.fifo ? ".fifo" : "")
-                  : options.queue;
-    const Result<QueueId> queue = echo        ? Result<QueueId>(QueueId{})
-                                  : own_queue ? transport->make_queue(name, settings_of(options))
-                                              : transport->find_queue(name);
-    if (!queue) return refuse(fmt::format("queue '{}': {}", name, transport->failure()));
-    Load load(*transport, options, *queue, own_queue);
+    const bool own_queues = options.queue.empty() && !echo;
+    const std::string family = fmt::format("bench-{:016x}", base::os_random());
+    std::vector<QueueId> queues;
+    for (uint32_t i = 0; i < options.queues; ++i) {
+      const std::string name = !own_queues           ? options.queue
+                               : options.queues == 1 ? family + (options.fifo ? ".fifo" : "")
+                                                     : fmt::format("{}-{}", family, i);
+      const Result<QueueId> queue = echo         ? Result<QueueId>(QueueId{})
+                                    : own_queues ? transport->make_queue(name, settings_of(options))
+                                                 : transport->find_queue(name);
+      if (!queue) return refuse(fmt::format("queue '{}': {}", name, transport->failure()));
+      queues.push_back(*queue);
+    }
+    Load load(*transport, options, queues, own_queues);
     const Result<bool> done = load.run(result);
-    if (own_queue) transport->delete_queue(*queue);
+    if (own_queues)
+      for (const QueueId queue : queues)
+        transport->delete_queue(queue);
     if (!done) return refuse(load.failure());
   }
   auto use = process_use(transport->server_pid());

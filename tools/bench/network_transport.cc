@@ -18,12 +18,12 @@ namespace {
 using client::Answer;
 using client::Client;
 
-// Beside the sends: acknowledgements, credit, the subscription.
+// Beside the sends and the subscriptions: acknowledgements, credit.
 constexpr uint32_t kInflightExtra = 1000;
 
 struct Lane {
   std::unique_ptr<Client> client;
-  client::RequestId subscription = 0;
+  std::vector<client::RequestId> subscriptions;
 };
 
 class NetworkTransport final : public Transport {
@@ -40,7 +40,7 @@ class NetworkTransport final : public Transport {
     control_ = std::move(*control);
     epoll_ = ::epoll_create1(EPOLL_CLOEXEC);
     client_options.name = "millrace-bench";
-    client_options.inflight_max = options.inflight + kInflightExtra;
+    client_options.inflight_max = options.inflight + options.queues + kInflightExtra;
     for (uint32_t i = 0; i < options.connections; ++i) {
       auto connected = Client::connect(options.server, client_options, message);
       if (!connected) return false;
@@ -51,7 +51,7 @@ class NetworkTransport final : public Transport {
         *message = std::string("epoll: ") + std::strerror(errno);
         return false;
       }
-      lanes_.push_back({std::move(*connected)});
+      lanes_.push_back({std::move(*connected), {}});
     }
     ::prctl(PR_SET_TIMERSLACK, 1UL);  // the schedule of an open loop is finer than 50 us
     name_ = options.server.starts_with("unix:") ? "unix" : "tcp";
@@ -87,18 +87,16 @@ class NetworkTransport final : public Transport {
     return queued(lanes_[lane].client->send({.queue = queue, .count = count, .messages = run},
                                             sent(lane, token)));
   }
-  Status subscribe(uint32_t lane, QueueId queue, uint32_t batch, uint64_t credit) override {
+  Status subscribe(uint32_t lane, uint32_t subscription, QueueId queue, uint32_t batch,
+                   uint64_t credit) override {
     auto subscribed = lanes_[lane].client->subscribe({.queue = queue, .messages_max = batch},
-                                                     credit, pushed(lane));
-    if (subscribed) lanes_[lane].subscription = *subscribed;
+                                                     credit, pushed(lane, subscription));
+    if (subscribed) lanes_[lane].subscriptions.push_back(*subscribed);
     return queued(subscribed);
   }
-  Status add_credit(uint32_t lane, uint64_t messages) override {
-    return queued(
-        lanes_[lane].client->add_credit(lanes_[lane].subscription, messages, client::Callback()));
-  }
-  Status unsubscribe(uint32_t lane) override {
-    return queued(lanes_[lane].client->unsubscribe(lanes_[lane].subscription, client::Callback()));
+  Status add_credit(uint32_t lane, uint32_t subscription, uint64_t messages) override {
+    return queued(lanes_[lane].client->add_credit(lanes_[lane].subscriptions[subscription],
+                                                  messages, client::Callback()));
   }
   Status ack(uint32_t lane, std::span<const Receipt> receipts) override {
     return queued(lanes_[lane].client->ack(receipts, acked(lane)));
@@ -146,8 +144,8 @@ class NetworkTransport final : public Transport {
       events_->on_sent(lane, token, answer.error());
     };
   }
-  client::Callback pushed(uint32_t lane) {
-    return [this, lane](const Answer& answer) {
+  client::Callback pushed(uint32_t lane, uint32_t subscription) {
+    return [this, lane, subscription](const Answer& answer) {
       if (!answer) {
         refused("subscription", answer);
         return;
@@ -156,7 +154,7 @@ class NetworkTransport final : public Transport {
       arrived_.clear();
       for (const client::ReceivedMessage message : answer.messages())
         arrived_.push_back({message.receipt, message.body});
-      events_->on_arrived(lane, arrived_);
+      events_->on_arrived(lane, subscription, arrived_);
     };
   }
   client::Callback acked(uint32_t lane) {

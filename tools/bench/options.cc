@@ -23,7 +23,8 @@ constexpr uint32_t kHttpLatencyRate = 5'000;
 constexpr uint32_t kOpenLoopInflight = 256;
 constexpr uint64_t kDefaultMs = 5'000;
 constexpr uint64_t kConsumeMessages = 1'000'000;
-constexpr uint64_t kConnectionsMax = 1000;
+constexpr uint64_t kConnectionsMax = 10'000;
+constexpr uint64_t kOwnQueuesMax = 10'000;
 constexpr uint64_t kInflightMax = 1000;
 constexpr uint64_t kRateMax = 100'000'000;
 constexpr uint64_t kGroupsMax = 100'000'000;
@@ -42,7 +43,7 @@ struct Given {
   std::string server;
   std::string workload = "e2e";
   std::optional<std::string> messages, seconds, size, batch, connections, inflight, rate, pin,
-      server_pid, shards, durability, queue, data, groups, dedup;
+      server_pid, shards, durability, queue, queues, data, groups, dedup;
 };
 
 uint32_t number(const std::optional<std::string>& text, uint32_t otherwise) {
@@ -121,6 +122,9 @@ std::optional<int> read_bench_options(int argc, char** argv, BenchOptions& optio
               one_of({"produce", "consume", "e2e", "latency", "echo"}))
       .option("--queue", "NAME", given.queue,
               "an existing queue [one of its own, deleted afterwards]")
+      .option("--queues", "N", given.queues,
+              "so many of its own, which the batches go to by turns [1]",
+              whole_between(1, kOwnQueuesMax))
       .option("--messages", "N", given.messages, "end after so many",
               whole_between(1, 4'000'000'000))
       .option("--seconds", "S", given.seconds, "end after so long [5, consume: 1000000 messages]",
@@ -181,6 +185,7 @@ std::optional<int> read_bench_options(int argc, char** argv, BenchOptions& optio
                                             : options.http   ? 1
                                                              : options.inflight);
   options.server_pid = number(given.server_pid, 0);
+  options.queues = number(given.queues, 1);
   options.groups = number(given.groups, options.fifo ? kFifoGroups : 0);
   options.by_content = given.dedup == "content";
   options.shards = static_cast<uint16_t>(number(given.shards, 1));
@@ -194,6 +199,8 @@ std::optional<int> read_bench_options(int argc, char** argv, BenchOptions& optio
     return misuse(fmt::format("--pin: '{}' is not a list of this machine's cores", *given.pin));
   if (options.sign && !options.http) return misuse("--sign is for --http");
   if (std::string why; options.http && !fit_http(options, given, why)) return misuse(why);
+  if (options.queues > 1 && (given.queue || options.fifo || options.http))
+    return misuse("--queues makes standard queues of its own, over the binary protocol");
   if (given.dedup && !options.fifo) return misuse("--dedup is for a FIFO queue: give --fifo");
   if (options.groups > 0 && options.groups < options.connections)
     return misuse(fmt::format("--groups {} for --connections {}: each needs one of its own",

@@ -17,7 +17,8 @@ std::string_view workload_name(Workload workload);
 struct BenchOptions {
   std::string server = "127.0.0.1:7411";
   Workload workload = Workload::e2e;
-  std::string queue;         // empty: one of its own
+  std::string queue;         // empty: of its own
+  uint32_t queues = 1;       // of its own
   uint64_t messages = 0;     // 0: until the time is over
   uint64_t duration_ms = 0;  // 0: until all messages are done
   uint32_t size = 128;       // bytes of a body

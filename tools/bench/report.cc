@@ -52,6 +52,7 @@ Json config_of(const Report& report) {
               {"inflight", o.inflight},
               {"rate", o.rate == 0 ? Json(nullptr) : Json(o.rate)},
               {"fifo", o.fifo},
+              {"queues", o.queues},
               {"groups", o.groups == 0 ? Json(nullptr) : Json(o.groups)},
               {"dedup", !o.fifo ? Json(nullptr) : Json(o.by_content ? "content" : "ids")},
               {"set", o.attributes},
@@ -108,6 +109,7 @@ std::string report_text(const Report& report) {
   if (o.duration_ms > 0)
     limit += fmt::format("{}--seconds {}", limit.empty() ? "" : " ", format_seconds(o.duration_ms));
   std::string groups = o.fifo ? " --fifo" : "";
+  if (o.queues > 1) groups += fmt::format(" --queues {}", o.queues);
   if (o.groups > 0) groups += fmt::format(" --groups {}", o.groups);
   if (o.sign) groups += " --sign";
   if (o.by_content) groups += " --dedup content";

@@ -29,7 +29,8 @@ class LoadEvents {
  public:
   virtual ~LoadEvents() = default;
   virtual void on_sent(uint32_t lane, uint32_t token, Errc error) = 0;
-  virtual void on_arrived(uint32_t lane, std::span<const Arrived> messages) = 0;
+  virtual void on_arrived(uint32_t lane, uint32_t subscription,
+                          std::span<const Arrived> messages) = 0;
   virtual void on_acked(uint32_t lane, uint32_t count, uint32_t refused) = 0;
 };
 
@@ -49,9 +50,10 @@ class Transport {
   // The load. A request that cannot be queued is a failure of the run.
   virtual void set_events(LoadEvents* events) = 0;
   virtual Status send(uint32_t lane, QueueId queue, Bytes run, uint32_t count, uint32_t token) = 0;
-  virtual Status subscribe(uint32_t lane, QueueId queue, uint32_t batch, uint64_t credit) = 0;
-  virtual Status add_credit(uint32_t lane, uint64_t messages) = 0;
-  virtual Status unsubscribe(uint32_t lane) = 0;
+  // A lane's subscriptions are 0, 1, 2, ..., in this order.
+  virtual Status subscribe(uint32_t lane, uint32_t subscription, QueueId queue, uint32_t batch,
+                           uint64_t credit) = 0;
+  virtual Status add_credit(uint32_t lane, uint32_t subscription, uint64_t messages) = 0;
   virtual Status ack(uint32_t lane, std::span<const Receipt> receipts) = 0;
   // Sends what is queued and calls the events of what arrives, waiting for it at most `wait_ns`.
   virtual Status turn(int64_t wait_ns) = 0;
