@@ -190,7 +190,10 @@ std::vector<Door> ThreadedServer::doors(uint16_t shard) {
                                 [this](const ShardSetting& setting) {
                                   return std::make_unique<BinaryProtocol>(
                                       setting, shards_, options_.durability,
-                                      options_.gatekeepers ? options_.gatekeepers() : nullptr);
+                                      options_.gatekeepers ? options_.gatekeepers() : nullptr,
+                                      options_.topic_desks
+                                          ? options_.topic_desks(setting, http_address_)
+                                          : nullptr);
                                 }),
                      &figures_.binary});
   }

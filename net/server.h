@@ -33,10 +33,12 @@
 #include "net/address.h"
 #include "net/audit/audit_log.h"
 #include "net/binary/gatekeeper.h"
+#include "net/binary/topic_desk.h"
 #include "net/holders.h"
 #include "net/http/router.h"
 #include "net/limits.h"
 #include "net/metrics/metrics_front.h"
+#include "net/protocol.h"
 #include "net/reactor.h"
 #include "net/tls/tls_certificate.h"
 
@@ -61,6 +63,10 @@ struct ServerOptions {
   // Makes the gatekeeper of one shard's binary listener; called on the shard's thread. Empty: there
   // are no credentials.
   std::function<std::unique_ptr<Gatekeeper>()> gatekeepers{};
+  // Makes what one shard's binary listener publishes with; called on the shard's thread. `http`: as
+  // http_address() says it. Empty: what is about topics is refused.
+  std::function<std::unique_ptr<TopicDesk>(const ShardSetting& shard, const std::string& http)>
+      topic_desks{};
   AuditLog* audit = nullptr;  // outlives the server; null: there is none
   ReactorKind reactor = ReactorKind::automatic;
   bool insecure_listen = false;                // allows any address, see why_not_listen()

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/assert.h"
+#include "clients/cpp/setting_texts.h"
 
 namespace millrace::client {
 namespace {
@@ -93,20 +94,6 @@ std::shared_ptr<const QueueTimes> to_times(const wire::QueueTimesItem& item) {
   fill(times->wait, item.wait);
   fill(times->lease, item.lease);
   return times;
-}
-
-// Reads `count` TextItems; false if they do not fit.
-bool take_texts(Bytes* rest, uint16_t count, std::vector<NamedText>* texts) {
-  for (uint16_t i = 0; i < count; ++i) {
-    if (rest->size() < sizeof(wire::TextItem)) return false;
-    const auto head = take<wire::TextItem>(rest->data());
-    const Bytes after = rest->subspan(sizeof head);
-    if (after.size() < uint64_t{head.name_bytes} + head.value_bytes) return false;
-    texts->push_back({std::string(as_text(after.first(head.name_bytes))),
-                      std::string(as_text(after.subspan(head.name_bytes, head.value_bytes)))});
-    *rest = after.subspan(size_t{head.name_bytes} + head.value_bytes);
-  }
-  return true;
 }
 
 // Nothing if the bytes do not fit.
@@ -245,6 +232,25 @@ bool answer_fits(Opcode opcode, Bytes body) {
       return take_backup(body).has_value();
     case Opcode::backup_read:
       return backup_bytes_fit(body);
+    case Opcode::topic_create:
+    case Opcode::topic_show: {
+      const auto topics = take_topics(body);
+      return topics && topics->size() == 1;
+    }
+    case Opcode::topic_list:
+      return take_topics(body).has_value();
+    case Opcode::topic_subscribe: {
+      const auto subscriptions = take_subscriptions(body);
+      return subscriptions && subscriptions->size() == 1;
+    }
+    case Opcode::subscription_list:
+      return take_subscriptions(body).has_value();
+    case Opcode::publish:
+      return take_published(body).has_value();
+    case Opcode::topic_set:
+    case Opcode::topic_delete:
+    case Opcode::subscription_set:
+    case Opcode::topic_unsubscribe:
     case Opcode::backup_end:
     case Opcode::credit:
     case Opcode::unsubscribe:
@@ -369,6 +375,18 @@ std::vector<QueueDescription> Answer::queues() const {
 
 std::vector<MoveTask> Answer::moves() const {
   return std::move(*take_moves(body_));
+}
+
+std::vector<TopicDescription> Answer::topics() const {
+  return std::move(*take_topics(body_));
+}
+
+std::vector<TopicSubscription> Answer::subscriptions() const {
+  return std::move(*take_subscriptions(body_));
+}
+
+std::vector<PublishedMessage> Answer::published() const {
+  return std::move(*take_published(body_));
 }
 
 BackupDescription Answer::backup() const {

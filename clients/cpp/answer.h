@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "clients/cpp/frame.h"
+#include "clients/cpp/topic_answer.h"
 #include "millrace/engine.h"
 #include "millrace/message.h"
 #include "millrace/result.h"
@@ -119,6 +120,9 @@ class Answer {
   std::vector<QueueDescription> queues() const;          // list_queues, queue_stats
   std::span<const wire::ShardItem> shards() const;       // server_stats
   std::vector<MoveTask> moves() const;                   // start_move, cancel_move, list_moves
+  std::vector<TopicDescription> topics() const;          // create_topic, show_topic, list_topics
+  std::vector<TopicSubscription> subscriptions() const;  // subscribe_topic, list_subscriptions
+  std::vector<PublishedMessage> published() const;       // publish
   BackupDescription backup() const;                      // start_backup
   Bytes backup_bytes() const;                            // read_backup
 

@@ -228,6 +228,113 @@ Result<std::vector<MoveTask>> BlockingClient::list_moves(QueueId source, uint32_
   return tasks;
 }
 
+Result<TopicDescription> BlockingClient::create_topic(std::string_view name,
+                                                      const TopicSettings& settings) {
+  TopicDescription topic;
+  Status done = call(
+      [&](Callback callback) { return client_->create_topic(name, settings, std::move(callback)); },
+      [&](const Answer& answer) { topic = std::move(answer.topics().front()); });
+  if (!done) return fail(done.error());
+  return topic;
+}
+
+Status BlockingClient::set_topic(std::string_view name, const TopicSettings& settings) {
+  return call(
+      [&](Callback callback) { return client_->set_topic(name, settings, std::move(callback)); },
+      [](const Answer&) {});
+}
+
+Status BlockingClient::delete_topic(std::string_view name) {
+  return call([&](Callback callback) { return client_->delete_topic(name, std::move(callback)); },
+              [](const Answer&) {});
+}
+
+Result<TopicDescription> BlockingClient::show_topic(std::string_view name) {
+  TopicDescription topic;
+  Status done =
+      call([&](Callback callback) { return client_->show_topic(name, std::move(callback)); },
+           [&](const Answer& answer) { topic = std::move(answer.topics().front()); });
+  if (!done) return fail(done.error());
+  return topic;
+}
+
+Result<std::vector<TopicDescription>> BlockingClient::list_topics(std::string_view prefix) {
+  std::vector<TopicDescription> topics;
+  for (size_t before = 0;; before = topics.size()) {
+    const std::string after = topics.empty() ? "" : topics.back().name;
+    Status done = call(
+        [&](Callback callback) {
+          return client_->list_topics(prefix, after, kListPage, std::move(callback));
+        },
+        [&](const Answer& answer) {
+          for (TopicDescription& topic : answer.topics())
+            topics.push_back(std::move(topic));
+        });
+    if (!done) return fail(done.error());
+    if (topics.size() == before) return topics;
+  }
+}
+
+Result<TopicSubscription> BlockingClient::subscribe_topic(std::string_view topic,
+                                                          std::string_view protocol,
+                                                          std::string_view endpoint,
+                                                          std::span<const NamedText> attributes) {
+  TopicSubscription made;
+  Status done = call(
+      [&](Callback callback) {
+        return client_->subscribe_topic(topic, protocol, endpoint, attributes, std::move(callback));
+      },
+      [&](const Answer& answer) { made = std::move(answer.subscriptions().front()); });
+  if (!done) return fail(done.error());
+  return made;
+}
+
+Status BlockingClient::set_subscription(const Uuid& subscription,
+                                        std::span<const NamedText> attributes) {
+  return call(
+      [&](Callback callback) {
+        return client_->set_subscription(subscription, attributes, std::move(callback));
+      },
+      [](const Answer&) {});
+}
+
+Status BlockingClient::unsubscribe_topic(const Uuid& subscription) {
+  return call(
+      [&](Callback callback) {
+        return client_->unsubscribe_topic(subscription, std::move(callback));
+      },
+      [](const Answer&) {});
+}
+
+Result<std::vector<TopicSubscription>> BlockingClient::list_subscriptions(std::string_view topic,
+                                                                          bool with_attributes) {
+  std::vector<TopicSubscription> all;
+  for (size_t before = 0;; before = all.size()) {
+    const SubscriptionId after = all.empty() ? SubscriptionId{} : all.back().id;
+    Status done = call(
+        [&](Callback callback) {
+          return client_->list_subscriptions(topic, after, kListPage, with_attributes,
+                                             std::move(callback));
+        },
+        [&](const Answer& answer) {
+          for (TopicSubscription& one : answer.subscriptions())
+            all.push_back(std::move(one));
+        });
+    if (!done) return fail(done.error());
+    if (all.size() == before) return all;
+  }
+}
+
+Result<std::vector<PublishedMessage>> BlockingClient::publish(std::string_view topic,
+                                                              const PublishBatch& batch) {
+  std::vector<PublishedMessage> messages;
+  Status done =
+      call([&](Callback callback) { return client_->publish(topic, batch, std::move(callback)); },
+           [&](const Answer& answer) { messages = answer.published(); });
+  if (!done) return fail(done.error());
+  return messages;
+}
+
 Result<BackupDescription> BlockingClient::start_backup() {
   BackupDescription backup;
   Status done = call([&](Callback callback) { return client_->start_backup(std::move(callback)); },

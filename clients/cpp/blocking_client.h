@@ -63,6 +63,23 @@ class BlockingClient {
   Result<MoveTask> start_move(const MoveRequest& request);
   Result<MoveTask> cancel_move(QueueId source, uint64_t task = 0);
   Result<std::vector<MoveTask>> list_moves(QueueId source, uint32_t max = kMoveTasksKept);
+  // Topics (client.h).
+  Result<TopicDescription> create_topic(std::string_view name, const TopicSettings& settings = {});
+  Status set_topic(std::string_view name, const TopicSettings& settings);
+  Status delete_topic(std::string_view name);
+  Result<TopicDescription> show_topic(std::string_view name);
+  // All that start with `prefix`, by name, in as many requests as it takes.
+  Result<std::vector<TopicDescription>> list_topics(std::string_view prefix);
+  Result<TopicSubscription> subscribe_topic(std::string_view topic, std::string_view protocol,
+                                            std::string_view endpoint,
+                                            std::span<const NamedText> attributes = {});
+  Status set_subscription(const Uuid& subscription, std::span<const NamedText> attributes);
+  Status unsubscribe_topic(const Uuid& subscription);
+  // Of a topic, or of all if it is empty: every one, in as many requests as it takes.
+  Result<std::vector<TopicSubscription>> list_subscriptions(std::string_view topic,
+                                                            bool with_attributes = false);
+  // One result for each message, in the order given.
+  Result<std::vector<PublishedMessage>> publish(std::string_view topic, const PublishBatch& batch);
   // Its files are read through async().
   Result<BackupDescription> start_backup();
   Status end_backup(uint64_t backup);

@@ -7,6 +7,7 @@
 #include "base/assert.h"
 #include "base/os_clock.h"
 #include "base/scram.h"
+#include "clients/cpp/setting_texts.h"
 #include "millrace/options.h"
 #include "millrace/properties.h"
 
@@ -21,36 +22,6 @@ constexpr int kSlotBits = 16;
 constexpr uint64_t kSlotMask = (1u << kSlotBits) - 1;
 constexpr size_t kOutBytes = 64 * 1024;
 constexpr size_t kReadBytesMin = 16 * 1024;
-
-// The texts of a QUEUE_CREATE or QUEUE_SET as they lie behind its SettingsBody.
-std::string texts_of(std::string_view name, const QueueSettings& settings) {
-  std::string texts(name);
-  const auto add = [&](std::string_view item_name, std::string_view value) {
-    const wire::TextItem head{static_cast<uint32_t>(value.size()),
-                              static_cast<uint16_t>(item_name.size()), 0};
-    texts.append(reinterpret_cast<const char*>(&head), sizeof head).append(item_name).append(value);
-  };
-  for (const NamedText& attribute : settings.attributes)
-    add(attribute.name, attribute.value);
-  for (const NamedText& tag : settings.tags)
-    add(tag.name, tag.value);
-  for (const std::string& tag : settings.untagged)
-    add(tag, {});
-  return texts;
-}
-
-wire::SettingsBody settings_body(size_t name_bytes, const QueueSettings& settings) {
-  return {static_cast<uint16_t>(name_bytes), static_cast<uint16_t>(settings.attributes.size()),
-          static_cast<uint16_t>(settings.tags.size()),
-          static_cast<uint16_t>(settings.untagged.size())};
-}
-
-bool fit_a_frame(const QueueSettings& settings, size_t texts_bytes) {
-  constexpr size_t kCountMax = 10'000;  // the server's bounds are far below
-  return sizeof(wire::QueueRef) + sizeof(wire::SettingsBody) + padded8(texts_bytes) <=
-             wire::kSettingsBytesMax &&
-         settings.attributes.size() + settings.tags.size() + settings.untagged.size() <= kCountMax;
-}
 
 // Fits every frame of names; a name this long is refused by the server, not here.
 constexpr size_t kNameBytesMax = 4096;
@@ -321,7 +292,8 @@ Result<RequestId> Client::create_queue(std::string_view name, const QueueSetting
                                        Callback done) {
   if (name.size() > kNameBytesMax) return fail(Errc::invalid_queue_name);
   const std::string texts = texts_of(name, settings);
-  if (!fit_a_frame(settings, texts.size())) return fail(Errc::invalid_argument);
+  if (!fit_a_frame(settings, texts.size(), wire::kSettingsBytesMax))
+    return fail(Errc::invalid_argument);
   Result<Draft> draft = begin(Opcode::queue_create,
                               sizeof(wire::SettingsBody) + padded8(texts.size()), std::move(done));
   if (!draft) return fail(draft.error());
@@ -331,7 +303,8 @@ Result<RequestId> Client::create_queue(std::string_view name, const QueueSetting
 
 Result<RequestId> Client::set_queue(QueueId queue, const QueueSettings& settings, Callback done) {
   const std::string texts = texts_of({}, settings);
-  if (!fit_a_frame(settings, texts.size())) return fail(Errc::invalid_argument);
+  if (!fit_a_frame(settings, texts.size(), wire::kSettingsBytesMax))
+    return fail(Errc::invalid_argument);
   Result<Draft> draft = begin(
       Opcode::queue_set,
       sizeof(wire::QueueRef) + sizeof(wire::SettingsBody) + padded8(texts.size()), std::move(done));

@@ -34,6 +34,7 @@
 #include "clients/cpp/answer.h"
 #include "clients/cpp/byte_queue.h"
 #include "clients/cpp/message_batch.h"
+#include "clients/cpp/publish_batch.h"
 #include "clients/cpp/socket.h"
 #include "millrace/engine.h"
 #include "millrace/result.h"
@@ -105,6 +106,28 @@ class Client {
   // `task` 0: the one that runs. Answered once nothing is moved any more.
   Result<RequestId> cancel_move(QueueId source, uint64_t task, Callback done);
   Result<RequestId> list_moves(QueueId source, uint32_t max, Callback done);
+  // Topics, by name. Of one that exists create_topic() is answered if every attribute named has
+  // that value, and the tags, if there are any, are its tags.
+  Result<RequestId> create_topic(std::string_view name, const TopicSettings& settings,
+                                 Callback done);
+  Result<RequestId> set_topic(std::string_view name, const TopicSettings& settings, Callback done);
+  Result<RequestId> delete_topic(std::string_view name, Callback done);
+  Result<RequestId> show_topic(std::string_view name, Callback done);
+  Result<RequestId> list_topics(std::string_view prefix, std::string_view after, uint32_t max,
+                                Callback done);
+  // `endpoint` of protocol "sqs": a queue's name or ARN.
+  Result<RequestId> subscribe_topic(std::string_view topic, std::string_view protocol,
+                                    std::string_view endpoint,
+                                    std::span<const NamedText> attributes, Callback done);
+  Result<RequestId> set_subscription(const Uuid& subscription,
+                                     std::span<const NamedText> attributes, Callback done);
+  Result<RequestId> unsubscribe_topic(const Uuid& subscription, Callback done);
+  // Of a topic, or of all if it is empty; by id, those greater than `after`. The answer may have
+  // fewer than `max` though there are more: ask on until it has none.
+  Result<RequestId> list_subscriptions(std::string_view topic, SubscriptionId after, uint32_t max,
+                                       bool with_attributes, Callback done);
+  // Each message is published or refused for itself.
+  Result<RequestId> publish(std::string_view topic, const PublishBatch& batch, Callback done);
   // A backup ends with the connection that started it.
   Result<RequestId> start_backup(Callback done);
   Result<RequestId> read_backup(const BackupRead& request, Callback done);
@@ -149,6 +172,9 @@ class Client {
   Client(Socket socket, const ClientOptions& options);
   Result<Draft> begin(wire::Opcode opcode, size_t body_bytes, Callback callback);
   Result<RequestId> finish(const Draft& draft);
+  Result<RequestId> change_topic(wire::Opcode opcode, std::string_view name,
+                                 const TopicSettings& settings, Callback callback);
+  Result<RequestId> named(wire::Opcode opcode, std::string_view name, Callback callback);
   template <class Fixed>
   Result<RequestId> simple(wire::Opcode opcode, const Fixed& fixed, Callback callback);
   Status say_hello(const ClientOptions& options, int64_t deadline_ms);

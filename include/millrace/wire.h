@@ -46,13 +46,23 @@ enum class Opcode : uint8_t {
   cancel = 19,      // CancelBody: ends a waiting RECEIVE, which is answered with status canceled ->
                     // empty answer
   move_start = 20,  // MoveStartBody -> CountBody + MoveTaskItem with its texts
-  move_cancel = 21,   // MoveCancelBody -> as move_start
-  move_list = 22,     // MoveListBody -> CountBody + MoveTaskItems with their texts
-  backup_start = 23,  // empty -> BackupAnswer + BackupLogItems with their BackupFileItems
-  backup_read = 24,   // BackupReadBody -> BackupBytes + bytes
-  backup_end = 25,    // BackupEndBody -> empty answer
-  login = 32,         // Login + an access key's id -> LoginChallenge
-  login_proof = 33,   // LoginProof -> LoginAnswer
+  move_cancel = 21,      // MoveCancelBody -> as move_start
+  move_list = 22,        // MoveListBody -> CountBody + MoveTaskItems with their texts
+  backup_start = 23,     // empty -> BackupAnswer + BackupLogItems with their BackupFileItems
+  backup_read = 24,      // BackupReadBody -> BackupBytes + bytes
+  backup_end = 25,       // BackupEndBody -> empty answer
+  login = 32,            // Login + an access key's id -> LoginChallenge
+  login_proof = 33,      // LoginProof -> LoginAnswer
+  topic_create = 40,     // SettingsBody + name + TextItems -> CountBody + one TopicItem
+  topic_set = 41,        // SettingsBody + name + TextItems -> empty answer
+  topic_delete = 42,     // topic name -> empty answer
+  topic_show = 43,       // topic name -> CountBody + one TopicItem
+  topic_list = 44,       // ListBody + prefix + after -> CountBody + TopicItems, without their texts
+  topic_subscribe = 45,  // TopicSubscribeBody + texts -> CountBody + one TopicSubscriptionItem
+  subscription_set = 46,   // TopicSubscriptionRef + SettingsBody + TextItems -> empty answer
+  topic_unsubscribe = 47,  // TopicSubscriptionRef -> empty answer
+  subscription_list = 48,  // TopicSubscriptionListBody + name -> CountBody + TopicSubscriptionItems
+  publish = 49,  // PublishBody + topic name + PublishItems -> ResultsAnswer + PublishResults
   deliver =
       0x60,  // pushed by the server: DeliveryHeader + entries + run; correlation is the SUBSCRIBE's
   error = 0x7F,  // ErrorBody + text; status says which. correlation 0: about the connection, which
@@ -259,6 +269,8 @@ struct TextItem {
 static_assert(sizeof(TextItem) == 8);
 
 inline constexpr uint32_t kSettingsBytesMax = 64u << 10;  // body of a QUEUE_CREATE or QUEUE_SET
+// Body of a TOPIC_CREATE, TOPIC_SET, TOPIC_SUBSCRIBE or SUBSCRIPTION_SET: filter policies are long.
+inline constexpr uint32_t kTopicSettingsBytesMax = 256u << 10;
 
 struct ListBody {
   uint32_t max;           // 0  1..1000
@@ -418,6 +430,96 @@ struct BackupEndBody {
   uint64_t backup;  // 0
 };
 static_assert(sizeof(BackupEndBody) == 8);
+
+// Behind it, one after the other, unpadded: name, ARN, `attributes` and `tags` TextItems. Then
+// zeros up to a multiple of 8.
+struct TopicItem {
+  uint32_t topic_id;      //  0
+  uint32_t text_bytes;    //  4  of name, ARN and TextItems, padding not counted
+  uint16_t name_bytes;    //  8
+  uint16_t arn_bytes;     // 10
+  uint16_t attributes;    // 12
+  uint16_t tags;          // 14
+  int64_t created_at_ms;  // 16
+  uint32_t confirmed;     // 24  subscriptions
+  uint32_t pending;       // 28  those that wait for their confirmation
+  uint64_t published;     // 32  messages, since the server started; so are those below
+  uint64_t delivered;     // 40  copies
+  uint64_t filtered;      // 48  copies that a filter policy did not want
+  uint64_t failed;        // 56  copies that no queue could take
+};
+static_assert(sizeof(TopicItem) == 64 && offsetof(TopicItem, failed) == 56);
+
+// Behind it, one after the other, unpadded: the topic's name, protocol, endpoint, `attributes`
+// TextItems. Then zeros up to a multiple of 8.
+struct TopicSubscribeBody {
+  uint16_t topic_bytes;     // 0
+  uint16_t protocol_bytes;  // 2
+  uint16_t endpoint_bytes;  // 4
+  uint16_t attributes;      // 6
+};
+static_assert(sizeof(TopicSubscribeBody) == 8);
+
+struct TopicSubscriptionRef {
+  uint8_t uuid[16];  // 0  as its ARN ends with it
+};
+static_assert(sizeof(TopicSubscriptionRef) == 16);
+
+struct TopicSubscriptionListBody {
+  uint32_t max;          //  0  1..1000
+  uint32_t after;        //  4  ids greater than this
+  uint16_t topic_bytes;  //  8  of its name, which follows, padded to 8; 0: those of all topics
+  uint16_t details;      // 10  1: with attributes; 0: without
+  uint32_t reserved;     // 12  0
+};
+static_assert(sizeof(TopicSubscriptionListBody) == 16);
+
+// Behind it, one after the other, unpadded: the topic's name, protocol, endpoint, the queue's name,
+// `attributes` TextItems. Then zeros up to a multiple of 8.
+struct TopicSubscriptionItem {
+  uint8_t uuid[16];          //  0
+  uint32_t subscription_id;  // 16
+  uint32_t text_bytes;       // 20  of what follows, padding not counted
+  int64_t created_at_ms;     // 24
+  uint16_t topic_bytes;      // 32
+  uint16_t protocol_bytes;   // 34
+  uint16_t endpoint_bytes;   // 36
+  uint16_t queue_bytes;      // 38  0: it is no queue of this server
+  uint16_t attributes;       // 40
+  uint8_t pending;           // 42  1: not confirmed yet
+  uint8_t reserved[5];       // 43  0
+};
+static_assert(sizeof(TopicSubscriptionItem) == 48 &&
+              offsetof(TopicSubscriptionItem, reserved) == 43);
+
+struct PublishBody {
+  uint32_t count;        // 0  1..kPublishMessagesMax
+  uint16_t topic_bytes;  // 4  of its name, which follows, padded to 8; then `count` messages
+  uint16_t reserved;     // 6  0
+};
+static_assert(sizeof(PublishBody) == 8);
+inline constexpr uint32_t kPublishMessagesMax = 64;
+inline constexpr uint32_t kPublishBytesMax = 1u << 20;  // of all its messages, as SNS counts them
+
+// Behind it, one after the other, unpadded: properties, subject, message. Then zeros up to a
+// multiple of 8.
+struct PublishItem {
+  uint32_t message_bytes;     //  0
+  uint32_t properties_bytes;  //  4  as of a SEND
+  uint16_t subject_bytes;     //  8  0: it has none
+  uint8_t structured;         // 10  1: the message is JSON with a text for each protocol
+  uint8_t reserved[5];        // 11  0
+};
+static_assert(sizeof(PublishItem) == 16);
+
+struct PublishResult {
+  uint8_t message_id[16];  //  0  its UUID
+  uint64_t sequence;       // 16  of a FIFO topic; 0: it has none
+  uint16_t code;           // 24  Errc; not 0: it is published to nobody
+  uint16_t text_bytes;     // 26  of a line for people, behind all the results
+  uint32_t reserved;       // 28  0
+};
+static_assert(sizeof(PublishResult) == 32);
 
 struct ErrorBody {
   uint16_t code;         // 0  Errc, as in the header's status

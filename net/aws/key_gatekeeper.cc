@@ -81,12 +81,12 @@ std::string KeyGatekeeper::why_not(const Visitor& visitor, const Wanted& wanted)
   const RequestContext context{
       .source_ip = visitor.address, .secure = visitor.secure, .now_s = now_s_()};
   std::string why = judge_.why_not(keys_->credentials(), caller_,
-                                   {.service = "sqs",
+                                   {.service = wanted.service,
                                     .action = wanted.action,
                                     .owner_only = wanted.owner_only,
                                     .region = region_,
                                     .account = account_,
-                                    .resource = wanted.queue,
+                                    .resource = wanted.resource,
                                     .policy = wanted.policy},
                                    context);
   if (!why.empty())

@@ -13,6 +13,8 @@ namespace millrace::net {
 namespace {
 
 constexpr uint32_t kListMax = 1000;
+constexpr Handlers::SettingRights kQueueSettings{rights::kSetQueueAttributes, rights::kTagQueue,
+                                                 rights::kUntagQueue};
 
 }  // namespace
 
@@ -23,7 +25,7 @@ void Handlers::queue_create(Session& session, const Frame& frame) {
   QueueSettings settings;
   if (!take_settings(head, texts, &name, &settings)) return texts_do_not_fit(session, texts);
   if (!session.allows_named(frame.header.correlation, rights::kCreateQueue, name)) return;
-  if (!allows_settings(session, frame, settings, name)) return;
+  if (!allows_settings(session, frame, settings, kQueueSettings, name)) return;
   const ReplyTo reply = session.open_request(frame, 0, 1);
   session.note(reply.token, AuditEvent::queue_created, rights::kCreateQueue.action, name);
   session.port().create_queue(name, settings, reply);
@@ -38,7 +40,8 @@ void Handlers::queue_set(Session& session, const Frame& frame) {
   if (!take_settings(head, texts, &name, &settings) || !name.empty())
     return texts_do_not_fit(session, texts);
   const QueueInfo* info = session.port().find_queue(QueueId{queue.queue_id});
-  if (info != nullptr && !allows_settings(session, frame, settings, info->name)) return;
+  if (info != nullptr && !allows_settings(session, frame, settings, kQueueSettings, info->name))
+    return;
   const ReplyTo reply = session.open_request(frame, queue.queue_id, 1);
   const bool of_policy =
       std::any_of(settings.attributes.begin(), settings.attributes.end(),
@@ -49,26 +52,25 @@ void Handlers::queue_set(Session& session, const Frame& frame) {
   session.port().set_queue(QueueId{queue.queue_id}, settings, reply);
 }
 
-// Attributes, tags and their removal are three rights. A queue that is created may have what it has
-// at its creation: of these only tags are asked about, as over HTTP nothing is.
+// Attributes, tags and their removal are three rights. What is created may have what it has at its
+// creation: of these only tags are asked about, as over HTTP nothing is.
 bool Handlers::allows_settings(Session& session, const Frame& frame, const QueueSettings& settings,
-                               std::string_view queue) {
+                               const SettingRights& rights, std::string_view name) {
   const uint64_t correlation = frame.header.correlation;
-  const bool creates = frame.header.opcode == static_cast<uint8_t>(wire::Opcode::queue_create);
+  const auto opcode = static_cast<wire::Opcode>(frame.header.opcode);
+  const bool creates = opcode == wire::Opcode::queue_create || opcode == wire::Opcode::topic_create;
   // An empty change is one of the attributes.
   const bool of_attributes = !creates && (!settings.attributes.empty() ||
                                           (settings.tags.empty() && settings.untagged.empty()));
-  if (of_attributes && !session.allows_named(correlation, rights::kSetQueueAttributes, queue))
-    return false;
-  if (!settings.tags.empty() && !session.allows_named(correlation, rights::kTagQueue, queue))
-    return false;
-  return settings.untagged.empty() || session.allows_named(correlation, rights::kUntagQueue, queue);
+  if (of_attributes && !session.allows_named(correlation, rights.attributes, name)) return false;
+  if (!settings.tags.empty() && !session.allows_named(correlation, rights.tags, name)) return false;
+  return settings.untagged.empty() || session.allows_named(correlation, rights.untagged, name);
 }
 
 void Handlers::texts_do_not_fit(Session& session, Bytes texts) {
   session.fail_connection(
       Errc::malformed,
-      fmt::format("the names and values of a queue do not fit the {} bytes they have",
+      fmt::format("the names and values of settings do not fit the {} bytes they have",
                   texts.size()));
 }
 

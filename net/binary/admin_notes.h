@@ -19,6 +19,7 @@ struct AdminNote {
   AuditEvent event{};
   std::string_view action;  // one of ours
   std::string queue;
+  std::string topic;
 };
 
 class AdminNotes {

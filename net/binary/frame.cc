@@ -52,4 +52,11 @@ std::byte* put_padded(std::byte* to, Bytes bytes) {
   return to + padded;
 }
 
+std::string_view without_padding(Bytes body) {
+  std::string_view text = as_text(body);
+  for (int i = 0; i < 7 && !text.empty() && text.back() == '\0'; ++i)
+    text.remove_suffix(1);
+  return text;
+}
+
 }  // namespace millrace::net

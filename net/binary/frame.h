@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstring>
+#include <string_view>
 #include <type_traits>
 
 #include "millrace/result.h"
@@ -43,6 +44,8 @@ std::byte* put(std::byte* to, const T& value) {
 }
 // Copies bytes, then zeros up to a multiple of 8.
 std::byte* put_padded(std::byte* to, Bytes bytes);
+// A text that is all of a body, without its padding.
+std::string_view without_padding(Bytes body);
 // Reads a wire struct; `from` has at least its size.
 template <class T>
 T take(const std::byte* from) {

@@ -28,12 +28,13 @@ struct Visitor {
   bool secure = false;         // over TLS
 };
 
-// What is asked of which queue, by the names that policies have.
+// What is asked of which queue or topic, by the names that policies have.
 struct Wanted {
-  std::string_view action;       // "SendMessage"
-  bool owner_only = false;       // no policy gives it to others
-  std::string_view queue = {};   // its name; empty: of no single one
-  std::string_view policy = {};  // the queue's policy, a JSON text; empty: it has none
+  std::string_view service;        // "sqs", "sns"
+  std::string_view action;         // "SendMessage"
+  bool owner_only = false;         // no policy gives it to others
+  std::string_view resource = {};  // the queue's or topic's name; empty: of no single one
+  std::string_view policy = {};    // its policy, a JSON text; empty: it has none
 };
 
 class Gatekeeper {

@@ -68,6 +68,23 @@ constexpr Handlers::Row kRows[] = {
      Handlers::backup_read, true},
     {Opcode::backup_end, sizeof(wire::BackupEndBody), sizeof(wire::BackupEndBody),
      Handlers::backup_end, true},
+    {Opcode::topic_create, sizeof(wire::SettingsBody), wire::kTopicSettingsBytesMax,
+     Handlers::topic_create, true, kByPolicies},
+    {Opcode::topic_set, sizeof(wire::SettingsBody), wire::kTopicSettingsBytesMax,
+     Handlers::topic_set, true, kByPolicies},
+    {Opcode::topic_delete, 0, wire::kPreLoginFrameBytesMax, Handlers::topic_delete, true,
+     kByPolicies},
+    {Opcode::topic_show, 0, wire::kPreLoginFrameBytesMax, Handlers::topic_show, false, kByPolicies},
+    {Opcode::topic_list, sizeof(wire::ListBody), kNoMax, Handlers::topic_list, false, kByPolicies},
+    {Opcode::topic_subscribe, sizeof(wire::TopicSubscribeBody), wire::kTopicSettingsBytesMax,
+     Handlers::topic_subscribe, true, kByPolicies},
+    {Opcode::subscription_set, sizeof(wire::TopicSubscriptionRef) + sizeof(wire::SettingsBody),
+     wire::kTopicSettingsBytesMax, Handlers::subscription_set, true, kByPolicies},
+    {Opcode::topic_unsubscribe, sizeof(wire::TopicSubscriptionRef),
+     sizeof(wire::TopicSubscriptionRef), Handlers::topic_unsubscribe, true, kByPolicies},
+    {Opcode::subscription_list, sizeof(wire::TopicSubscriptionListBody),
+     wire::kPreLoginFrameBytesMax, Handlers::subscription_list, false, kByPolicies},
+    {Opcode::publish, sizeof(wire::PublishBody), kNoMax, Handlers::publish, true, kByPolicies},
     {Opcode::cancel, sizeof(wire::CancelBody), sizeof(wire::CancelBody), Handlers::cancel, false,
      kAnybody},
 };
@@ -80,13 +97,6 @@ constexpr std::array<Handlers::Row, 256> by_opcode() {
   return table;
 }
 constexpr std::array<Handlers::Row, 256> kTable = by_opcode();
-
-std::string_view without_padding(Bytes body) {
-  std::string_view name = as_text(body);
-  for (int i = 0; i < 7 && !name.empty() && name.back() == '\0'; ++i)
-    name.remove_suffix(1);
-  return name;
-}
 
 }  // namespace
 

@@ -3,7 +3,7 @@
 // A handler gets a frame whose checksum, correlation id and body size are already right, reads its
 // body, and either answers at once, refuses, or opens a request and gives it to the shard.
 // handlers.cc has the table and the connection's own opcodes; messages.cc, subscriptions.cc,
-// admin.cc and backup.cc the families.
+// admin.cc, backup.cc, topics.cc, topic_subscriptions.cc and publish.cc the families.
 #pragma once
 
 #include <cstdint>
@@ -60,8 +60,14 @@ struct Handlers {
   static void queue_create(Session& session, const Frame& frame);
   static void queue_set(Session& session, const Frame& frame);
   static void texts_do_not_fit(Session& session, Bytes texts);
+  // The rights that settings take, by what they set.
+  struct SettingRights {
+    Right attributes;
+    Right tags;
+    Right untagged;
+  };
   static bool allows_settings(Session& session, const Frame& frame, const QueueSettings& settings,
-                              std::string_view queue);
+                              const SettingRights& rights, std::string_view name);
   static bool allows_stats(Session& session, const Frame& frame, std::span<const QueueId> queues,
                            bool with_details);
   static void queue_purge(Session& session, const Frame& frame);
@@ -77,6 +83,26 @@ struct Handlers {
   static void backup_start(Session& session, const Frame& frame);
   static void backup_read(Session& session, const Frame& frame);
   static void backup_end(Session& session, const Frame& frame);
+
+  // topics.cc
+  // False: the server has none, and the request was refused.
+  static bool has_topics(Session& session, const Frame& frame);
+  // Null: there is none of this name, and the request was refused.
+  static const TopicInfo* find_topic(Session& session, const Frame& frame, std::string_view name);
+  static void topic_create(Session& session, const Frame& frame);
+  static void topic_set(Session& session, const Frame& frame);
+  static void topic_delete(Session& session, const Frame& frame);
+  static void topic_show(Session& session, const Frame& frame);
+  static void topic_list(Session& session, const Frame& frame);
+
+  // topic_subscriptions.cc
+  static void topic_subscribe(Session& session, const Frame& frame);
+  static void subscription_set(Session& session, const Frame& frame);
+  static void topic_unsubscribe(Session& session, const Frame& frame);
+  static void subscription_list(Session& session, const Frame& frame);
+
+  // publish.cc
+  static void publish(Session& session, const Frame& frame);
 };
 
 }  // namespace millrace::net

@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "base/printable.h"
+#include "millrace/named_text.h"
 #include "net/binary/answers.h"
 #include "net/binary/handlers.h"
 #include "net/binary/session.h"
@@ -142,17 +143,25 @@ bool Session::allowed(uint64_t correlation, const Right& right, uint32_t queue,
 
 bool Session::allowed(uint64_t correlation, const Right& right, std::string_view name,
                       const QueueInfo* queue, uint32_t entry_index) {
-  if (queue == nullptr && !name.empty()) queue = port().find_queue(name);
-  const Wanted wanted{
-      .action = right.action,
-      .owner_only = right.owner_only,
-      .queue = name,
-      .policy = queue != nullptr ? std::string_view(queue->attributes.policy) : std::string_view()};
+  const bool of_queue = right.service == "sqs";
+  std::string_view policy;
+  if (of_queue) {
+    if (queue == nullptr && !name.empty()) queue = port().find_queue(name);
+    if (queue != nullptr) policy = queue->attributes.policy;
+  } else if (const TopicInfo* topic = name.empty() ? nullptr : port().topics().find(name)) {
+    policy = value_of(topic->attributes.texts, "Policy");
+  }
+  const Wanted wanted{.service = right.service,
+                      .action = right.action,
+                      .owner_only = right.owner_only,
+                      .resource = name,
+                      .policy = policy};
   const std::string why = setting_.gatekeeper->why_not(login_->visitor, wanted);
   if (why.empty()) return true;
   audit(AuditEvent::access_denied,
         {.action = right.action,
-         .queue = name,
+         .queue = of_queue ? name : std::string_view(),
+         .topic = of_queue ? std::string_view() : name,
          .result = errc_name(Errc::access_denied),
          .reason = why},
         correlation);
@@ -189,7 +198,12 @@ void Session::audit(AuditEvent event, const AuditRecord& about, uint64_t correla
 
 void Session::note(uint64_t token, AuditEvent event, std::string_view action,
                    std::string_view queue) {
-  if (setting_.audit != nullptr) notes_.add({token, event, action, std::string(queue)});
+  if (setting_.audit != nullptr) notes_.add({token, event, action, std::string(queue), {}});
+}
+
+void Session::note_topic(uint64_t token, AuditEvent event, std::string_view action,
+                         std::string_view topic) {
+  if (setting_.audit != nullptr) notes_.add({token, event, action, {}, std::string(topic)});
 }
 
 void Session::note_queue(uint64_t token, AuditEvent event, std::string_view action,
@@ -202,7 +216,11 @@ void Session::note_queue(uint64_t token, AuditEvent event, std::string_view acti
 void Session::tell_note(uint64_t token, uint64_t correlation, Errc result) {
   AdminNote note;
   if (notes_.empty() || !notes_.take(token, &note)) return;
-  audit(note.event, {.action = note.action, .queue = note.queue, .result = errc_name(result)},
+  audit(note.event,
+        {.action = note.action,
+         .queue = note.queue,
+         .topic = note.topic,
+         .result = errc_name(result)},
         correlation);
 }
 
@@ -213,6 +231,7 @@ void Session::tell_unanswered() {
     audit(note.event,
           {.action = note.action,
            .queue = note.queue,
+           .topic = note.topic,
            .result = "unknown",
            .reason = "the connection ended before it was answered"},
           requests_.at(static_cast<uint32_t>(note.token)).correlation);

@@ -26,10 +26,11 @@ struct SessionLogin {
 // An action, as policies call it.
 struct Right {
   std::string_view action;
-  bool owner_only = false;  // no policy gives it to other accounts
+  bool owner_only = false;           // no policy gives it to other accounts
+  std::string_view service = "sqs";  // "sns": what it is about is a topic
 };
 
-// As SQS's actions have them (net/sqs/actions.cc).
+// As SQS's and SNS's actions have them (net/sqs/actions.cc, net/sns/actions.cc).
 namespace rights {
 inline constexpr Right kSendMessage{"SendMessage"};
 inline constexpr Right kReceiveMessage{"ReceiveMessage"};
@@ -48,6 +49,21 @@ inline constexpr Right kListQueueTags{"ListQueueTags", true};
 inline constexpr Right kStartMove{"StartMessageMoveTask", true};
 inline constexpr Right kCancelMove{"CancelMessageMoveTask", true};
 inline constexpr Right kListMoves{"ListMessageMoveTasks", true};
+inline constexpr Right kPublish{"Publish", false, "sns"};
+inline constexpr Right kCreateTopic{"CreateTopic", true, "sns"};
+inline constexpr Right kDeleteTopic{"DeleteTopic", false, "sns"};
+inline constexpr Right kListTopics{"ListTopics", true, "sns"};
+inline constexpr Right kGetTopicAttributes{"GetTopicAttributes", false, "sns"};
+inline constexpr Right kSetTopicAttributes{"SetTopicAttributes", false, "sns"};
+inline constexpr Right kListTopicTags{"ListTagsForResource", true, "sns"};
+inline constexpr Right kTagTopic{"TagResource", true, "sns"};
+inline constexpr Right kUntagTopic{"UntagResource", true, "sns"};
+inline constexpr Right kSubscribe{"Subscribe", false, "sns"};
+inline constexpr Right kUnsubscribe{"Unsubscribe", true, "sns"};
+inline constexpr Right kListSubscriptions{"ListSubscriptions", true, "sns"};
+inline constexpr Right kListOfTopic{"ListSubscriptionsByTopic", false, "sns"};
+inline constexpr Right kGetSubscription{"GetSubscriptionAttributes", true, "sns"};
+inline constexpr Right kSetSubscription{"SetSubscriptionAttributes", true, "sns"};
 }  // namespace rights
 
 }  // namespace millrace::net

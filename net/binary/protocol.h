@@ -11,15 +11,17 @@ namespace millrace::net {
 
 class BinaryProtocol final : public Protocol {
  public:
-  // `gatekeeper` may be null: there are no credentials.
+  // `gatekeeper` may be null: there are no credentials; so may `topics`: there are none.
   BinaryProtocol(const ShardSetting& shard, uint16_t shards, Durability durability,
-                 std::unique_ptr<Gatekeeper> gatekeeper)
+                 std::unique_ptr<Gatekeeper> gatekeeper, std::unique_ptr<TopicDesk> topics)
       : gatekeeper_(std::move(gatekeeper)),
+        topics_(std::move(topics)),
         setting_{.port = shard.port,
                  .pool = shard.pool,
                  .host = shard.host,
                  .holders = shard.holders,
                  .gatekeeper = gatekeeper_.get(),
+                 .topics = topics_.get(),
                  .audit = shard.audit,
                  .secure = shard.secure,
                  .limits = shard.limits,
@@ -31,9 +33,13 @@ class BinaryProtocol final : public Protocol {
   }
   bool trusts(const Peer& peer) const override { return peer.local; }
   uint32_t bytes_each() const override { return 1'024; }
+  void turn() override {
+    if (topics_ != nullptr) topics_->turn();
+  }
 
  private:
   const std::unique_ptr<Gatekeeper> gatekeeper_;
+  const std::unique_ptr<TopicDesk> topics_;
   const SessionSetting setting_;
 };
 

@@ -28,8 +28,7 @@ Session::Session(const SessionSetting& setting, uint32_t id, const Peer& peer)
     : Conversation(*setting.pool, id), setting_(setting), peer_(peer), held_(*setting.pool) {}
 
 Session::~Session() {
-  tell_unanswered();
-  port().cancel_all(this);
+  forget_requests();
   if (holder_ != 0) setting_.holders->leave(holder_);
 }
 
@@ -277,8 +276,7 @@ void Session::abandon() {
   state_ = State::closing;
   failed_ = Errc::ok;
   blocked_ = false;
-  tell_unanswered();
-  port().cancel_all(this);
+  forget_requests();
   requests_.clear();
   subscriptions_ = {};
   held_.clear();
@@ -330,6 +328,12 @@ void Session::end_subscriptions() {
     (void)port().unsubscribe({this, subscription_token(place)});
     subscriptions_.remove(place);
   });
+}
+
+void Session::forget_requests() {
+  tell_unanswered();
+  port().cancel_all(this);
+  if (setting_.topics != nullptr) setting_.topics->forget(*this);
 }
 
 void Session::mark_dirty() {
@@ -388,8 +392,7 @@ void Session::fail_connection(Errc code, std::string_view text) {
   state_ = State::closing;
   failed_ = Errc::ok;
   blocked_ = false;
-  tell_unanswered();
-  port().cancel_all(this);
+  forget_requests();
   requests_.clear();
   subscriptions_ = {};
   answer_error(output_, {0, code, text});

@@ -32,6 +32,7 @@
 #include "net/binary/login.h"
 #include "net/binary/request_table.h"
 #include "net/binary/subscriptions.h"
+#include "net/binary/topic_desk.h"
 #include "net/buffer_pool.h"
 #include "net/conversation.h"
 #include "net/holders.h"
@@ -47,6 +48,7 @@ struct SessionSetting {
   ConversationHost* host = nullptr;
   Holders* holders = nullptr;        // null: nobody asks who holds what
   Gatekeeper* gatekeeper = nullptr;  // null: whoever connects may do everything
+  TopicDesk* topics = nullptr;       // null: what is about topics is refused
   AuditLog* audit = nullptr;         // null: there is none
   bool secure = false;               // it is spoken over TLS
   Limits limits{};
@@ -54,7 +56,7 @@ struct SessionSetting {
   Durability durability = Durability::commit;
 };
 
-class Session final : public Conversation, public ReplySink {
+class Session final : public Conversation, public ReplySink, private PublishListener {
  public:
   // `setting` is lent for the session's life; `id` is the host's, for finding its connection.
   Session(const SessionSetting& setting, uint32_t id, const Peer& peer = {});
@@ -108,6 +110,8 @@ class Session final : public Conversation, public ReplySink {
   void on_moves(uint64_t token, const MoveReply& reply) override;
   void on_backup(uint64_t token, const BackupReply& reply) override;
   void on_backup_bytes(uint64_t token, const BackupBytesReply& reply) override;
+  void on_topics(uint64_t token, const TopicReply& reply) override;
+  void on_published(uint64_t token, const PublishOutcome& outcome) override;
   void on_push(uint32_t place, const ReceiveReply& reply);
 
   // The frame loop. handle_frames() returns how many of the bytes it is done with.
@@ -142,8 +146,9 @@ class Session final : public Conversation, public ReplySink {
               uint32_t entry_index = kWholeRequest) {
     return !admitted_ || allowed(correlation, right, queue, entry_index);
   }
-  bool allows_named(uint64_t correlation, const Right& right, std::string_view queue) {
-    return !admitted_ || allowed(correlation, right, queue, nullptr, kWholeRequest);
+  // Of the queue, or the topic if the right is SNS's; empty: of no single one.
+  bool allows_named(uint64_t correlation, const Right& right, std::string_view name) {
+    return !admitted_ || allowed(correlation, right, name, nullptr, kWholeRequest);
   }
   bool allowed(uint64_t correlation, const Right& right, uint32_t queue, uint32_t entry_index);
   bool allowed(uint64_t correlation, const Right& right, std::string_view name,
@@ -158,11 +163,15 @@ class Session final : public Conversation, public ReplySink {
 
   // The audit log's.
   void note(uint64_t token, AuditEvent event, std::string_view action, std::string_view queue);
+  void note_topic(uint64_t token, AuditEvent event, std::string_view action,
+                  std::string_view topic);
   void note_queue(uint64_t token, AuditEvent event, std::string_view action, uint32_t queue);
   void tell_note(uint64_t token, uint64_t correlation, Errc result);
   void tell_unanswered();
   void audit(AuditEvent event, const AuditRecord& about, uint64_t correlation);
 
+  // Whatever was asked of shard and desk is answered to nobody.
+  void forget_requests();
   void mark_dirty();
   void drain(Errc reason);
   void end_waiting_receives(Errc code);

@@ -21,6 +21,14 @@ bool take_item(Bytes* rest, std::string_view* name, std::string_view* value) {
   return true;
 }
 
+void add_item(std::string* to, std::string_view name, std::string_view value) {
+  const wire::TextItem head{static_cast<uint32_t>(value.size()), static_cast<uint16_t>(name.size()),
+                            0};
+  to->append(reinterpret_cast<const char*>(&head), sizeof head).append(name).append(value);
+}
+
+}  // namespace
+
 bool take_items(Bytes* rest, uint16_t count, std::vector<NamedText>* items) {
   for (uint16_t i = 0; i < count; ++i) {
     std::string_view name, value;
@@ -30,13 +38,11 @@ bool take_items(Bytes* rest, uint16_t count, std::vector<NamedText>* items) {
   return true;
 }
 
-void add_item(std::string* to, std::string_view name, std::string_view value) {
-  const wire::TextItem head{static_cast<uint32_t>(value.size()), static_cast<uint16_t>(name.size()),
-                            0};
-  to->append(reinterpret_cast<const char*>(&head), sizeof head).append(name).append(value);
+uint16_t add_items(std::string* to, std::span<const NamedText> items) {
+  for (const NamedText& item : items)
+    add_item(to, item.name, item.value);
+  return static_cast<uint16_t>(items.size());
 }
-
-}  // namespace
 
 bool take_settings(const wire::SettingsBody& head, Bytes texts, std::string_view* name,
                    QueueSettings* settings) {
@@ -59,13 +65,8 @@ wire::QueueItem queue_item(const QueueInfo& queue, bool with_details, std::strin
   texts->append(queue.name);
   wire::QueueItem item{};
   if (with_details) {
-    const std::vector<NamedText> attributes = engine::attribute_texts(queue.attributes);
-    for (const NamedText& attribute : attributes)
-      add_item(texts, attribute.name, attribute.value);
-    for (const NamedText& tag : queue.attributes.tags)
-      add_item(texts, tag.name, tag.value);
-    item.attributes = static_cast<uint16_t>(attributes.size());
-    item.tags = static_cast<uint16_t>(queue.attributes.tags.size());
+    item.attributes = add_items(texts, engine::attribute_texts(queue.attributes));
+    item.tags = add_items(texts, queue.attributes.tags);
   }
   item.queue_id = raw(queue.id);
   item.text_bytes = static_cast<uint32_t>(texts->size() - before);

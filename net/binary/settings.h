@@ -1,10 +1,12 @@
-// The names and values of QUEUE_CREATE, QUEUE_SET and a QueueItem: TextItems (millrace/wire.h).
+// The names and values of queues, topics and subscriptions: TextItems (millrace/wire.h).
 //
 // Threads: any; no state.
 #pragma once
 
+#include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "millrace/engine.h"
 #include "millrace/wire.h"
@@ -15,6 +17,11 @@ namespace millrace::net {
 // if the counts do not fit the bytes.
 bool take_settings(const wire::SettingsBody& head, Bytes texts, std::string_view* name,
                    QueueSettings* settings);
+
+// Reads `count` items, and takes their bytes off `rest`. False if there are not so many whole ones.
+bool take_items(Bytes* rest, uint16_t count, std::vector<NamedText>* items);
+// Appends them; returns how many.
+uint16_t add_items(std::string* to, std::span<const NamedText> items);
 
 // The item of a queue and, after each other, its name, and `with_details` its attributes and tags.
 // Its times are not there: the item says whether they are to follow.

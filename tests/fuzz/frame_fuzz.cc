@@ -4,15 +4,21 @@
 // bring it. Odd: the rest is a list of frames without lengths and checksums - opcode, step of the
 // correlation id, body length in 8 bytes, body - which are sealed here, so that the fuzzer gets
 // past the checksum. Bit 5: the server wants a log-in, which a proof that begins with a zero is
-// good for. The byte's other bits choose the pieces the stream comes in. Checked: no crash, every
-// answer is a whole frame with a right checksum, output and requests stay in their bounds, nothing
-// follows a connection error.
+// good for. Topics are a server's own desk, on a fake shard. The byte's other bits choose the
+// pieces the stream comes in. Checked: no crash, every answer is a whole frame with a right
+// checksum, output and requests stay in their bounds, nothing follows a connection error.
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <string>
 
 #include "base/assert.h"
+#include "net/aws/allow_all.h"
+#include "net/topics/publishing_desk.h"
+#include "storage/real_disk.h"
 #include "tests/net/peer.h"
+#include "tests/support/temporary_directory.h"
 
 namespace {
 
@@ -52,6 +58,17 @@ class EasyGatekeeper final : public Gatekeeper {
   }
 };
 
+// Its signer has a thread and a folder. Nothing is signed: the one subscription is raw.
+topics::Signer& signer_of_all() {
+  static const TemporaryDirectory folder;
+  static const std::unique_ptr<topics::Signer> signer = [] {
+    std::string why;
+    auto disk = storage::RealDisk::open_directory(folder / "data", {});
+    return topics::Signer::open(std::move(*disk), &why);
+  }();
+  return *signer;
+}
+
 void listen(test::Peer& peer, const Limits& limits) {
   MR_ASSERT(peer.session.under_way() <= limits.inflight_max);
   const bool finished = peer.session.finished();
@@ -78,7 +95,21 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   limits.inflight_max = 8;
   limits.output_bytes_max = 16 << 10;
   EasyGatekeeper gatekeeper;
-  test::Peer peer(limits, {.gatekeeper = (mode & 32) != 0 ? &gatekeeper : nullptr});
+  FakeTopics topics_of_desk;
+  FakePort port_of_desk;
+  port_of_desk.topic_port = &topics_of_desk;
+  port_of_desk.add_queue("jobs");
+  topics::PublishingDesk desk(
+      {.port = port_of_desk,
+       .signer = signer_of_all(),
+       .wake = [] {},
+       .authorizer = std::make_unique<AllowAll>("000000000000", "us-east-1"),
+       .seed = 1,
+       .account = "000000000000",
+       .region = "us-east-1",
+       .base_url = "http://here",
+       .accept_undeliverable = true});
+  test::Peer peer(limits, {.gatekeeper = (mode & 32) != 0 ? &gatekeeper : nullptr, .desk = &desk});
   peer.port.add_queue("one");
   peer.port.add_queue("two");
   const size_t piece_bytes = size_t{1} << (mode / 2 % 16);

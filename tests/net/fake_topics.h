@@ -4,6 +4,7 @@
 
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "engine/topic_attributes.h"
@@ -25,6 +26,8 @@ class FakeTopics final : public TopicPort {
     subscription_.token = "token";
     subscription_.attributes.raw = true;
   }
+
+  void give_policy(std::string text) { topic_.attributes.texts = {{"Policy", std::move(text)}}; }
 
   void create(std::string_view name, const TopicSettings& settings, ReplyTo reply) override {
     TopicInfo made = topic_;

@@ -17,7 +17,7 @@ namespace {
 
 using wire::Opcode;
 
-// A request about the queue "mine", which exists.
+// A request about the queue "mine" or the topic "orders", which exist.
 struct Case {
   const char* name;
   Opcode opcode;
@@ -140,6 +140,88 @@ std::vector<Case> cases() {
        [](uint64_t n, QueueId queue) {
          return frame(Opcode::move_cancel, n, bytes_of(wire::MoveCancelBody{raw(queue), 0, 0}));
        }},
+      {"TOPIC_CREATE",
+       Opcode::topic_create,
+       {"sns:CreateTopic"},
+       [](uint64_t n, QueueId) { return topic_frame(Opcode::topic_create, n, "orders", {}); }},
+      {"TOPIC_CREATE with tags",
+       Opcode::topic_create,
+       {"sns:CreateTopic", "sns:TagResource"},
+       [](uint64_t n, QueueId) {
+         return topic_frame(Opcode::topic_create, n, "orders", {.tags = {{"a", "b"}}});
+       }},
+      {"TOPIC_SET",
+       Opcode::topic_set,
+       {"sns:SetTopicAttributes"},
+       [](uint64_t n, QueueId) {
+         return topic_frame(Opcode::topic_set, n, "orders",
+                            {.attributes = {{"DisplayName", "orders"}}});
+       }},
+      {"TOPIC_SET of tags",
+       Opcode::topic_set,
+       {"sns:TagResource"},
+       [](uint64_t n, QueueId) {
+         return topic_frame(Opcode::topic_set, n, "orders", {.tags = {{"a", "b"}}});
+       }},
+      {"TOPIC_SET that takes tags away",
+       Opcode::topic_set,
+       {"sns:UntagResource"},
+       [](uint64_t n, QueueId) {
+         return topic_frame(Opcode::topic_set, n, "orders", {.untagged = {"a"}});
+       }},
+      {"TOPIC_DELETE",
+       Opcode::topic_delete,
+       {"sns:DeleteTopic"},
+       [](uint64_t n, QueueId) { return frame(Opcode::topic_delete, n, padded("orders")); }},
+      {"TOPIC_SHOW",
+       Opcode::topic_show,
+       {"sns:GetTopicAttributes", "sns:ListTagsForResource"},
+       [](uint64_t n, QueueId) { return frame(Opcode::topic_show, n, padded("orders")); }},
+      {"TOPIC_LIST",
+       Opcode::topic_list,
+       {"sns:ListTopics"},
+       [](uint64_t n, QueueId) {
+         return frame(Opcode::topic_list, n, bytes_of(wire::ListBody{10, 0, 0}));
+       }},
+      {"TOPIC_SUBSCRIBE",
+       Opcode::topic_subscribe,
+       {"sns:Subscribe"},
+       [](uint64_t n, QueueId) { return topic_subscribe(n, "orders", "sqs", "mine"); }},
+      {"SUBSCRIPTION_SET",
+       Opcode::subscription_set,
+       {"sns:SetSubscriptionAttributes"},
+       [](uint64_t n, QueueId) {
+         return frame(Opcode::subscription_set, n, ByteString(16) + settings_bytes({}, {}));
+       }},
+      {"TOPIC_UNSUBSCRIBE",
+       Opcode::topic_unsubscribe,
+       {"sns:Unsubscribe"},
+       [](uint64_t n, QueueId) { return frame(Opcode::topic_unsubscribe, n, ByteString(16)); }},
+      {"SUBSCRIPTION_LIST",
+       Opcode::subscription_list,
+       {"sns:ListSubscriptionsByTopic"},
+       [](uint64_t n, QueueId) {
+         return frame(Opcode::subscription_list, n,
+                      bytes_of(wire::TopicSubscriptionListBody{9, 0, 6, 0, 0}) + padded("orders"));
+       }},
+      {"SUBSCRIPTION_LIST with attributes",
+       Opcode::subscription_list,
+       {"sns:ListSubscriptionsByTopic", "sns:GetSubscriptionAttributes"},
+       [](uint64_t n, QueueId) {
+         return frame(Opcode::subscription_list, n,
+                      bytes_of(wire::TopicSubscriptionListBody{9, 0, 6, 1, 0}) + padded("orders"));
+       }},
+      {"SUBSCRIPTION_LIST of all topics",
+       Opcode::subscription_list,
+       {"sns:ListSubscriptions"},
+       [](uint64_t n, QueueId) {
+         return frame(Opcode::subscription_list, n,
+                      bytes_of(wire::TopicSubscriptionListBody{9, 0, 0, 0, 0}));
+       }},
+      {"PUBLISH",
+       Opcode::publish,
+       {"sns:Publish"},
+       [](uint64_t n, QueueId) { return publish(n, "orders", {{"hello"}}); }},
       {"MOVE_LIST",
        Opcode::move_list,
        {"ListMessageMoveTasks"},
@@ -243,6 +325,19 @@ TEST(LoginAccess, EachQueueOfAnAckIsAskedAbout) {
   const Answer answer = peer.hear_one();
   ASSERT_TRUE(answer.is_error(Errc::access_denied));
   EXPECT_EQ(answer.as<wire::ErrorBody>().entry_index, 2u);
+}
+
+TEST(LoginAccess, ATopicsPolicyCountsToo) {
+  LoginServer server;
+  Peer peer({}, {.gatekeeper = server.gatekeeper.get()});
+  peer.topics.give_policy(
+      R"({"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":)"
+      R"("arn:aws:iam::000000000000:user/worker"},"Action":"sns:Publish","Resource":"*"}]})");
+  ASSERT_TRUE(log_in(peer, "WORKER").is(Opcode::login_proof));
+  peer.say(publish(4, "orders", {{"hello"}}));
+  EXPECT_TRUE(peer.hear_one().is(Opcode::publish));
+  peer.say(frame(Opcode::topic_delete, 5, padded("orders")));
+  EXPECT_TRUE(peer.hear_one().is_error(Errc::access_denied));
 }
 
 TEST(LoginAccess, AQueuesPolicyCountsToo) {

@@ -2,6 +2,7 @@
 // back as frames.
 #pragma once
 
+#include <algorithm>
 #include <cstring>
 #include <string>
 #include <string_view>
@@ -11,7 +12,9 @@
 #include "base/hash.h"
 #include "millrace/wire.h"
 #include "net/binary/session.h"
+#include "tests/net/fake_desk.h"
 #include "tests/net/fake_port.h"
+#include "tests/net/fake_topics.h"
 
 namespace millrace::net::test {
 
@@ -89,23 +92,24 @@ inline ByteString ack(uint64_t correlation, const std::vector<Receipt>& receipts
   return frame(wire::Opcode::ack, correlation, body);
 }
 
+inline void add_texts(std::string& to, const std::vector<NamedText>& texts) {
+  for (const NamedText& text : texts) {
+    const wire::TextItem item{static_cast<uint32_t>(text.value.size()),
+                              static_cast<uint16_t>(text.name.size()), 0};
+    to.append(reinterpret_cast<const char*>(&item), sizeof item).append(text.name);
+    to.append(text.value);
+  }
+}
 // SettingsBody, name and TextItems.
 inline ByteString settings_bytes(std::string_view name, const QueueSettings& settings) {
   const wire::SettingsBody head{
       static_cast<uint16_t>(name.size()), static_cast<uint16_t>(settings.attributes.size()),
       static_cast<uint16_t>(settings.tags.size()), static_cast<uint16_t>(settings.untagged.size())};
   std::string texts(name);
-  const auto add = [&](std::string_view item_name, std::string_view value) {
-    const wire::TextItem item{static_cast<uint32_t>(value.size()),
-                              static_cast<uint16_t>(item_name.size()), 0};
-    texts.append(reinterpret_cast<const char*>(&item), sizeof item).append(item_name).append(value);
-  };
-  for (const NamedText& attribute : settings.attributes)
-    add(attribute.name, attribute.value);
-  for (const NamedText& tag : settings.tags)
-    add(tag.name, tag.value);
+  add_texts(texts, settings.attributes);
+  add_texts(texts, settings.tags);
   for (const std::string& tag : settings.untagged)
-    add(tag, {});
+    add_texts(texts, {{tag, {}}});
   return bytes_of(head) + padded(texts);
 }
 inline ByteString queue_create(uint64_t correlation, std::string_view name,
@@ -134,6 +138,42 @@ inline ByteString send_with(uint64_t correlation, QueueId queue, std::string_vie
   return frame(wire::Opcode::send, correlation, body);
 }
 
+inline ByteString topic_frame(wire::Opcode opcode, uint64_t correlation, std::string_view name,
+                              const TopicSettings& settings) {
+  return frame(opcode, correlation, settings_bytes(name, settings));
+}
+inline ByteString topic_subscribe(uint64_t correlation, std::string_view topic,
+                                  std::string_view protocol, std::string_view endpoint,
+                                  const std::vector<NamedText>& attributes = {}) {
+  const wire::TopicSubscribeBody head{
+      static_cast<uint16_t>(topic.size()), static_cast<uint16_t>(protocol.size()),
+      static_cast<uint16_t>(endpoint.size()), static_cast<uint16_t>(attributes.size())};
+  std::string texts = std::string(topic).append(protocol).append(endpoint);
+  add_texts(texts, attributes);
+  return frame(wire::Opcode::topic_subscribe, correlation, bytes_of(head) + padded(texts));
+}
+struct Published {
+  std::string message;
+  std::string subject{};
+  std::string properties{};
+  bool structured = false;
+};
+inline ByteString publish(uint64_t correlation, std::string_view topic,
+                          const std::vector<Published>& messages) {
+  ByteString body = bytes_of(wire::PublishBody{static_cast<uint32_t>(messages.size()),
+                                               static_cast<uint16_t>(topic.size()), 0}) +
+                    padded(topic);
+  for (const Published& one : messages) {
+    wire::PublishItem item{};
+    item.message_bytes = static_cast<uint32_t>(one.message.size());
+    item.properties_bytes = static_cast<uint32_t>(one.properties.size());
+    item.subject_bytes = static_cast<uint16_t>(one.subject.size());
+    item.structured = one.structured ? 1 : 0;
+    body = std::move(body) + bytes_of(item) + padded(one.properties + one.subject + one.message);
+  }
+  return frame(wire::Opcode::publish, correlation, body);
+}
+
 struct Answer {
   wire::FrameHeader header{};
   ByteString body;
@@ -144,6 +184,10 @@ struct Answer {
   }
   bool is_error(Errc code) const {
     return header.opcode == static_cast<uint8_t>(wire::Opcode::error) && status() == code;
+  }
+  // What lies behind so many bytes, as text.
+  std::string_view text_at(size_t offset) const {
+    return as_text(body).substr(std::min(offset, body.size()));
   }
   template <class T>
   T as(size_t offset = 0) const {
@@ -192,6 +236,7 @@ class Peer : public ConversationHost {
     Gatekeeper* gatekeeper = nullptr;
     AuditLog* audit = nullptr;
     bool secure = false;
+    TopicDesk* desk = nullptr;  // null: its own
   };
   explicit Peer(const Limits& limits = {}) : Peer(limits, Guard{}) {}
   Peer(const Limits& limits, const Guard& guard)
@@ -199,12 +244,15 @@ class Peer : public ConversationHost {
                  .pool = &pool,
                  .host = this,
                  .gatekeeper = guard.gatekeeper,
+                 .topics = guard.desk != nullptr ? guard.desk : &desk,
                  .audit = guard.audit,
                  .secure = guard.secure,
                  .limits = limits,
                  .shards = 4,
                  .durability = Durability::commit},
-        session(setting_, 7) {}
+        session(setting_, 7) {
+    port.topic_port = &topics;
+  }
 
   // One piece, as a socket brings it: 8-byte aligned.
   void say(const ByteString& bytes) {
@@ -240,6 +288,8 @@ class Peer : public ConversationHost {
   void conversation_dirty(Conversation&) override { dirty = true; }
   void shard_fenced() override { ++fences; }
 
+  FakeTopics topics;
+  FakeDesk desk;
   FakePort port;
   BufferPool pool;
   bool dirty = false;

@@ -186,6 +186,43 @@ std::map<std::string, Layout> layouts() {
            F(started_at_ms), F(ended_at_ms));
   }
   {
+    using S = TopicItem;
+    STRUCT(TopicItem, F(topic_id), F(text_bytes), F(name_bytes), F(arn_bytes), F(attributes),
+           F(tags), F(created_at_ms), F(confirmed), F(pending), F(published), F(delivered),
+           F(filtered), F(failed));
+  }
+  {
+    using S = TopicSubscribeBody;
+    STRUCT(TopicSubscribeBody, F(topic_bytes), F(protocol_bytes), F(endpoint_bytes), F(attributes));
+  }
+  {
+    using S = TopicSubscriptionRef;
+    STRUCT(TopicSubscriptionRef, F(uuid));
+  }
+  {
+    using S = TopicSubscriptionListBody;
+    STRUCT(TopicSubscriptionListBody, F(max), F(after), F(topic_bytes), F(details), F(reserved));
+  }
+  {
+    using S = TopicSubscriptionItem;
+    STRUCT(TopicSubscriptionItem, F(uuid), F(subscription_id), F(text_bytes), F(created_at_ms),
+           F(topic_bytes), F(protocol_bytes), F(endpoint_bytes), F(queue_bytes), F(attributes),
+           F(pending), F(reserved));
+  }
+  {
+    using S = PublishBody;
+    STRUCT(PublishBody, F(count), F(topic_bytes), F(reserved));
+  }
+  {
+    using S = PublishItem;
+    STRUCT(PublishItem, F(message_bytes), F(properties_bytes), F(subject_bytes), F(structured),
+           F(reserved));
+  }
+  {
+    using S = PublishResult;
+    STRUCT(PublishResult, F(message_id), F(sequence), F(code), F(text_bytes), F(reserved));
+  }
+  {
     using S = BackupAnswer;
     STRUCT(BackupAnswer, F(backup), F(server_time_ms), F(logs), F(reserved));
   }
@@ -295,6 +332,10 @@ TEST(WireDocument, LimitsAreTheOnesInForce) {
       {"frame", limits.frame_bytes_max},
       {"messages of a SEND or RECEIVE, entries of an ACK or EXTEND", kBatchMessagesMax},
       {"bytes of a SEND's run", kBatchBytesMax},
+      {"a TOPIC_CREATE, TOPIC_SET, TOPIC_SUBSCRIBE or SUBSCRIPTION_SET",
+       wire::kTopicSettingsBytesMax},
+      {"messages of a PUBLISH", wire::kPublishMessagesMax},
+      {"bytes of a PUBLISH's messages and their attributes", wire::kPublishBytesMax},
       {"properties and body of a message", kMessageBytesMax},
       {"requests under way on a connection", limits.inflight_max},
       {"output waiting on a connection", limits.output_bytes_max},

@@ -3,6 +3,9 @@
 #include <memory>
 #include <random>
 #include <string>
+#include <utility>
+
+#include <fmt/format.h>
 
 #include "base/os_clock.h"
 #include "net/aws/allow_all.h"
@@ -13,6 +16,7 @@
 #include "net/http/reset_front.h"
 #include "net/sns/sns_front.h"
 #include "net/sqs/sqs_front.h"
+#include "net/topics/publishing_desk.h"
 
 namespace millrace::tools {
 namespace {
@@ -57,6 +61,28 @@ void HttpFronts::add(ShardPort& port, net::HttpRouter& router) {
   net::HttpFront& sns = router.own(std::move(made));
   router.add_for_others(
       router.own(std::make_unique<net::StsFront>(make_authorizer(), sns, seed(), sqs_.audit)));
+}
+
+std::unique_ptr<net::TopicDesk> HttpFronts::make_desk(const net::ShardSetting& shard,
+                                                      const std::string& http) {
+  std::random_device entropy;
+  std::string base_url = sns_.advertise;
+  // Links lead to where SNS answers, if it does; else to where it would.
+  if (base_url.empty())
+    base_url = fmt::format(
+        "{}://{}", settings_.tls_certificate.empty() ? "http" : "https",
+        http.find(':') == std::string::npos || http.starts_with("unix:") ? "127.0.0.1:9324" : http);
+  return std::make_unique<net::topics::PublishingDesk>(
+      net::topics::DeskParts{.port = *shard.port,
+                             .signer = sns_shared_.signer(),
+                             .wake = shard.wake,
+                             .authorizer = make_authorizer(),
+                             .figures = &sns_shared_.publishes(),
+                             .seed = uint64_t{entropy()} << 32 | entropy(),
+                             .account = sns_.account,
+                             .region = sns_.region,
+                             .base_url = std::move(base_url),
+                             .accept_undeliverable = sns_.accept_undeliverable});
 }
 
 }  // namespace millrace::tools

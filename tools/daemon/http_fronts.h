@@ -1,5 +1,5 @@
 // HttpFronts: who answers the paths of the HTTP port, besides health: SQS and SNS, and what
-// --test-api adds.
+// --test-api adds; and what the binary protocol shares with SNS.
 //
 // Outlives the server. Threads: add() is called once on each shard's; what the shards share is in
 // SqsShared and SnsShared.
@@ -11,8 +11,10 @@
 #include "millrace/engine.h"
 #include "net/aws/authorizer.h"
 #include "net/aws/credential_store.h"
+#include "net/binary/topic_desk.h"
 #include "net/holders.h"
 #include "net/http/router.h"
+#include "net/protocol.h"
 #include "net/sns/settings.h"
 #include "net/sqs/settings.h"
 #include "tools/daemon/settings.h"
@@ -41,6 +43,9 @@ class HttpFronts {
   }
   // The fronts of one shard.
   void add(ShardPort& port, net::HttpRouter& router);
+  // What its binary listener publishes with. `http`: where this port was bound, or "off".
+  std::unique_ptr<net::TopicDesk> make_desk(const net::ShardSetting& shard,
+                                            const std::string& http);
   const net::RequestFigures& sqs_requests() { return sqs_shared_.requests(); }
   const net::RequestFigures& sns_requests() { return sns_shared_.requests(); }
   const net::topics::PublishFigures& publishes() { return sns_shared_.publishes(); }

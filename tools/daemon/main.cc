@@ -173,6 +173,9 @@ int serve(const Settings& settings, const std::vector<QueueDefinition>& definiti
   options.http_fronts = [&fronts](ShardPort& port, net::HttpRouter& router) {
     fronts.add(port, router);
   };
+  options.topic_desks = [&fronts](const net::ShardSetting& shard, const std::string& http) {
+    return fronts.make_desk(shard, http);
+  };
   Result<std::unique_ptr<net::Server>> server = net::Server::start(**broker, options, &message);
   if (!server) return complain(message, exit_code_of_start(server.error()));
 
