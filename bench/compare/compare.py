@@ -8,94 +8,25 @@ durability; a level that a broker does not have is said to have no equal.
 
 import argparse
 import json
-import os
 import pathlib
-import shutil
-import signal
-import socket
 import statistics
 import subprocess
 import sys
-import tempfile
-import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "bench"))
+from servers import Broker, Millrace, free_port, pinned  # noqa: E402
+
 PACKAGES = ("redis-server rabbitmq-server nats-server beanstalkd libhiredis-dev librabbitmq-dev libnats-dev").split()
 WORKLOADS = ("produce", "consume", "e2e")
-START_S = 60
 RUN_S = 300
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-class Broker:
-    """A server that runs while `with` does, on the core `core`."""
-
-    def __init__(self, label, core):
-        self.label = label
-        self.core = core
-        self.port = free_port()
-        self.folder = None
-        self.process = None
-
-    def command(self):
-        raise NotImplementedError
-
-    def environment(self):
-        return {}
-
-    def set_up(self):
-        pass
-
-    def answers(self):
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", self.port)) == 0
-
-    def __enter__(self):
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="millrace-compare-"))
-        self.set_up()
-        self.log = open(self.folder / "log", "wb")
-        self.process = subprocess.Popen(
-            ["taskset", "-c", str(self.core), *map(str, self.command())], stdout=self.log, stderr=self.log,
-            cwd=self.folder, env={**os.environ, **self.environment()}, start_new_session=True)
-        until = time.monotonic() + START_S
-        while not self.answers():
-            if self.process.poll() is not None or time.monotonic() > until:
-                text = (self.folder / "log").read_text(errors="replace")[-2000:]
-                self.__exit__()
-                sys.exit(f"compare.py: {self.label} does not start:\n{text}")
-            time.sleep(0.1)
-        return self
-
-    def __exit__(self, *_):
-        # All of its session: RabbitMQ leaves helpers behind.
-        for how in (signal.SIGTERM, signal.SIGKILL):
-            try:
-                os.killpg(self.process.pid, how)
-                self.process.wait(20)
-            except (ProcessLookupError, subprocess.TimeoutExpired):
-                pass
-        self.log.close()
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-
-class Millrace(Broker):
-    def __init__(self, build, durability, core):
-        super().__init__("millrace", core)
-        self.build, self.durability = build, durability
-
-    def command(self):
-        return [self.build / "tools/millraced", "--data", self.folder / "data", "--listen", f"127.0.0.1:{self.port}",
-                "--http", "off", "--shards", "1", "--durability", self.durability, "--log-level", "error"]
-
+class OurBroker(Millrace):
     def load(self, options, workload):
-        return [self.build / "tools/millrace-bench", "--server", f"127.0.0.1:{self.port}", "--workload", workload,
-                "--connections", options.connections, "--size", options.size, "--batch", options.batch,
-                "--inflight", 1, "--messages", options.messages, "--json", "-"]
+        return [self.build / "tools/millrace-bench", "--server", self.server, "--workload", workload, "--connections",
+                options.connections, "--size", options.size, "--batch", options.batch, "--inflight", 1, "--messages",
+                options.messages, "--json", "-"]
 
 
 class Peer(Broker):
@@ -171,15 +102,15 @@ def brokers(options):
     core = options.server_core
     return {
         "none": ("the process killed, not the machine", [
-            Millrace(options.build, "none", core), Redis("redis-lists", "no", core), Redis("redis-streams", "no", core),
+            OurBroker(options.build, "none", core), Redis("redis-lists", "no", core), Redis("redis-streams", "no", core),
             Nats(core), Beanstalkd(False, core), Rabbit("classic", core)],
             ["Redis without a file, which loses all with the process; it is under `memory`"]),
         "commit": ("loss of power", [
-            Millrace(options.build, "commit", core), Redis("redis-lists", "always", core),
+            OurBroker(options.build, "commit", core), Redis("redis-lists", "always", core),
             Redis("redis-streams", "always", core), Beanstalkd(True, core), Rabbit("quorum", core)],
             ["NATS 2.9, which syncs every two minutes at best"]),
         "memory": ("nothing; ours with durability none beside it, which survives a kill", [
-            Millrace(options.build, "none", core), Redis("redis-lists", None, core), Redis("redis-streams", None, core)],
+            OurBroker(options.build, "none", core), Redis("redis-lists", None, core), Redis("redis-streams", None, core)],
             []),
     }
 
@@ -187,7 +118,7 @@ def brokers(options):
 def run(broker, options, workload):
     """Messages a second, of one run on a fresh broker."""
     with broker:
-        command = ["taskset", "-c", str(options.load_core), *map(str, broker.load(options, workload))]
+        command = [*pinned(options.load_core), *map(str, broker.load(options, workload))]
         done = subprocess.run(command, capture_output=True, text=True, timeout=RUN_S)
         if done.returncode != 0:
             sys.exit(f"compare.py: {broker.label}, {workload}: {done.stderr.strip()}")
