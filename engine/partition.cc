@@ -85,25 +85,6 @@ uint64_t live_cost(const MessageHeader& header) {
   return message_stride(header) + kCarriedAloneBytes;
 }
 
-std::optional<StoredMessage> message_at(const storage::Log& log, Position position) {
-  StoredMessage message;
-  message.at = log.at(position);
-  std::memcpy(&message.header, message.at, sizeof message.header);
-  const uint64_t segment_bytes = log.segment_bytes();
-  const uint64_t offset = position.value & (segment_bytes - 1);
-  const uint64_t back = message.header.record_offset;
-  if (back < sizeof(EnqueueHead) || (back & 7) != 0) return std::nullopt;
-  if (back + sizeof(storage::RecordHeader) > offset) return std::nullopt;
-  if (message_stride(message.header) > segment_bytes - offset) return std::nullopt;
-  return message;
-}
-
-TimeMs StoredMessage::sent_at() const {
-  int64_t ms = 0;
-  std::memcpy(&ms, at - header.record_offset + offsetof(EnqueueHead, sent_at_ms), sizeof ms);
-  return TimeMs{ms};
-}
-
 TimeMs StoredMessage::kept_from() const {
   return sent_at() + (header.delay_ms > kDelayMsMax ? header.delay_ms : 0);
 }
@@ -115,6 +96,23 @@ Partition::Status Partition::status(Slot slot, const TimerWheel& timers) const {
   return {leased ? MessageState::leased : MessageState::delayed, timers.deadline(timer)};
 }
 
+// As many bytes as `count` ready messages from `first` on take. UINT64_MAX: that can't be said.
+uint64_t Partition::bytes_between(const storage::Log& log, Slot first, uint32_t count) const {
+  const SlotIndex::Stretch stretch = index_->stretch_of(first, count);
+  const auto last = message_at(log, stretch.last);
+  return last ? stretch.last.value - stretch.first.value + message_stride(last->header)
+              : UINT64_MAX / 2;
+}
+
+uint64_t Partition::bytes_of_runs(const storage::Log& log, std::span<const SlotRun> runs) const {
+  uint64_t bytes = 0;
+  for (const SlotRun& run : runs)
+    for (uint32_t i = 0; i < run.count; ++i)
+      if (const auto message = message_at(log, index_->position(Slot{run.first_slot} + i)))
+        bytes += message_stride(message->header);
+  return bytes;
+}
+
 uint32_t Partition::choose(const storage::Log& log, uint32_t messages_max, uint32_t bytes_max,
                            std::vector<SlotRun>* runs) const {
   if (kind_.fifo) return choose_from_groups(log, messages_max, bytes_max, runs);
@@ -122,11 +120,24 @@ uint32_t Partition::choose(const storage::Log& log, uint32_t messages_max, uint3
   const size_t first_run = runs->size();
   uint32_t chosen = 0;
   uint64_t bytes = 0;
+  bool summed = true;  // else `bytes` is more than there are
   Slot from{0};
   while (chosen < messages_max) {
     const auto slot = index_->next_ready(from, visible_end_);
     if (!slot) break;
     const uint32_t ready = index_->ready_run(*slot, messages_max - chosen, visible_end_);
+    // As a rule no message has to be looked at: what lies between the first and the last is enough.
+    const uint64_t at_most = bytes_between(log, *slot, ready);
+    if (bytes + at_most <= bytes_max) {
+      bytes += at_most;
+      push_run(runs, first_run, *slot, ready);
+      chosen += ready;
+      from = *slot + ready;
+      summed = false;
+      continue;
+    }
+    if (!summed) bytes = bytes_of_runs(log, std::span(*runs).subspan(first_run));
+    summed = true;
     uint32_t taken = 0;
     bool full = false;
     for (; taken < ready; ++taken) {
@@ -149,13 +160,14 @@ uint32_t Partition::choose(const storage::Log& log, uint32_t messages_max, uint3
 Partition::Verdict Partition::judge_ack(Slot slot, uint32_t generation,
                                         const TimerWheel& timers) const {
   if (!shown(slot)) return Verdict::nothing;
+  const SlotIndex::Entry at = index_->entry(slot);
   if (kind_.fifo) {
-    const TimerId timer = index_->timer(slot);
+    const TimerId timer = index_->timer(at);
     const bool leased = timer != kNoTimer && timers.target(timer).kind == TimerKind::lease;
-    return leased && generation == index_->receive_count(slot) ? Verdict::act
-                                                               : Verdict::receipt_expired;
+    return leased && generation == index_->receive_count(at) ? Verdict::act
+                                                             : Verdict::receipt_expired;
   }
-  return generation < index_->receive_count(slot) ? Verdict::receipt_expired : Verdict::act;
+  return generation < index_->receive_count(at) ? Verdict::receipt_expired : Verdict::act;
 }
 
 Partition::Verdict Partition::judge_extend(Slot slot, uint32_t generation, TimeMs hidden_until,
@@ -192,25 +204,25 @@ void Partition::place(Slot slot, Position position) {
   }
 }
 
-void Partition::stop_timer(const PartitionContext& context, Slot slot) {
-  const TimerId timer = index_->timer(slot);
+void Partition::stop_timer(const PartitionContext& context, SlotIndex::Entry at) {
+  const TimerId timer = index_->timer(at);
   if (timer == kNoTimer) return;
   const bool leased = context.timers.target(timer).kind == TimerKind::lease;
   --(leased ? leased_ : delayed_);
-  if (leased && fair_ != nullptr) fair_->lease_ended(slot);
+  if (leased && fair_ != nullptr) fair_->lease_ended(at.slot());
   context.timers.stop(timer);
-  index_->set_timer(slot, kNoTimer);
+  index_->set_timer(at, kNoTimer);
 }
 
-void Partition::start_timer(const PartitionContext& context, Slot slot, TimerKind kind, TimeMs due,
-                            uint32_t holder) {
-  stop_timer(context, slot);
-  index_->set_ready(slot, false);
+void Partition::start_timer(const PartitionContext& context, SlotIndex::Entry at, TimerKind kind,
+                            TimeMs due, uint32_t holder) {
+  stop_timer(context, at);
+  index_->set_ready(at, false);
   if (fair_ != nullptr) {
-    fair_->hide(slot);
-    if (kind == TimerKind::lease) fair_->lease_began(slot);
+    fair_->hide(at.slot());
+    if (kind == TimerKind::lease) fair_->lease_began(at.slot());
   }
-  index_->set_timer(slot, context.timers.start(due, {raw(queue_), kind, slot}), holder);
+  index_->set_timer(at, context.timers.start(due, {raw(queue_), kind, at.slot()}), holder);
   ++(kind == TimerKind::lease ? leased_ : delayed_);
 }
 
@@ -260,28 +272,20 @@ void Partition::apply_enqueue(const PartitionContext& context, const EnqueueHead
   if (added.messages > 0) added.tell(context.log, bytes_, run_position);
 }
 
-// The run's first live slot from `from` on, or its end. A replayed run may be of slots that are
-// long gone, and as long as it likes.
-Slot Partition::first_live_in(const SlotRun& run, Slot from) const {
-  if (from >= run_end(run) || index_->live(from)) return from;
-  return std::min(index_->next_live(from).value_or(run_end(run)), run_end(run));
-}
-
 void Partition::apply_lease(const PartitionContext& context, const LeaseHead& head,
                             std::span<const SlotRun> runs, uint32_t holder) {
   const TimeMs due = TimeMs{head.leased_at_ms} + head.visibility_ms;
+  // A replayed run may be of slots that are long gone, and as long as it likes.
   for (const SlotRun& run : runs)
-    for (Slot slot = first_live_in(run, Slot{run.first_slot}); slot < run_end(run);
-         slot = first_live_in(run, slot + 1)) {
-      const uint32_t before = index_->receive_count(slot);
-      index_->set_receive_count(slot, before + 1);
-      if (const auto message = message_at(context.log, index_->position(slot))) {
+    index_->for_each_live(Slot{run.first_slot}, run_end(run), [&](SlotIndex::Entry at) {
+      const uint32_t before = index_->receive_count(at);
+      index_->set_receive_count(at, before + 1);
+      if (const auto message = message_at(context.log, index_->position(at))) {
         const int32_t now_ms = ms_after(message->sent_at(), TimeMs{head.leased_at_ms});
-        index_->set_received(slot,
-                             {before == 0 ? now_ms : index_->received(slot).first_ms, now_ms});
+        index_->set_received(at, {before == 0 ? now_ms : index_->received(at).first_ms, now_ms});
       }
-      start_timer(context, slot, TimerKind::lease, due, holder);
-    }
+      start_timer(context, at, TimerKind::lease, due, holder);
+    });
 }
 
 void Partition::apply_extend(const PartitionContext& context, const ExtendHead& head,
@@ -309,14 +313,13 @@ void Partition::apply_ack(const PartitionContext& context, std::span<const SlotR
                           std::optional<TimeMs> acked_at) {
   Removal removal(context.log, bytes_);
   for (const SlotRun& run : runs)
-    for (Slot slot = first_live_in(run, Slot{run.first_slot}); slot < run_end(run);
-         slot = first_live_in(run, slot + 1)) {
-      const Position position = index_->position(slot);
+    index_->for_each_live(Slot{run.first_slot}, run_end(run), [&](SlotIndex::Entry at) {
+      const Position position = index_->position(at);
       const auto message = message_at(context.log, position);
       removal.add(position, message);
-      if (acked_at && message) count_ack(slot, *message, *acked_at);
-      erase(context, slot);
-    }
+      if (acked_at && message) count_ack(at, *message, *acked_at);
+      erase(context, at);
+    });
 }
 
 void Partition::apply_carry(const PartitionContext& context, const CarryHead& head, Bytes run,
@@ -393,7 +396,7 @@ void Partition::forget_live_before(const PartitionContext& context, Slot end) {
   for (auto slot = index_->next_live(Slot{0}); slot && *slot < end;
        slot = index_->next_live(*slot + 1)) {
     removal.add(index_->position(*slot));
-    erase(context, *slot);
+    erase(context, index_->entry(*slot));
   }
 }
 

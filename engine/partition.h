@@ -20,7 +20,9 @@
 // FairGroups'.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <map>
 #include <memory>
 #include <optional>
@@ -71,7 +73,11 @@ struct StoredMessage {
 
   Bytes bytes() const { return {at, message_stride(header)}; }
   Bytes content() const { return bytes().subspan(sizeof header); }
-  TimeMs sent_at() const;
+  TimeMs sent_at() const {
+    int64_t ms = 0;
+    std::memcpy(&ms, at - header.record_offset + offsetof(EnqueueHead, sent_at_ms), sizeof ms);
+    return TimeMs{ms};
+  }
   // From when on its queue's retention counts. A delay longer than a queue's own can be counts as
   // not sent yet, or it could not be longer than the retention.
   TimeMs kept_from() const;
@@ -79,7 +85,18 @@ struct StoredMessage {
 // The message at a written position. Nothing if the bytes there can't be one: the map shows what a
 // failed write-back left of them, before any sync tells of it. Nothing outside the segment is ever
 // touched; whether they are the bytes that were written only the record's checksum can tell.
-std::optional<StoredMessage> message_at(const storage::Log& log, Position position);
+inline std::optional<StoredMessage> message_at(const storage::Log& log, Position position) {
+  StoredMessage message;
+  message.at = log.at(position);
+  std::memcpy(&message.header, message.at, sizeof message.header);
+  const uint64_t segment_bytes = log.segment_bytes();
+  const uint64_t offset = position.value & (segment_bytes - 1);
+  const uint64_t back = message.header.record_offset;
+  if (back < sizeof(EnqueueHead) || (back & 7) != 0) return std::nullopt;
+  if (back + sizeof(storage::RecordHeader) > offset) return std::nullopt;
+  if (message_stride(message.header) > segment_bytes - offset) return std::nullopt;
+  return message;
+}
 // These slots, in this order.
 void runs_of(std::span<const uint64_t> slots, std::vector<SlotRun>* runs);
 // Adds slots to the end of `runs`, to the last run from `first_run` on if they continue it.
@@ -250,11 +267,12 @@ class Partition {
                               std::vector<SlotRun>* runs) const;
   uint32_t choose_fairly(const storage::Log& log, uint32_t messages_max, uint32_t bytes_max,
                          std::vector<SlotRun>* runs) const;
-  void count_ack(Slot slot, const StoredMessage& message, TimeMs now);
+  uint64_t bytes_between(const storage::Log& log, Slot first, uint32_t count) const;
+  uint64_t bytes_of_runs(const storage::Log& log, std::span<const SlotRun> runs) const;
+  void count_ack(SlotIndex::Entry at, const StoredMessage& message, TimeMs now);
   void place(Slot slot, Position position);
-  Slot first_live_in(const SlotRun& run, Slot from) const;
   void make_ready(Slot slot);  // if it may be; no timer
-  void erase(const PartitionContext& context, Slot slot);
+  void erase(const PartitionContext& context, SlotIndex::Entry at);
   void name_messages(const PartitionContext& context, const EnqueueHead& head, Bytes run,
                      Position run_position, std::span<const MessageNames> names);
   void join_group(Slot slot, const GroupKey& group);
@@ -270,9 +288,16 @@ class Partition {
   void remember_again(const PartitionContext& context, Slot slot, TimeMs at,
                       const std::byte* message, Position told_at);
   void account_dedup(storage::Log& log, uint64_t segment, int entries);
-  void stop_timer(const PartitionContext& context, Slot slot);
-  void start_timer(const PartitionContext& context, Slot slot, TimerKind kind, TimeMs due,
+  void stop_timer(const PartitionContext& context, SlotIndex::Entry at);
+  void stop_timer(const PartitionContext& context, Slot slot) {
+    stop_timer(context, index_->entry(slot));
+  }
+  void start_timer(const PartitionContext& context, SlotIndex::Entry at, TimerKind kind, TimeMs due,
                    uint32_t holder = 0);
+  void start_timer(const PartitionContext& context, Slot slot, TimerKind kind, TimeMs due,
+                   uint32_t holder = 0) {
+    start_timer(context, index_->entry(slot), kind, due, holder);
+  }
   void forget_live_before(const PartitionContext& context, Slot end);
 
   QueueId queue_;

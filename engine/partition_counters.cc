@@ -14,10 +14,10 @@ void Partition::count_receive(const Delivery& delivery, TimeMs now) {
     ++tally.redelivered;
 }
 
-void Partition::count_ack(Slot slot, const StoredMessage& message, TimeMs now) {
+void Partition::count_ack(SlotIndex::Entry at, const StoredMessage& message, TimeMs now) {
   ++tally.acked;
   if (tally.times == nullptr) return;
-  tally.times->lease.add(now - message.sent_at() - index_->received(slot).last_ms);
+  tally.times->lease.add(now - message.sent_at() - index_->received(at).last_ms);
 }
 
 QueueCounters Partition::counters(const storage::Log& log) const {

@@ -37,9 +37,10 @@ void Partition::make_ready(Slot slot) {
   index_->set_ready(slot, true);
 }
 
-void Partition::erase(const PartitionContext& context, Slot slot) {
-  stop_timer(context, slot);
-  index_->erase(slot);
+void Partition::erase(const PartitionContext& context, SlotIndex::Entry at) {
+  const Slot slot = at.slot();
+  stop_timer(context, at);
+  index_->erase(at);
   if (fair_ != nullptr) fair_->leave(slot);
   if (groups_ == nullptr) return;
   const auto head = groups_->remove(slot);

@@ -346,15 +346,16 @@ Status ShardState::deliver(const Partition& partition, std::vector<Delivery>* de
   for (const SlotRun& run : runs_)
     for (uint32_t i = 0; i < run.count; ++i) {
       const Slot slot{run.first_slot + i};
-      const auto message = verified_message(index.position(slot));
+      const SlotIndex::Entry at = index.entry(slot);
+      const auto message = verified_message(index.position(at));
       if (!message) {
         deliveries->resize(first);
         return fail(Errc::shard_fenced);
       }
-      const uint32_t count = index.receive_count(slot);
+      const uint32_t count = index.receive_count(at);
       deliveries->push_back(
           {Receipt{pack_shard_slot(shard_, slot), raw(partition.queue()), count, 0},
-           message->sent_at(), count, message->sent_at() + index.received(slot).first_ms,
+           message->sent_at(), count, message->sent_at() + index.received(at).first_ms,
            message->bytes()});
     }
   sealer_.seal_all(deliveries->size() - first,

@@ -82,43 +82,36 @@ void SlotIndex::insert(Slot slot, Position position) {
   set_received(slot, {});
 }
 
-void SlotIndex::set_receive_count(Slot slot, uint32_t count) {
-  Page& page = page_of_live(slot);
-  if (page.counts == nullptr) {
-    if (count == 0) return;
-    page.counts = std::make_unique<uint8_t[]>(kPageSlots);
-    ++count_arrays_;
-  }
-  uint8_t& small = page.counts[index(slot)];
+void SlotIndex::make_counts(Page& page) {
+  page.counts = std::make_unique<uint8_t[]>(kPageSlots);
+  ++count_arrays_;
+}
+
+void SlotIndex::set_many_receives(Entry at, uint32_t count) {
+  uint8_t& small = at.page_->counts[index(at.slot_)];
   if (count < kManyReceives) {
-    if (small == kManyReceives) many_receives_.erase(raw(slot));
+    many_receives_.erase(raw(at.slot_));
     small = static_cast<uint8_t>(count);
   } else {
     small = kManyReceives;
-    many_receives_[raw(slot)] = count;
+    many_receives_[raw(at.slot_)] = count;
   }
 }
 
-void SlotIndex::set_received(Slot slot, ReceivedTimes times) {
-  Page& page = page_of_live(slot);
-  const uint32_t i = index(slot);
-  if (page.last_received == nullptr) {
-    if (times == ReceivedTimes{}) return;
-    page.last_received = std::make_unique<int32_t[]>(kPageSlots);
-    ++received_arrays_;
-  }
-  if (page.first_received == nullptr && times.first_ms != times.last_ms) {
-    page.first_received = std::make_unique_for_overwrite<int32_t[]>(kPageSlots);
-    std::copy_n(page.last_received.get(), kPageSlots, page.first_received.get());
-    ++received_arrays_;
-  }
-  page.last_received[i] = times.last_ms;
-  if (page.first_received) page.first_received[i] = times.first_ms;
+void SlotIndex::make_last_received(Page& page) {
+  page.last_received = std::make_unique<int32_t[]>(kPageSlots);
+  ++received_arrays_;
 }
 
-void SlotIndex::set_timer(Slot slot, TimerId timer, uint32_t holder) {
-  Page& page = page_of_live(slot);
-  const uint32_t i = index(slot);
+void SlotIndex::make_first_received(Page& page) {
+  page.first_received = std::make_unique_for_overwrite<int32_t[]>(kPageSlots);
+  std::copy_n(page.last_received.get(), kPageSlots, page.first_received.get());
+  ++received_arrays_;
+}
+
+void SlotIndex::set_timer(Entry at, TimerId timer, uint32_t holder) {
+  Page& page = *at.page_;
+  const uint32_t i = index(at.slot_);
   if (timer == kNoTimer) {
     if (page.timers == nullptr || page.timers[i].timer == kNoTimer) return;
     page.timers[i] = {};
@@ -138,13 +131,13 @@ void SlotIndex::set_timer(Slot slot, TimerId timer, uint32_t holder) {
   page.timers[i] = {timer, holder};
 }
 
-void SlotIndex::set_ready(Slot slot, bool ready) {
-  Page& page = page_of_live(slot);
-  const uint32_t i = index(slot);
+void SlotIndex::set_ready(Entry at, bool ready) {
+  Page& page = *at.page_;
+  const uint32_t i = index(at.slot_);
   uint64_t& word = page.ready[i / 64];
   if (((word & bit(i)) != 0) == ready) return;
   word ^= bit(i);
-  const uint64_t number = raw(slot) / kPageSlots;
+  const uint64_t number = raw(at.slot_) / kPageSlots;
   if (ready) {
     MR_ASSERT(page.timers == nullptr || page.timers[i].timer == kNoTimer);
     ++ready_count_;
@@ -194,15 +187,41 @@ uint32_t SlotIndex::set_ready_run(Slot first, uint32_t count) {
   return changed;
 }
 
-void SlotIndex::erase(Slot slot) {
-  Page& page = page_of_live(slot);
-  const uint32_t i = index(slot);
+void SlotIndex::erase(Entry at) {
+  Page& page = *at.page_;
+  const uint32_t i = index(at.slot_);
   MR_ASSERT(page.timers == nullptr || page.timers[i].timer == kNoTimer);
-  if (test(page.ready, i)) set_ready(slot, false);
-  if (page.counts && page.counts[i] == kManyReceives) many_receives_.erase(raw(slot));
+  if (test(page.ready, i)) set_ready(at, false);
+  if (page.counts && page.counts[i] == kManyReceives) many_receives_.erase(raw(at.slot_));
   page.live[i / 64] &= ~bit(i);
   --live_count_;
-  if (--page.live_count == 0 && &page != tail_) drop_page(raw(slot) / kPageSlots);
+  if (--page.live_count == 0 && &page != tail_) drop_page(raw(at.slot_) / kPageSlots);
+}
+
+SlotIndex::Stretch SlotIndex::stretch_of(Slot first, uint32_t count) const {
+  uint64_t least = UINT64_MAX;
+  uint64_t greatest = 0;
+  for (uint64_t s = raw(first), end = s + count; s < end;) {
+    const Page& page = page_of_live(Slot{s});
+    const uint32_t i = index(Slot{s});
+    const auto here = static_cast<uint32_t>(std::min<uint64_t>(end - s, kPageSlots - i));
+    if (page.wide) {
+      const auto [low, high] = std::minmax_element(page.wide.get() + i, page.wide.get() + i + here);
+      least = std::min(least, *low);
+      greatest = std::max(greatest, *high);
+    } else {
+      uint32_t low = UINT32_MAX;
+      uint32_t high = 0;
+      for (uint32_t n = i; n < i + here; ++n) {
+        low = std::min(low, page.narrow[n]);
+        high = std::max(high, page.narrow[n]);
+      }
+      least = std::min(least, page.base + low);
+      greatest = std::max(greatest, page.base + high);
+    }
+    s += here;
+  }
+  return {{least * 8}, {greatest * 8}};
 }
 
 uint32_t SlotIndex::erase_below(uint64_t page_number, Slot below) {

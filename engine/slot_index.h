@@ -19,6 +19,7 @@
 // timer is alive and not ready; slots are never reused; each page but the last has a live slot.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cstdint>
@@ -38,6 +39,8 @@
 namespace millrace::engine {
 
 class SlotIndex {
+  struct Page;
+
  public:
   static constexpr uint32_t kPageSlots = 1024;
 
@@ -80,6 +83,20 @@ class SlotIndex {
     end_ = raw(slot);
   }
 
+  // A live slot, found once: what is asked and said of it then costs no search. Good until a slot
+  // is erased.
+  class Entry {
+   public:
+    Slot slot() const { return slot_; }
+
+   private:
+    friend class SlotIndex;
+    Entry(Page& page, Slot slot) : page_(&page), slot_(slot) {}
+    Page* page_;
+    Slot slot_;
+  };
+  Entry entry(Slot slot) const { return {page_of_live(slot), slot}; }  // requires live
+
   // False for slots past end() and before the first page too.
   bool live(Slot slot) const {
     const Page* page = find(slot);
@@ -89,29 +106,60 @@ class SlotIndex {
     const Page* page = find(slot);
     return page != nullptr && test(page->ready, index(slot));
   }
-  Position position(Slot slot) const {  // requires live
-    const Page& page = page_of_live(slot);
-    const uint32_t i = index(slot);
+  Position position(Entry at) const {
+    const Page& page = *at.page_;
+    const uint32_t i = index(at.slot_);
     return {(page.wide ? page.wide[i] : page.base + page.narrow[i]) * 8};
   }
-  void move(Slot slot, Position position) {  // carry; requires live
+  Position position(Slot slot) const { return position(entry(slot)); }  // requires live
+  void move(Slot slot, Position position) {                             // carry; requires live
     MR_ASSERT((position.value & 7) == 0);
     put(page_of_live(slot), index(slot), position.value / 8);
   }
-  uint32_t receive_count(Slot slot) const {  // requires live
-    const Page& page = page_of_live(slot);
-    const uint32_t count = page.counts ? page.counts[index(slot)] : 0;
-    return count < kManyReceives ? count : many_receives_.find(raw(slot))->second;
+  uint32_t receive_count(Entry at) const {
+    const Page& page = *at.page_;
+    const uint32_t count = page.counts ? page.counts[index(at.slot_)] : 0;
+    return count < kManyReceives ? count : many_receives_.find(raw(at.slot_))->second;
   }
-  void set_receive_count(Slot slot, uint32_t count);  // requires live
-  ReceivedTimes received(Slot slot) const {           // requires live
-    const Page& page = page_of_live(slot);
+  uint32_t receive_count(Slot slot) const { return receive_count(entry(slot)); }  // requires live
+  void set_receive_count(Entry at, uint32_t count) {
+    if (at.page_->counts == nullptr) {
+      if (count == 0) return;
+      make_counts(*at.page_);
+    }
+    uint8_t& small = at.page_->counts[index(at.slot_)];
+    if (std::max<uint32_t>(small, count) >= kManyReceives) [[unlikely]]
+      return set_many_receives(at, count);
+    small = static_cast<uint8_t>(count);
+  }
+  void set_receive_count(Slot slot, uint32_t count) {  // requires live
+    set_receive_count(entry(slot), count);
+  }
+  ReceivedTimes received(Entry at) const {
+    const Page& page = *at.page_;
     if (page.last_received == nullptr) return {};
-    const int32_t last = page.last_received[index(slot)];
-    return {page.first_received ? page.first_received[index(slot)] : last, last};
+    const int32_t last = page.last_received[index(at.slot_)];
+    return {page.first_received ? page.first_received[index(at.slot_)] : last, last};
   }
-  void set_received(Slot slot, ReceivedTimes times);  // requires live
-  TimerId timer(Slot slot) const {                    // kNoTimer: none
+  ReceivedTimes received(Slot slot) const { return received(entry(slot)); }  // requires live
+  void set_received(Entry at, ReceivedTimes times) {
+    Page& page = *at.page_;
+    if (page.last_received == nullptr) {
+      if (times == ReceivedTimes{}) return;
+      make_last_received(page);
+    }
+    if (page.first_received == nullptr && times.first_ms != times.last_ms)
+      make_first_received(page);
+    page.last_received[index(at.slot_)] = times.last_ms;
+    if (page.first_received) page.first_received[index(at.slot_)] = times.first_ms;
+  }
+  void set_received(Slot slot, ReceivedTimes times) {  // requires live
+    set_received(entry(slot), times);
+  }
+  TimerId timer(Entry at) const {
+    return at.page_->timers ? at.page_->timers[index(at.slot_)].timer : kNoTimer;
+  }
+  TimerId timer(Slot slot) const {  // kNoTimer: none
     const Page* page = find(slot);
     return page != nullptr && page->timers ? page->timers[index(slot)].timer : kNoTimer;
   }
@@ -120,13 +168,20 @@ class SlotIndex {
     return page != nullptr && page->timers ? page->timers[index(slot)].holder : 0;
   }
   // kNoTimer clears; requires live, and not ready to set.
-  void set_timer(Slot slot, TimerId timer, uint32_t holder = 0);
-  void set_ready(Slot slot, bool ready);  // requires live, and no timer to set
+  void set_timer(Entry at, TimerId timer, uint32_t holder = 0);
+  void set_timer(Slot slot, TimerId timer, uint32_t holder = 0) {
+    set_timer(entry(slot), timer, holder);
+  }
+  // Requires no timer to set.
+  void set_ready(Entry at, bool ready);
+  void set_ready(Slot slot, bool ready) { set_ready(entry(slot), ready); }  // requires live
   // Of the slots [first, first + count) those that are alive and have no timer become ready;
   // returns how many were not ready before. For a run that became durable, of which some may be
   // delayed or purged.
   uint32_t set_ready_run(Slot first, uint32_t count);
-  void erase(Slot slot);  // requires live, no timer
+  // Requires no timer. No entry is good after it.
+  void erase(Entry at);
+  void erase(Slot slot) { erase(entry(slot)); }  // requires live
   // Erases every live slot below `below`, whatever its state, and returns how many. Calls either
   // gone(TimerId) for each timer to stop (cost: the pages), or gone(Slot, Position, TimerId) for
   // each slot (kNoTimer: none). `gone` must not change the index. Purges; erase a stretch per turn
@@ -147,6 +202,26 @@ class SlotIndex {
     for (auto s = next_live(Slot{0}); s; s = next_live(*s + 1))
       f(*s);
   }
+
+  // Calls f(Entry) for every live slot in [first, end), in order; f may erase it. Slots that are
+  // gone cost nothing, however many.
+  template <class F>
+  void for_each_live(Slot first, Slot end, F&& f) const {
+    for (Slot slot = first; slot < end; slot = slot + 1) {
+      const Page* page = find(slot);
+      if (page == nullptr || !test(page->live, index(slot))) {
+        const std::optional<Slot> next = next_live(slot);
+        if (!next || *next >= end) return;
+        slot = *next;
+      }
+      f(Entry(*find(slot), slot));
+    }
+  }
+  // The least and the greatest position of `count` live slots from `first` on.
+  struct Stretch {
+    Position first, last;
+  };
+  Stretch stretch_of(Slot first, uint32_t count) const;
 
   uint64_t live_count() const { return live_count_; }
   uint64_t ready_count() const { return ready_count_; }
@@ -253,6 +328,10 @@ class SlotIndex {
   void drop_page(uint64_t number);
   void open_tail();
   void widen(Page& page);
+  void make_counts(Page& page);
+  void make_last_received(Page& page);
+  void make_first_received(Page& page);
+  void set_many_receives(Entry at, uint32_t count);
   void release_timers(Page& page);
   void page_became_ready(uint64_t number);
   uint32_t erase_below(uint64_t page_number, Slot below);

@@ -23,6 +23,66 @@ TimerWheel::TimerWheel(TimeMs now) : now_(clamp(now)) {
 
 TimerWheel::~TimerWheel() = default;
 
+// Inline: each lease starts and stops one.
+inline void TimerWheel::link(uint32_t list, uint32_t i, Entry& e) {
+  const uint32_t head = heads_[list];
+  e.next = head;
+  e.previous = kListBit | list;
+  if (head != kNil) {
+    entry(head).previous = i;
+  } else if (list < kFar) {
+    occupied_[list / 64] |= uint64_t{1} << (list % 64);
+    occupied_words_ = static_cast<uint16_t>(occupied_words_ | 1u << (list / 64));
+  }
+  heads_[list] = i;
+}
+
+inline void TimerWheel::unlink(Entry& e) {
+  if (e.next != kNil) entry(e.next).previous = e.previous;
+  if ((e.previous & kListBit) == 0) {
+    entry(e.previous).next = e.next;
+    return;
+  }
+  const uint32_t list = e.previous & ~kListBit;
+  heads_[list] = e.next;
+  if (e.next != kNil || list >= kFar) return;
+  uint64_t& word = occupied_[list / 64];
+  word &= ~(uint64_t{1} << (list % 64));
+  if (word == 0) occupied_words_ = static_cast<uint16_t>(occupied_words_ & ~(1u << (list / 64)));
+}
+
+inline void TimerWheel::place(uint32_t i, Entry& e, uint64_t deadline) {
+  if (deadline <= now_) return link(kDue, i, e);
+  const uint32_t level = (static_cast<uint32_t>(std::bit_width(deadline ^ now_)) - 1) / 8;
+  if (level >= kLevels) return link(kFar, i, e);
+  link(level * kBuckets + static_cast<uint32_t>(deadline >> (8 * level) & 255), i, e);
+}
+
+inline uint32_t TimerWheel::take_entry() {
+  if (free_ != kNil) {
+    const uint32_t i = free_;
+    free_ = entry(i).next;
+    return i;
+  }
+  if (untouched_ == chunks_.size() * kChunkEntries) {
+    MR_ASSERT(untouched_ < kListBit - kChunkEntries);
+    chunks_.push_back(std::make_unique_for_overwrite<Entry[]>(kChunkEntries));
+  }
+  return untouched_++;
+}
+
+inline void TimerWheel::free_entry(uint32_t i) {
+  Entry& e = entry(i);
+  e.previous = kNil;
+  e.next = free_;
+  free_ = i;
+  if (--size_ > 0) return;
+  // All are free: hand them out in order again, and give back what a burst took.
+  free_ = kNil;
+  untouched_ = 0;
+  if (chunks_.size() > kChunksKept) chunks_.resize(kChunksKept);
+}
+
 TimerId TimerWheel::start(TimeMs deadline, const TimerTarget& target) {
   MR_ASSERT(target.partition < kListBit);
   const uint32_t i = take_entry();
@@ -53,12 +113,6 @@ void TimerWheel::stop(TimerId timer) {
 TimeMs TimerWheel::deadline(TimerId timer) const {
   const Entry& e = const_cast<TimerWheel*>(this)->used_entry(timer);
   return TimeMs{static_cast<int64_t>(e.deadline_slot >> 16)};
-}
-
-TimerTarget TimerWheel::target(TimerId timer) const {
-  const Entry& e = const_cast<TimerWheel*>(this)->used_entry(timer);
-  return {e.partition_kind >> 1, static_cast<TimerKind>(e.partition_kind & 1),
-          Slot{(e.deadline_slot & 0xFFFF) << 32 | e.slot_low}};
 }
 
 TimeMs TimerWheel::next_deadline() const {
@@ -106,13 +160,6 @@ bool TimerWheel::cascade() {
   return true;
 }
 
-void TimerWheel::place(uint32_t i, Entry& e, uint64_t deadline) {
-  if (deadline <= now_) return link(kDue, i, e);
-  const uint32_t level = (static_cast<uint32_t>(std::bit_width(deadline ^ now_)) - 1) / 8;
-  if (level >= kLevels) return link(kFar, i, e);
-  link(level * kBuckets + static_cast<uint32_t>(deadline >> (8 * level) & 255), i, e);
-}
-
 uint32_t TimerWheel::next_list() const {
   if (occupied_words_ != 0) {
     const auto word = static_cast<uint32_t>(std::countr_zero(occupied_words_));
@@ -129,33 +176,6 @@ uint64_t TimerWheel::start_of(uint32_t list) const {
   return above | uint64_t{list % kBuckets} << (8 * level);
 }
 
-void TimerWheel::link(uint32_t list, uint32_t i, Entry& e) {
-  const uint32_t head = heads_[list];
-  e.next = head;
-  e.previous = kListBit | list;
-  if (head != kNil) {
-    entry(head).previous = i;
-  } else if (list < kFar) {
-    occupied_[list / 64] |= uint64_t{1} << (list % 64);
-    occupied_words_ = static_cast<uint16_t>(occupied_words_ | 1u << (list / 64));
-  }
-  heads_[list] = i;
-}
-
-void TimerWheel::unlink(Entry& e) {
-  if (e.next != kNil) entry(e.next).previous = e.previous;
-  if ((e.previous & kListBit) == 0) {
-    entry(e.previous).next = e.next;
-    return;
-  }
-  const uint32_t list = e.previous & ~kListBit;
-  heads_[list] = e.next;
-  if (e.next != kNil || list >= kFar) return;
-  uint64_t& word = occupied_[list / 64];
-  word &= ~(uint64_t{1} << (list % 64));
-  if (word == 0) occupied_words_ = static_cast<uint16_t>(occupied_words_ & ~(1u << (list / 64)));
-}
-
 // The whole list `from`, which is not empty, becomes the list `to`, which is.
 void TimerWheel::move_list(uint32_t from, uint32_t to) {
   MR_ASSERT(heads_[to] == kNil);
@@ -166,39 +186,6 @@ void TimerWheel::move_list(uint32_t from, uint32_t to) {
   unlink(entry(head));
   link(to, head, entry(head));
   entry(head).next = second;
-}
-
-TimerWheel::Entry& TimerWheel::used_entry(TimerId timer) {
-  const auto i = static_cast<uint32_t>(timer);
-  MR_ASSERT(i < untouched_);
-  Entry& e = entry(i);
-  MR_ASSERT(e.previous != kNil);
-  return e;
-}
-
-uint32_t TimerWheel::take_entry() {
-  if (free_ != kNil) {
-    const uint32_t i = free_;
-    free_ = entry(i).next;
-    return i;
-  }
-  if (untouched_ == chunks_.size() * kChunkEntries) {
-    MR_ASSERT(untouched_ < kListBit - kChunkEntries);
-    chunks_.push_back(std::make_unique_for_overwrite<Entry[]>(kChunkEntries));
-  }
-  return untouched_++;
-}
-
-void TimerWheel::free_entry(uint32_t i) {
-  Entry& e = entry(i);
-  e.previous = kNil;
-  e.next = free_;
-  free_ = i;
-  if (--size_ > 0) return;
-  // All are free: hand them out in order again, and give back what a burst took.
-  free_ = kNil;
-  untouched_ = 0;
-  if (chunks_.size() > kChunksKept) chunks_.resize(kChunksKept);
 }
 
 }  // namespace millrace::engine

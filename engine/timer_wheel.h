@@ -21,6 +21,7 @@
 #include <memory>
 #include <vector>
 
+#include "base/assert.h"
 #include "millrace/types.h"
 
 namespace millrace::engine {
@@ -50,7 +51,11 @@ class TimerWheel {
   void restart(TimerId timer, TimeMs deadline);
   void stop(TimerId timer);
   TimeMs deadline(TimerId timer) const;
-  TimerTarget target(TimerId timer) const;
+  TimerTarget target(TimerId timer) const {
+    const Entry& e = const_cast<TimerWheel*>(this)->used_entry(timer);
+    return {e.partition_kind >> 1, static_cast<TimerKind>(e.partition_kind & 1),
+            Slot{(e.deadline_slot & 0xFFFF) << 32 | e.slot_low}};
+  }
 
   // Moves time to `now` (never back) and takes up to `max` fired timers as fired(target, deadline),
   // in deadline order to within one tick (those started when already due come in any order); each
@@ -106,7 +111,13 @@ class TimerWheel {
   const Entry& entry(uint32_t i) const {
     return chunks_.data()[i >> kChunkBits][i & (kChunkEntries - 1)];
   }
-  Entry& used_entry(TimerId timer);
+  Entry& used_entry(TimerId timer) {
+    const auto i = static_cast<uint32_t>(timer);
+    MR_ASSERT(i < untouched_);
+    Entry& e = entry(i);
+    MR_ASSERT(e.previous != kNil);
+    return e;
+  }
   uint32_t take_entry();
   void free_entry(uint32_t i);
   void place(uint32_t i, Entry& e, uint64_t deadline);

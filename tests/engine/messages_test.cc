@@ -228,6 +228,37 @@ TEST_F(Messages, AReceiveStopsBeforeItsBytesAreFull) {
   EXPECT_EQ(bodies(sink_.receives[small.token][0].messages), Bodies{"c"});
 }
 
+// Of messages that lie next to each other nobody looks at each; of others it is found out.
+TEST_F(Messages, AReceiveTakesWhatFitsThoughOthersLieBetween) {
+  const QueueId queue = create("orders");
+  const QueueId other = create("other");
+  const std::string a(1000, 'a'), b(1000, 'b'), c(5000, 'c');
+  const auto received = [&](uint32_t bytes_max) {
+    const ReplyTo to = reply();
+    shard().receive({.queue = queue, .messages_max = 10, .bytes_max = bytes_max}, to);
+    until([&] { return sink_.receives.contains(to.token); });
+    const auto got = sink_.receives[to.token][0].messages;
+    for (const Got& one : got)
+      EXPECT_EQ(extend(one.receipt, 0), Errc::ok);
+    return bodies(got);
+  };
+  send(queue, a);
+  for (int i = 0; i < 10; ++i)
+    send(other, a);
+  send(queue, b);
+  EXPECT_EQ(received(3'000), (Bodies{a, b}));
+  EXPECT_EQ(received(2'000), Bodies{a});
+  // And of a second stretch, behind a message that is leased.
+  send(queue, "leased");
+  const auto leased = receive(queue, 3);
+  ASSERT_EQ(leased.size(), 3u);
+  EXPECT_EQ(extend(leased[0].receipt, 0), Errc::ok);
+  EXPECT_EQ(extend(leased[1].receipt, 0), Errc::ok);
+  send(queue, c);
+  EXPECT_EQ(received(14'000), (Bodies{a, b, c}));
+  EXPECT_EQ(received(7'000), (Bodies{a, b}));
+}
+
 TEST_F(Messages, ASyncedSendIsNotDeliveredBeforeItIsDurable) {
   const QueueId queue = create("orders");
   const ReplyTo to = reply();

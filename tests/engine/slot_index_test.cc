@@ -1,6 +1,7 @@
 #include "engine/slot_index.h"
 
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -149,6 +150,40 @@ TEST(SlotIndex, PositionsOutOfThePagesRangeAreKeptExactly) {
   index.append_run(Position{uint64_t{3} << 60}, offsets);
   EXPECT_EQ(index.position(Slot{10}).value, uint64_t{1} << 61);
   EXPECT_EQ(index.position(Slot{13}).value, (uint64_t{3} << 60) + 16);
+}
+
+TEST(SlotIndex, AStretchIsFromTheLeastToTheGreatestPosition) {
+  SlotIndex index;
+  append_ready(index, 3 * kPage);
+  const auto stretch = [&](uint64_t first, uint32_t count) {
+    const SlotIndex::Stretch found = index.stretch_of(Slot{first}, count);
+    return std::pair(found.first, found.last);
+  };
+  EXPECT_EQ(stretch(5, 1), std::pair(at(5), at(5)));
+  EXPECT_EQ(stretch(5, 2 * kPage), std::pair(at(5), at(4 + 2 * kPage)));
+  index.move(Slot{10}, at(9'000'000));  // carried
+  EXPECT_EQ(stretch(5, 10), std::pair(at(5), at(9'000'000)));
+  index.move(Slot{12}, Position{uint64_t{1} << 60});
+  index.move(Slot{13}, Position{8});
+  EXPECT_EQ(stretch(5, kPage), std::pair(Position{8}, Position{uint64_t{1} << 60}));
+}
+
+TEST(SlotIndex, LiveSlotsAreVisitedThoughTheyAreErasedMeanwhile) {
+  SlotIndex index;
+  append_ready(index, 3 * kPage);
+  for (uint64_t n = 0; n < 2 * kPage; n += 2)
+    index.erase(Slot{n});
+  std::vector<uint64_t> seen;
+  index.for_each_live(Slot{kPage - 4}, Slot{uint64_t{1} << 40}, [&](SlotIndex::Entry entry) {
+    seen.push_back(raw(entry.slot()));
+    EXPECT_EQ(index.position(entry), at(seen.back()));
+    if (seen.back() < 2 * kPage) index.erase(entry);
+  });
+  ASSERT_EQ(seen.size(), 2 + kPage / 2 + kPage);
+  EXPECT_EQ(seen[0], kPage - 3);
+  EXPECT_EQ(seen[2], kPage + 1);
+  EXPECT_EQ(seen.back(), 3 * kPage - 1);
+  EXPECT_EQ(index.live_count(), kPage / 2 - 2 + kPage);
 }
 
 TEST(SlotIndex, AppendsThatJumpFarAheadInThePageAreKeptExactly) {
