@@ -6,7 +6,7 @@
 
 #include "net/aws/arn.h"
 #include "net/sns/errors.h"
-#include "net/topics/uuid.h"
+#include "base/uuid.h"
 
 namespace millrace::net::sns {
 namespace {
@@ -45,7 +45,7 @@ AwsError read_subscription_arn(std::string_view arn, const Place& place, Subscri
   if (auto error = read_arn("SubscriptionArn", arn, place, &parts)) return error;
   const size_t colon = parts->resource.find(':');
   if (colon == std::string_view::npos) return invalid_parameter("SubscriptionId");
-  const auto uuid = topics::parse_uuid(parts->resource.substr(colon + 1));
+  const auto uuid = base::parse_uuid(parts->resource.substr(colon + 1));
   if (!uuid) return invalid_parameter("SubscriptionId");
   name->topic =
       parts->account == place.account ? parts->resource.substr(0, colon) : std::string_view();

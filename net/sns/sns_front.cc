@@ -9,7 +9,7 @@
 #include "net/aws/arn.h"
 #include "net/aws/request_claims.h"
 #include "net/topics/delivery_right.h"
-#include "net/topics/uuid.h"
+#include "base/uuid.h"
 
 namespace millrace::net::sns {
 namespace {
@@ -259,7 +259,7 @@ std::string Answer::topic_arn(std::string_view name) {
 }
 
 std::string Answer::subscription_arn(std::string_view topic, const Uuid& uuid) {
-  return fmt::format("{}:{}", topic_arn(topic), topics::uuid_text(uuid));
+  return fmt::format("{}:{}", topic_arn(topic), base::uuid_text(uuid));
 }
 
 ReplyTo Answer::wait() {

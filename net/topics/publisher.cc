@@ -5,10 +5,10 @@
 #include <utility>
 
 #include "base/log_line.h"
+#include "base/uuid.h"
 #include "millrace/message.h"
 #include "millrace/named_text.h"
 #include "millrace/properties.h"
-#include "net/topics/uuid.h"
 
 namespace millrace::net::topics {
 namespace {
@@ -183,7 +183,7 @@ void Publisher::send(uint64_t number, Publish& publish, const Target& target) {
       by_queue[queue->id].push_back(i);
   }
   if (figures_ != nullptr) figures_->dropped.fetch_add(dropped, std::memory_order_relaxed);
-  const std::string uuid = uuid_text(target.uuid);
+  const std::string uuid = base::uuid_text(target.uuid);
   const QueueInfo* own = target.queue.empty() ? nullptr : port_.find_queue(target.queue);
   const QueueId own_id = own != nullptr ? own->id : QueueId{};
   for (const auto& [queue, messages] : by_queue) {

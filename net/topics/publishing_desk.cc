@@ -7,12 +7,12 @@
 
 #include "base/assert.h"
 #include "base/printable.h"
+#include "base/uuid.h"
 #include "millrace/properties.h"
 #include "net/aws/arn.h"
 #include "net/aws/policy.h"
 #include "net/topics/delivery_right.h"
 #include "net/topics/endpoint.h"
-#include "net/topics/uuid.h"
 
 namespace millrace::net::topics {
 namespace {
@@ -141,7 +141,7 @@ void PublishingDesk::on_published(uint64_t number, const Published& published) {
   size_t next = 0;
   for (PublishEntryResult& result : publish.results)
     if (published.error == Errc::ok && result.error == Errc::ok)
-      result.id = parse_uuid(published.message_ids[next++]).value_or(Uuid{});
+      result.id = base::parse_uuid(published.message_ids[next++]).value_or(Uuid{});
   publish.listener->on_published(publish.token, outcome);
 }
 

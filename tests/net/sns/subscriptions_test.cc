@@ -1,7 +1,7 @@
 // Subscribe, ConfirmSubscription, Unsubscribe, the lists, and the attributes of subscriptions.
 #include <set>
 
-#include "net/topics/uuid.h"
+#include "base/uuid.h"
 #include "tests/net/sns/sns_harness.h"
 
 namespace millrace::net::sns {
@@ -40,7 +40,7 @@ class SubscriptionsTest : public SnsTest {
       shard().topics().list(TopicId{}, SubscriptionId{}, 10, &all);
       return !all.empty() && all.back().token == token;
     });
-    return arn_ + ":" + topics::uuid_text(all.back().uuid);
+    return arn_ + ":" + base::uuid_text(all.back().uuid);
   }
   std::string arn_;
 };

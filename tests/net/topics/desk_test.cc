@@ -8,9 +8,9 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include "base/uuid.h"
 #include "net/aws/allow_all.h"
 #include "net/topics/publishing_desk.h"
-#include "net/topics/uuid.h"
 #include "storage/real_disk.h"
 #include "tests/engine/sim_engine_harness.h"
 #include "tests/support/temporary_directory.h"
@@ -92,7 +92,7 @@ class DeskTest : public engine::SimEngineTest {
     sink_of_topics_.answers = 0;
     shard().topics().subscribe(request, {&sink_of_topics_, 0});
     until([&] { return sink_of_topics_.answers == 1; });
-    return uuid_text(sink_of_topics_.uuid);
+    return base::uuid_text(sink_of_topics_.uuid);
   }
   void publish(std::string_view topic, const std::vector<PublishEntry>& entries) {
     listener_.answers = 0;
@@ -149,7 +149,7 @@ TEST_F(DeskTest, RawQueuesGetTheMessageAndOthersAnEnvelope) {
   EXPECT_EQ(envelope["Message"], "hello");
   EXPECT_EQ(envelope["Subject"], "a subject");
   EXPECT_EQ(envelope["TopicArn"], "arn:aws:sns:us-east-1:000000000000:orders");
-  EXPECT_EQ(envelope["MessageId"], uuid_text(listener_.results[0].id));
+  EXPECT_EQ(envelope["MessageId"], base::uuid_text(listener_.results[0].id));
   EXPECT_EQ(envelope["MessageAttributes"]["kind"]["Value"], "big");
   EXPECT_EQ(envelope["UnsubscribeURL"],
             "http://here:9324/?Action=Unsubscribe&SubscriptionArn="

@@ -1,8 +1,8 @@
-#include "net/topics/uuid.h"
+#include "base/uuid.h"
 
-namespace millrace::net::topics {
+namespace millrace::base {
 
-std::string uuid_text(const Uuid& uuid) {
+std::string uuid_text(const std::array<uint8_t, 16>& uuid) {
   constexpr char kHex[] = "0123456789abcdef";
   std::string text;
   for (size_t i = 0; i < uuid.size(); ++i) {
@@ -13,10 +13,10 @@ std::string uuid_text(const Uuid& uuid) {
   return text;
 }
 
-std::optional<Uuid> parse_uuid(std::string_view text) {
+std::optional<std::array<uint8_t, 16>> parse_uuid(std::string_view text) {
   constexpr size_t kTextBytes = 36;
   if (text.size() != kTextBytes) return std::nullopt;
-  Uuid uuid{};
+  std::array<uint8_t, 16> uuid{};
   size_t digits = 0;
   for (size_t i = 0; i < text.size(); ++i) {
     const char c = text[i];
@@ -36,4 +36,4 @@ std::optional<Uuid> parse_uuid(std::string_view text) {
   return uuid;
 }
 
-}  // namespace millrace::net::topics
+}  // namespace millrace::base
