@@ -446,7 +446,7 @@ struct TopicItem {
   uint64_t published;     // 32  messages, since the server started; so are those below
   uint64_t delivered;     // 40  copies
   uint64_t filtered;      // 48  copies that a filter policy did not want
-  uint64_t failed;        // 56  copies that no queue could take
+  uint64_t failed;        // 56  copies that their queue could not take
 };
 static_assert(sizeof(TopicItem) == 64 && offsetof(TopicItem, failed) == 56);
 

@@ -53,7 +53,7 @@ struct TopicCounts {
   uint64_t published = 0;  // messages
   uint64_t delivered = 0;  // copies
   uint64_t filtered = 0;   // copies that a filter policy did not want
-  uint64_t failed = 0;     // copies that no queue could take
+  uint64_t failed = 0;     // copies that their queue could not take
 };
 
 class TopicDesk {

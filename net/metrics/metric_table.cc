@@ -76,6 +76,7 @@ constexpr MetricFamily kTable[] = {
      "Connections closed because they were too slow, silent, or did not read their answers."},
     {"millrace_sqs_requests_total", kCounter, "Requests of SQS that were answered."},
     {"millrace_sns_requests_total", kCounter, "Requests of SNS that were answered."},
+    {"millrace_topics", kGauge, "Topics."},
     {"millrace_topic_messages_published_total", kCounter, "Messages published to topics."},
     {"millrace_topic_copies_total", kCounter,
      "What became of their copies: delivered to a queue, filtered out, redriven to a "

@@ -65,6 +65,8 @@ enum Metric : size_t {
   // Of SQS's actions.
   kSqsRequests,
   kSnsRequests,
+  // Of topics.
+  kTopics,
   kTopicPublished,
   kTopicCopies,
   // Of the audit log.

@@ -9,6 +9,7 @@
 
 #include "net/metrics/metric_table.h"
 #include "net/metrics/queue_figures.h"
+#include "net/metrics/topic_figures.h"
 
 namespace millrace::net {
 namespace {
@@ -114,14 +115,7 @@ void MetricsFront::write_process() {
       text.sample(metric, {"action", action}, {"status", std::to_string(status)}, count);
     });
   }
-  const topics::PublishFigures none;
-  const topics::PublishFigures& publishes =
-      settings_.publishes != nullptr ? *settings_.publishes : none;
-  text.sample(kTopicPublished, {}, publishes.published.load(std::memory_order_relaxed));
-  for (const auto& [result, count] :
-       {std::pair{"delivered", &publishes.delivered}, std::pair{"filtered", &publishes.filtered},
-        std::pair{"redriven", &publishes.redriven}, std::pair{"dropped", &publishes.dropped}})
-    text.sample(kTopicCopies, {"result", result}, count->load(std::memory_order_relaxed));
+  if (settings_.publishes != nullptr) write_topics(*settings_.publishes);
   const AuditLog* const audit = settings_.audit;
   text.sample(kAuditLines, {}, audit != nullptr ? audit->written() : uint64_t{0});
   text.sample(kAuditDropped, {}, audit != nullptr ? audit->dropped() : uint64_t{0});
@@ -131,6 +125,25 @@ void MetricsFront::write_process() {
   ::getrusage(RUSAGE_SELF, &usage);
   text.sample(kProcessCpu, {}, seconds_of(usage.ru_utime) + seconds_of(usage.ru_stime));
   text.sample(kProcessMemory, {}, resident_bytes());
+}
+
+void MetricsFront::write_topics(const topics::PublishFigures& publishes) {
+  constexpr uint32_t kTopicsAtOnce = 100;
+  TopicSums rest;
+  uint64_t count = 0;
+  std::vector<TopicInfo> page;
+  do {
+    const std::string after = page.empty() ? std::string() : page.back().name;
+    page.clear();
+    port_.topics().list(after, kTopicsAtOnce, &page);
+    for (const TopicInfo& topic : page) {
+      TopicSums own;
+      add_topic(count < settings_.queues_max ? own : rest, publishes.topics.find(topic.id).get());
+      if (count++ < settings_.queues_max) write_topic(scrape_->text, topic.name, own);
+    }
+  } while (page.size() == kTopicsAtOnce);
+  scrape_->text.sample(kTopics, {}, count);
+  if (count > settings_.queues_max) write_topic(scrape_->text, {}, rest);
 }
 
 void MetricsFront::finish(bool complete) {

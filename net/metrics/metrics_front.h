@@ -28,7 +28,7 @@ namespace millrace::net {
 
 struct MetricsSettings {
   std::string version = "unknown";
-  uint32_t queues_max = 1'000;  // with series of their own
+  uint32_t queues_max = 1'000;  // queues, and topics, with series of their own
   // All last as long as the server; null: there are none.
   const RequestFigures* sqs_requests = nullptr;
   const RequestFigures* sns_requests = nullptr;
@@ -74,6 +74,7 @@ class MetricsFront final : public HttpFront, private ReplySink {
   void ask_next();
   void take(std::span<const QueueInfo> queues);
   void write_process();
+  void write_topics(const topics::PublishFigures& publishes);
   void finish(bool complete);
 
   ShardPort& port_;

@@ -66,6 +66,7 @@ void Publisher::publish(PublishPlace place, std::span<const Publication> message
   publish.bytes = bytes;
   bytes_ += bytes;
   publish.place = std::move(place);
+  if (figures_ != nullptr) publish.counts = figures_->topics.of(topic->id, port_.topics());
   publish.timestamp = base::utc_text(port_.now().value);
   publish.signature_version = value_of(topic->attributes.texts, "SignatureVersion");
   if (publish.signature_version.empty()) publish.signature_version = "1";
@@ -78,6 +79,13 @@ void Publisher::publish(PublishPlace place, std::span<const Publication> message
     sign(number, publish);
   else
     send_all(number, publish);
+}
+
+void Publisher::count(const Publish& publish, std::atomic<uint64_t> PublishCounts::*what,
+                      uint64_t more) {
+  if (figures_ == nullptr) return;
+  (figures_->*what).fetch_add(more, std::memory_order_relaxed);
+  (publish.counts.get()->*what).fetch_add(more, std::memory_order_relaxed);
 }
 
 void Publisher::add_message(const Publication& publication, Publish& publish) {
@@ -97,8 +105,7 @@ void Publisher::choose_targets(Publish& publish) {
   for (size_t i = 0; i < publish.messages.size(); ++i) {
     Message& message = publish.messages[i];
     audience.find({as_bytes(message.properties), message.text}, &found_);
-    if (figures_ != nullptr)
-      figures_->filtered.fetch_add(audience.size() - found_.size(), std::memory_order_relaxed);
+    count(publish, &PublishCounts::filtered, audience.size() - found_.size());
     for (const SubscriptionInfo* one : found_) {
       const auto [place, fresh] = places.emplace(one->id, publish.targets.size());
       if (fresh)
@@ -182,7 +189,7 @@ void Publisher::send(uint64_t number, Publish& publish, const Target& target) {
     else
       by_queue[queue->id].push_back(i);
   }
-  if (figures_ != nullptr) figures_->dropped.fetch_add(dropped, std::memory_order_relaxed);
+  count(publish, &PublishCounts::dropped, dropped);
   const std::string uuid = base::uuid_text(target.uuid);
   const QueueInfo* own = target.queue.empty() ? nullptr : port_.find_queue(target.queue);
   const QueueId own_id = own != nullptr ? own->id : QueueId{};
@@ -202,9 +209,7 @@ void Publisher::send(uint64_t number, Publish& publish, const Target& target) {
     ++publish.sends;
     port_.send({queue, static_cast<uint32_t>(messages.size()), as_bytes(run_)},
                {this, token_of(number, dead)});
-    if (figures_ != nullptr)
-      (dead ? figures_->redriven : figures_->delivered)
-          .fetch_add(messages.size(), std::memory_order_relaxed);
+    count(publish, dead ? &PublishCounts::redriven : &PublishCounts::delivered, messages.size());
   }
 }
 
@@ -232,9 +237,8 @@ void Publisher::finish(uint64_t number, Publish& publish) {
   const uint64_t token = publish.token;
   const Errc error = publish.error;
   bytes_ -= publish.bytes;
+  if (error == Errc::ok) count(publish, &PublishCounts::published, ids.size());
   publishes_.erase(number);
-  if (figures_ != nullptr && error == Errc::ok)
-    figures_->published.fetch_add(ids.size(), std::memory_order_relaxed);
   sink->on_published(token, {.error = error, .message_ids = ids});
 }
 

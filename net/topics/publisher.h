@@ -120,6 +120,7 @@ class Publisher final : private ReplySink {
     std::vector<Target> targets;
     size_t bytes = 0;  // of its messages
     size_t sends = 0;  // that are not answered yet, and one while they are being made
+    std::shared_ptr<PublishCounts> counts;  // of its topic; null: nobody counts
     Errc error = Errc::ok;
   };
 
@@ -131,6 +132,8 @@ class Publisher final : private ReplySink {
   void on_queues(uint64_t, const QueueReply&) override {}
   void on_stats(uint64_t, const BrokerStatsReply&) override {}
 
+  // In all, and of the topic.
+  void count(const Publish& publish, std::atomic<uint64_t> PublishCounts::*what, uint64_t more);
   void add_message(const Publication& publication, Publish& publish);
   void choose_targets(Publish& publish);
   Notification notification_of(const Publish& publish, const Message& message) const;

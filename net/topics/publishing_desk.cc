@@ -79,6 +79,7 @@ PublishingDesk::PublishingDesk(DeskParts parts)
       region_(std::move(parts.region)),
       base_url_(std::move(parts.base_url)),
       accept_undeliverable_(parts.accept_undeliverable),
+      figures_(parts.figures),
       publisher_({.port = parts.port,
                   .signer = parts.signer,
                   .wake = std::move(parts.wake),
@@ -181,8 +182,14 @@ std::string PublishingDesk::arn_of(std::string_view topic) const {
   return make_arn("sns", region_, account_, topic);
 }
 
-TopicCounts PublishingDesk::counts_of(TopicId /*topic*/) const {
-  return {};
+TopicCounts PublishingDesk::counts_of(TopicId topic) const {
+  const auto counts = figures_ == nullptr ? nullptr : figures_->topics.find(topic);
+  if (counts == nullptr) return {};
+  const auto now = [](const std::atomic<uint64_t>& count) {
+    return count.load(std::memory_order_relaxed);
+  };
+  return {now(counts->published), now(counts->delivered), now(counts->filtered),
+          now(counts->redriven) + now(counts->dropped)};
 }
 
 }  // namespace millrace::net::topics

@@ -62,6 +62,7 @@ class PublishingDesk final : public TopicDesk, private PublishSink {
   const std::string region_;
   const std::string base_url_;
   const bool accept_undeliverable_;
+  const PublishFigures* const figures_;
   Publisher publisher_;
   std::unordered_map<uint64_t, Under> under_way_;  // by number
   uint64_t next_ = 0;

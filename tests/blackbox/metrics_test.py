@@ -63,6 +63,7 @@ class Metrics(unittest.TestCase):
         broker.command("send", "jobs", "later", "--delay", "60")
         broker.command("receive", "failed", "--max", "1", "--visibility", "0")
         broker.command("receive", "failed", "--max", "1")
+        broker.command("topic", "create", "events")
         cls.text = scrape(broker)
 
     @classmethod

@@ -13,6 +13,7 @@
 #include "net/metrics/queue_figures.h"
 #include "tests/net/fake_exchange.h"
 #include "tests/net/fake_port.h"
+#include "tests/net/fake_topics.h"
 
 namespace millrace::net::test {
 namespace {
@@ -41,7 +42,10 @@ class Metrics : public testing::Test {
     front_.handle(get(), noted);
     return noted;
   }
+  void SetUp() override { port_.topic_port = &topics_; }
   FakePort port_;
+  FakeTopics topics_;
+  topics::PublishFigures publishes_;
   ServerFigures figures_{4};
   RequestFigures requests_{{"SendMessage", "unknown"}};
   RequestFigures of_topics_{{"Publish", "unknown"}};
@@ -50,7 +54,8 @@ class Metrics : public testing::Test {
                       {.version = "1.2.3",
                        .queues_max = 40,
                        .sqs_requests = &requests_,
-                       .sns_requests = &of_topics_}};
+                       .sns_requests = &of_topics_,
+                       .publishes = &publishes_}};
 };
 
 TEST_F(Metrics, ShowsShardsConnectionsAndTheProcess) {
@@ -98,6 +103,30 @@ TEST_F(Metrics, OfEachQueueUpToABoundAndOfTheRestTogether) {
   EXPECT_EQ(noted.value("millrace_queue_ready_messages{queue=\"queue-039\"}"), "0");
   EXPECT_EQ(noted.value("millrace_queue_ready_messages{queue=\"queue-040\"}"), "");
   EXPECT_EQ(noted.value("millrace_queue_ready_messages{queue=\"\"}"), "0");
+}
+
+TEST_F(Metrics, OfEachTopic) {
+  EXPECT_EQ(scrape().value("millrace_topic_messages_published_total{topic=\"orders\"}"), "0");
+  const auto counts = publishes_.topics.of(TopicId{7}, topics_);
+  counts->published += 3;
+  counts->dropped += 2;
+  publishes_.topics.of(TopicId{99}, topics_)->published += 50;  // it is gone
+  const Scraped noted = scrape();
+  EXPECT_EQ(noted.value("millrace_topics"), "1");
+  EXPECT_EQ(noted.value("millrace_topic_messages_published_total{topic=\"orders\"}"), "3");
+  EXPECT_EQ(noted.value("millrace_topic_copies_total{topic=\"orders\",result=\"dropped\"}"), "2");
+  EXPECT_EQ(noted.value("millrace_topic_copies_total{topic=\"orders\",result=\"delivered\"}"), "0");
+  EXPECT_EQ(noted.value("millrace_topic_messages_published_total{topic=\"\"}"), "");
+}
+
+TEST(TopicFigures, OfTopicsThatAreGoneAreForgottenWhenThereAreTooMany) {
+  FakeTopics there;  // 7
+  topics::TopicFigures figures;
+  figures.of(TopicId{7}, there)->published += 1;
+  for (uint32_t id = 100; id < 100 + topics::TopicFigures::kTopicsMax; ++id)
+    figures.of(TopicId{id}, there)->published += 1;
+  EXPECT_EQ(figures.find(TopicId{7})->published, 1u);
+  EXPECT_EQ(figures.find(TopicId{100}), nullptr);
 }
 
 TEST_F(Metrics, EveryFamilyIsExplainedOnceAndInOnePiece) {

@@ -245,7 +245,8 @@ constexpr Row kRows[] = {
      "queues to make sure of at the start: TOML, as millrace export writes it",
      [](const std::string& text, Settings& s) { return read_path(text, s.definitions); }},
     {"metrics-queues", "N", "1000", "0 to 10000",
-     "so many queues, by name, have series of their own at /metrics; the others are summed up",
+     "so many queues, by name, and so many topics have series of their own at /metrics; the others "
+     "are summed up",
      read_metrics_queues},
     {"compat", "NAME", "none", "localstack or none",
      "localstack: HTTP on 127.0.0.1:4566 unless --http says otherwise, and /_localstack/health",
