@@ -87,7 +87,7 @@ class Definitions(unittest.TestCase):
     def test_a_wrong_file_is_one_line_with_its_line_number_and_exit_2(self):
         wrong = [
             ("[[queue]]\nname = \"a\"\ncolour = 1\n", ":3: unknown key \"colour\""),
-            ("[[topic]]\nname = \"a\"\n", ":1: unknown \"topic\": there may be [[queue]]"),
+            ("[[topics]]\nname = \"a\"\n", ":1: unknown \"topics\": there may be [[queue]] and [[topic]]"),
             ("queue = 1\n", ":1: queue must be tables, [[queue]]"),
             ("[[queue]]\n", ":1: a queue must have a name, a text"),
             ("[[queue]]\nname = \"a b\"\n", ":1: 'a b' can't be the name of a queue"),
@@ -177,7 +177,7 @@ class Definitions(unittest.TestCase):
             broker.command("queue", "set", "jobs", "VisibilityTimeout=7", "--tag", "team=web")
             outcomes = {line["name"]: line for line in broker.command("import", out)}
             self.assertEqual(outcomes["jobs"], {
-                "name": "jobs", "outcome": "changed", "dry_run": False,
+                "name": "jobs", "type": "queue", "outcome": "changed", "dry_run": False,
                 "changes": ["VisibilityTimeout 7 -> 60", "tag team -> billing"]})
             self.assertEqual(outcomes["jobs-failed"]["outcome"], "left")
             self.assertEqual(self.run_cli(broker, "export")[1], first)

@@ -39,19 +39,26 @@ void read_credentials(std::string_view file) {
 }
 
 void read_definitions(std::string_view file) {
-  std::vector<tools::QueueDefinition> queues;
+  tools::Definitions read;
   std::string why;
-  if (!tools::parse_definitions(file, "queues.toml", queues, &why))
+  if (!tools::parse_definitions(file, "queues.toml", read, &why))
     return check_line(why, "queues.toml");
   std::string text;
-  for (const tools::QueueDefinition& queue : queues)
+  for (const tools::QueueDefinition& queue : read.queues)
     text += tools::definition_text(queue.name, queue.settings.attributes, queue.settings.tags);
-  std::vector<tools::QueueDefinition> again;
+  for (const tools::TopicDefinition& topic : read.topics)
+    text += tools::topic_definition_text(topic);
+  tools::Definitions again;
   MR_ASSERT(tools::parse_definitions(text, "again.toml", again, &why));
-  MR_ASSERT(again.size() == queues.size());
-  for (size_t i = 0; i < queues.size(); ++i) {
-    MR_ASSERT(again[i].name == queues[i].name);
-    MR_ASSERT(again[i].settings.tags == queues[i].settings.tags);
+  MR_ASSERT(again.queues.size() == read.queues.size() && again.topics.size() == read.topics.size());
+  for (size_t i = 0; i < read.queues.size(); ++i) {
+    MR_ASSERT(again.queues[i].name == read.queues[i].name);
+    MR_ASSERT(again.queues[i].settings.tags == read.queues[i].settings.tags);
+  }
+  for (size_t i = 0; i < read.topics.size(); ++i) {
+    MR_ASSERT(again.topics[i].name == read.topics[i].name);
+    MR_ASSERT(again.topics[i].settings.tags == read.topics[i].settings.tags);
+    MR_ASSERT(again.topics[i].subscriptions.size() == read.topics[i].subscriptions.size());
   }
 }
 

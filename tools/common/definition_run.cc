@@ -2,12 +2,14 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 #include <optional>
 
 #include <fmt/format.h>
 
 #include "engine/queue_attributes.h"
 #include "engine/redrive_policy.h"
+#include "tools/common/topic_plan.h"
 
 namespace millrace::tools {
 namespace {
@@ -93,7 +95,7 @@ class Plan {
                          creates   ? Kind::created
                          : changed ? Kind::changed
                                    : Kind::left,
-                         changed ? changes_of(before, after) : std::vector<std::string>{}});
+                         changed ? changes_of(before, after) : std::vector<std::string>{}, false});
     if (!creates && !changed) return;
     const bool redrive_changed = after.dead_letter_queue != before.dead_letter_queue ||
                                  after.receives_max != before.receives_max;
@@ -118,37 +120,52 @@ class Plan {
 
 }  // namespace
 
-RunEnd run_definitions(std::span<const QueueDefinition> definitions, QueueAdmin& admin,
+RunEnd run_definitions(const Definitions& definitions, QueueAdmin& queues, TopicAdmin& topics,
                        bool dry_run, std::vector<DefinitionOutcome>& outcomes, std::string* why) {
-  Queues queues;
-  if (!admin.list(queues, why)) return RunEnd::refused;
-  Plan plan(queues);
+  Queues now;
+  if (!queues.list(now, why)) return RunEnd::refused;
+  std::map<std::string, KnownTopic> topics_now;
+  if (!definitions.topics.empty() && !topics.list_topics(topics_now, why)) return RunEnd::refused;
+  Plan plan(now);
   const auto conflict = [&](const QueueDefinition& queue) {
     *why = refusal(queue, std::string(*why));
     return RunEnd::conflict;
   };
-  for (const QueueDefinition& queue : definitions)
+  for (const QueueDefinition& queue : definitions.queues)
     if (!plan.add(queue, why)) return conflict(queue);
-  for (const QueueDefinition& queue : definitions)
+  for (const QueueDefinition& queue : definitions.queues)
     if (!plan.check_dead_letters(queue, why)) return conflict(queue);
+  TopicPlan topic_plan(topics_now);
+  for (const TopicDefinition& topic : definitions.topics)
+    if (!topic_plan.add(topic, why)) return RunEnd::conflict;
   outcomes = std::move(plan.outcomes());
+  std::move(topic_plan.outcomes().begin(), topic_plan.outcomes().end(),
+            std::back_inserter(outcomes));
   if (dry_run) return RunEnd::done;
   for (const Step& step : std::move(plan).steps()) {
-    const bool done = step.creates ? admin.create(step.queue->name, step.settings, why)
-                                   : admin.set(step.queue->name, step.settings, why);
+    const bool done = step.creates ? queues.create(step.queue->name, step.settings, why)
+                                   : queues.set(step.queue->name, step.settings, why);
     if (done) continue;
     *why = refusal(*step.queue, std::string(*why));
     return RunEnd::refused;
   }
-  return RunEnd::done;
+  return topic_plan.run(topics, why) ? RunEnd::done : RunEnd::refused;
 }
 
 std::string summary_of(std::span<const DefinitionOutcome> outcomes) {
   std::array<size_t, 3> counts{};
-  for (const DefinitionOutcome& outcome : outcomes)
+  size_t topics = 0;
+  for (const DefinitionOutcome& outcome : outcomes) {
     ++counts[static_cast<size_t>(outcome.kind)];
-  return fmt::format("{} queue{}: {} created, {} changed, {} as before", outcomes.size(),
-                     outcomes.size() == 1 ? "" : "s", counts[0], counts[1], counts[2]);
+    topics += outcome.topic;
+  }
+  const auto some = [](size_t count, std::string_view what) {
+    return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s");
+  };
+  std::string what = some(outcomes.size() - topics, "queue");
+  if (topics > 0) what += " and " + some(topics, "topic");
+  return fmt::format("{}: {} created, {} changed, {} as before", what, counts[0], counts[1],
+                     counts[2]);
 }
 
 }  // namespace millrace::tools

@@ -10,13 +10,13 @@
 #include <string>
 #include <sys/signalfd.h>
 #include <unistd.h>
-#include <vector>
 
 #include <fmt/format.h>
 
 #include "base/log_line.h"
 #include "millrace/engine.h"
 #include "net/address.h"
+#include "net/aws/arn.h"
 #include "net/server.h"
 #include "net/topics/signer.h"
 #include "storage/real_disk.h"
@@ -127,7 +127,7 @@ void tell_of_recovery(const Broker& broker, const Settings& settings, net::Audit
                         .reason = "started with --accept-clock"});
 }
 
-int serve(const Settings& settings, const std::vector<QueueDefinition>& definitions) {
+int serve(const Settings& settings, const Definitions& definitions) {
   sigset_t ending;
   const int signals = open_signals(ending);
   if (signals < 0) return complain(std::strerror(errno), kExitFailed);
@@ -151,7 +151,12 @@ int serve(const Settings& settings, const std::vector<QueueDefinition>& definiti
   tell_of_recovery(**broker, settings, audit.get());
 
   if (!settings.definitions.empty()) {
-    const RunEnd end = apply_at_start(**broker, definitions, &message);
+    const RunEnd end = apply_at_start(
+        **broker, definitions,
+        [&settings](const std::string& queue) {
+          return net::make_arn("sqs", settings.sqs.region, settings.sqs.account, queue);
+        },
+        &message);
     if (end != RunEnd::done)
       return complain(message, end == RunEnd::conflict ? kExitUsage : kExitFailed);
     base::log_line(LogLevel::info, "definitions", "{}: {}", settings.definitions, message);
@@ -217,7 +222,7 @@ int run(int argc, char** argv) {
   Settings settings;
   int exit_code = 0;
   if (!read_settings(argc, argv, settings, exit_code)) return exit_code;
-  std::vector<QueueDefinition> definitions;
+  Definitions definitions;
   std::string why;
   if (!settings.definitions.empty() && !read_definitions(settings.definitions, definitions, &why))
     return complain(why, kExitUsage);
