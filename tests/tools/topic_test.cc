@@ -34,12 +34,19 @@ const std::string kPolicy = R"({"store": ["a", "b"], "price": [{"numeric": [">",
 const std::string kNoMatch = "the message does not match";
 
 TEST(TestFilter, SaysWhetherAttributesMatchAndWhichKeysRefuse) {
-  expect_answer({{kPolicy, R"({"store": "a", "price": 9})"}, 0, "matches\n", ""});
-  expect_answer({{kPolicy, R"({"store": {"DataType": "String", "StringValue": "b"},
+  const std::string of_price = ", wanted {\"numeric\":[\">\",5,\"<=\",9]}\n";
+  expect_answer(
+      {{kPolicy, R"({"store": "a", "price": 9})"},
+       0,
+       "matches\n\"store\" is \"a\", wanted one of \"a\", \"b\"\n\"price\" is 9" + of_price,
+       ""});
+  expect_answer({{"{}", "{}"}, 0, "matches\n", ""});
+  expect_answer(
+      {{kPolicy, R"({"store": {"DataType": "String", "StringValue": "b"},
                                "price": {"DataType": "Number", "StringValue": "9.0"}})"},
-                 0,
-                 "matches\n",
-                 ""});
+       0,
+       "matches\n\"store\" is \"b\", wanted one of \"a\", \"b\"\n\"price\" is 9" + of_price,
+       ""});
   expect_answer({{kPolicy, R"({"store": "c", "price": 9.5})"},
                  1,
                  "\"store\" is \"c\", wanted one of \"a\", \"b\"\n"
@@ -60,7 +67,18 @@ TEST(TestFilter, SaysWhetherAttributesMatchAndWhichKeysRefuse) {
 TEST(TestFilter, SaysWhetherABodyMatchesAndWhichBranchesRefuse) {
   const std::string policy = R"({"$or": [{"o": {"x": [{"prefix": "q"}]}},
                                          {"y": [true, {"cidr": "10.0.0.0/8"}]}]})";
-  expect_answer({{"--scope", "MessageBody", policy, R"({"y": "10.1.1.1"})"}, 0, "matches\n", ""});
+  expect_answer({{"--scope", "MessageBody", policy, R"({"y": "10.1.1.1"})"},
+                 0,
+                 "matches\nbranch 2: \"y\" is \"10.1.1.1\", wanted one of true, "
+                 "{\"cidr\":\"10.0.0.0/8\"}\n",
+                 ""});
+  expect_answer({{R"({"a": ["x"]})", R"({"a": "x"})"},
+                 0,
+                 R"({"matches":true,"accepted":[{"branch":1,"key":"a","present":true,)"
+                 R"("values":["x"],"conditions":["x"]}]})"
+                 "\n",
+                 ""},
+                {"--json"});
   expect_answer({{"--scope", "MessageBody", policy, R"({"o": [{"x": "p"}, {"x": null}]})"},
                  1,
                  "branch 1: \"o.x\" is \"p\", null, wanted {\"prefix\":\"q\"}\n"
@@ -83,7 +101,11 @@ TEST(TestFilter, TakesFilesAndSaysWhatIsWrongWithThem) {
   TemporaryDirectory directory;
   const std::string file = directory.path() + "/policy.json";
   std::ofstream(file) << kPolicy << '\n';
-  expect_answer({{file, R"({"store": "a", "price": 6})"}, 0, "matches\n", ""});
+  expect_answer({{file, R"({"store": "a", "price": 6})"},
+                 0,
+                 "matches\n\"store\" is \"a\", wanted one of \"a\", \"b\"\n"
+                 "\"price\" is 6, wanted {\"numeric\":[\">\",5,\"<=\",9]}\n",
+                 ""});
   const std::string missing = directory.path() + "/none";
   expect_answer({{file, missing}, 1, "", "'" + missing + "': No such file or directory"});
   expect_answer({{R"({"a": []})", "{}"}, 1, "", "FilterPolicy: Empty arrays are not allowed"});
@@ -91,8 +113,10 @@ TEST(TestFilter, TakesFilesAndSaysWhatIsWrongWithThem) {
                  1,
                  "",
                  "FilterPolicy: Unrecognized match type wildcard"});
-  expect_answer(
-      {{"--extensions", R"({"a": [{"wildcard": "*"}]})", R"({"a": "x"})"}, 0, "matches\n", ""});
+  expect_answer({{"--extensions", R"({"a": [{"wildcard": "*"}]})", R"({"a": "x"})"},
+                 0,
+                 "matches\n\"a\" is \"x\", wanted {\"wildcard\":\"*\"}\n",
+                 ""});
   expect_answer({{R"({"a": ["x"]})", R"({"a": null})"},
                  1,
                  "",

@@ -49,6 +49,13 @@ int Context::refused(std::string_view what) const {
   return refuse(fmt::format("{}: {}", what, why));
 }
 
+bool split_named(const std::string& text, NamedText& named) {
+  const size_t equals = text.find('=');
+  if (equals == std::string::npos) return false;
+  named = {text.substr(0, equals), text.substr(equals + 1)};
+  return true;
+}
+
 int refuse(std::string_view line) {
   fmt::print(stderr, "millrace: {}\n", printable(line));
   return kRefused;

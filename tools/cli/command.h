@@ -14,6 +14,7 @@
 #include <nlohmann/json.hpp>
 
 #include "clients/cpp/blocking_client.h"
+#include "millrace/options.h"
 #include "millrace/result.h"
 #include "millrace/types.h"
 #include "tools/common/login.h"
@@ -44,6 +45,8 @@ struct Context {
   std::unique_ptr<client::BlockingClient> client_;
 };
 
+// "NAME=VALUE" as given.
+bool split_named(const std::string& text, NamedText& named);
 // One line on standard error.
 int refuse(std::string_view line);
 int misuse(std::string_view line);
@@ -66,7 +69,10 @@ void add_backup_command(Parser& parser, Context& context);
 void add_restore_command(Parser& parser, Context& context);
 void add_log_commands(Parser& parser, Context& context);
 void add_trace_command(Parser& parser, Context& context);
-void add_topic_commands(Parser& parser, Context& context);       // test-filter
-void add_definition_commands(Parser& parser, Context& context);  // export, import
+void add_topic_commands(Parser& parser, Context& context);  // create, list, show, set, delete
+void add_publish_command(Parser& parser, Context& context);
+void add_subscription_commands(Parser& parser, Context& context);  // subscribe, unsubscribe
+void add_filter_command(Parser& parser, Context& context);         // test-filter
+void add_definition_commands(Parser& parser, Context& context);    // export, import
 
 }  // namespace millrace::tools

@@ -9,7 +9,7 @@
 int main(int argc, char** argv) {
   using namespace millrace::tools;
   std::signal(SIGPIPE, SIG_DFL);  // `millrace tail q | head` ends quietly
-  Parser parser("millrace", "Queues of a Millrace broker, from the command line.",
+  Parser parser("millrace", "Queues and topics of a Millrace broker, from the command line.",
                 MILLRACE_VERSION);
   Context context;
   const char* named = std::getenv("MILLRACE_SERVER");
@@ -31,6 +31,9 @@ int main(int argc, char** argv) {
   add_restore_command(parser, context);
   add_trace_command(parser, context);
   add_topic_commands(parser, context);
+  add_publish_command(parser, context);
+  add_subscription_commands(parser, context);
+  add_filter_command(parser, context);
   add_definition_commands(parser, context);
   parser.take_as_argument([](const std::string& text) { return parse_receipt(text).has_value(); });
   if (const auto exit_code = parser.parse(argc, argv)) return *exit_code;

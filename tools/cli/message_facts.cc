@@ -1,5 +1,7 @@
 #include "tools/cli/message_facts.h"
 
+#include <algorithm>
+
 #include "millrace/message_id.h"
 #include "millrace/properties.h"
 #include "tools/common/text.h"
@@ -62,6 +64,15 @@ std::string add_attribute(const std::string& text, std::string& properties) {
   append_property(properties, PropertyTag::attribute, name, type,
                   as_bytes(std::string_view(text).substr(equals + 1)));
   return {};
+}
+
+std::string check_message_id(const std::string& text) {
+  const bool good =
+      !text.empty() && text.size() <= kGroupIdBytesMax &&
+      std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c <= '~'; });
+  return good ? std::string()
+              : fmt::format("'{}' is not 1 to {} letters, digits and punctuation", printable(text),
+                            kGroupIdBytesMax);
 }
 
 }  // namespace millrace::tools

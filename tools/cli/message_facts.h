@@ -35,4 +35,7 @@ std::string attributes_text(const MessageFacts& facts);
 // Reads "NAME=VALUE" or "NAME:TYPE=VALUE" and adds it to properties. "" or what is wrong.
 std::string add_attribute(const std::string& text, std::string& properties);
 
+// A message group or deduplication id: "" or what is wrong with it.
+std::string check_message_id(const std::string& text);
+
 }  // namespace millrace::tools

@@ -16,18 +16,10 @@ namespace {
 
 using client::QueueDescription;
 
-// "NAME=VALUE" as given.
-bool split(const std::string& text, NamedText& named) {
-  const size_t equals = text.find('=');
-  if (equals == std::string::npos) return false;
-  named = {text.substr(0, equals), text.substr(equals + 1)};
-  return true;
-}
-
 // Adds ATTRIBUTE=VALUE; what is wrong with it, as far as can be said without the broker.
 std::string add_setting(const std::string& setting, QueueSettings& settings) {
   NamedText named;
-  if (!split(setting, named)) return fmt::format("'{}' is not ATTRIBUTE=VALUE", setting);
+  if (!split_named(setting, named)) return fmt::format("'{}' is not ATTRIBUTE=VALUE", setting);
   const engine::AttributeRow* row = engine::find_attribute(named.name);
   if (row == nullptr) {
     std::vector<std::string_view> known;
@@ -68,7 +60,8 @@ std::string read_settings(const Settings& given, QueueSettings& settings) {
   }
   for (const std::string& tag : given.tags) {
     settings.tags.emplace_back();
-    if (!split(tag, settings.tags.back())) return fmt::format("--tag: '{}' is not KEY=VALUE", tag);
+    if (!split_named(tag, settings.tags.back()))
+      return fmt::format("--tag: '{}' is not KEY=VALUE", tag);
   }
   settings.untagged = given.untagged;
   return {};

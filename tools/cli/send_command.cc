@@ -207,15 +207,6 @@ int send(Context& context, const SendOptions& options) {
   return Sender(context, options, queue, std::move(properties)).run();
 }
 
-std::string check_id(const std::string& text) {
-  const bool good =
-      !text.empty() && text.size() <= kGroupIdBytesMax &&
-      std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c <= '~'; });
-  return good ? std::string()
-              : fmt::format("'{}' is not 1 to {} letters, digits and punctuation", printable(text),
-                            kGroupIdBytesMax);
-}
-
 }  // namespace
 
 void add_send_command(Parser& parser, Context& context) {
@@ -228,8 +219,9 @@ void add_send_command(Parser& parser, Context& context) {
       .option("--delay", "S", options->delay, "seconds until it can be received",
               seconds_up_to(kMessageDelayMsMax))
       .option("--group", "G", options->group, "message group: a FIFO queue keeps its order",
-              check_id)
-      .option("--dedup", "ID", options->dedup, "deduplication id, on a FIFO queue", check_id)
+              check_message_id)
+      .option("--dedup", "ID", options->dedup, "deduplication id, on a FIFO queue",
+              check_message_id)
       .repeated("--attr", "NAME=VALUE", options->attributes,
                 "an attribute, up to ten; NAME:TYPE=VALUE if it is no String");
 }

@@ -1,304 +1,190 @@
-// millrace topic test-filter: does a message pass a filter policy, and if not, which key and
-// condition refuse it? Asks the library itself, and no broker.
-#include <cerrno>
-#include <cmath>
-#include <cstring>
-#include <fstream>
+// millrace topic create | list | show | set | delete
 #include <memory>
-#include <sstream>
+#include <optional>
 #include <string>
 #include <vector>
 
-#include "base/bounded_json.h"
-#include "engine/filter_fields.h"
-#include "engine/filter_policy.h"
-#include "engine/filter_policy_parser.h"
-#include "millrace/properties.h"
+#include "base/uuid.h"
+#include "engine/topic_attributes.h"
 #include "tools/cli/command.h"
+#include "tools/cli/topic_facts.h"
+#include "tools/common/quantity.h"
 #include "tools/common/text.h"
 
 namespace millrace::tools {
 namespace {
 
-using engine::FilterCondition;
-using engine::FilterFields;
-using engine::FilterLeaf;
-using engine::FilterPolicy;
-using engine::FilterValue;
+using client::TopicDescription;
+using client::TopicSubscription;
 
-struct TestFilterOptions {
-  std::string policy;
-  std::string message;
-  std::string scope = "MessageAttributes";
-  bool extensions = false;
+struct TopicOptions {
+  std::vector<std::string> attributes;
+  std::vector<std::string> tags;
+  std::vector<std::string> untagged;
+  bool fifo = false;
 };
 
-constexpr size_t kValuesShown = 5;
-
-// Whole numbers without ".0".
-Json json_number(double number) {
-  if (number == static_cast<double>(static_cast<int64_t>(number)))
-    return static_cast<int64_t>(number);
-  return number;
-}
-
-Json json_range(const FilterCondition& condition) {
-  const engine::NumberRange& range = condition.range;
-  Json terms = Json::array();
-  if (range.lower > -HUGE_VAL) {
-    terms.push_back(range.lower_open ? ">" : ">=");
-    terms.push_back(json_number(range.lower));
+std::string read_topic_settings(const TopicOptions& given, TopicSettings& settings) {
+  if (given.fifo) settings.attributes.push_back({"FifoTopic", "true"});
+  for (const std::string& setting : given.attributes)
+    if (std::string wrong =
+            read_setting(setting, engine::topic_attribute_table(), settings.attributes);
+        !wrong.empty())
+      return wrong;
+  for (const std::string& tag : given.tags) {
+    settings.tags.emplace_back();
+    if (!split_named(tag, settings.tags.back()))
+      return fmt::format("--tag: '{}' is not KEY=VALUE", tag);
   }
-  if (range.upper < HUGE_VAL) {
-    terms.push_back(range.upper_open ? "<" : "<=");
-    terms.push_back(json_number(range.upper));
+  settings.untagged = given.untagged;
+  return {};
+}
+
+Json json_of_topic(const TopicDescription& topic) {
+  Json json{{"name", topic.name}, {"id", raw(topic.id)}, {"arn", topic.arn}};
+  if (!topic.attributes.empty()) json["attributes"] = json_of(topic.attributes);
+  if (!topic.tags.empty())
+    for (const NamedText& tag : topic.tags)
+      json["tags"][tag.name] = tag.value;
+  json["created_at_ms"] = topic.created_at_ms;
+  json["subscriptions"] = topic.confirmed;
+  json["pending"] = topic.pending;
+  json["published"] = topic.published;
+  json["delivered"] = topic.delivered;
+  json["filtered"] = topic.filtered;
+  json["failed"] = topic.failed;
+  return json;
+}
+
+int create_topic(Context& context, const std::string& name, const TopicOptions& given) {
+  TopicSettings settings;
+  if (const std::string wrong = read_topic_settings(given, settings); !wrong.empty())
+    return misuse(wrong);
+  client::BlockingClient* broker = context.connect();
+  if (broker == nullptr) return kRefused;
+  const auto made = broker->create_topic(name, settings);
+  if (!made) return context.refused("topic '" + name + "'");
+  if (context.json)
+    print_json({{"name", name}, {"id", raw(made->id)}, {"arn", made->arn}});
+  else
+    print_text(fmt::format("topic {} is there: {}\n", name, made->arn));
+  return kDone;
+}
+
+int list_topics(Context& context, const std::string& prefix) {
+  client::BlockingClient* broker = context.connect();
+  if (broker == nullptr) return kRefused;
+  const auto topics = broker->list_topics(prefix);
+  if (!topics) return context.refused("topics '" + prefix + "'");
+  Table table({"NAME", "SUBSCRIPTIONS", "PUBLISHED", "DELIVERED", "FILTERED", "FAILED"},
+              {false, true, true, true, true, true});
+  for (const TopicDescription& topic : *topics) {
+    if (context.json)
+      print_json(json_of_topic(topic));
+    else
+      table.add({topic.name, format_count(topic.confirmed), format_count(topic.published),
+                 format_count(topic.delivered), format_count(topic.filtered),
+                 format_count(topic.failed)});
   }
-  return {{"numeric", terms}};
+  if (!context.json) print_text(table.text());
+  return kDone;
 }
 
-Json json_except(const FilterCondition& condition);
-
-// As it stands in the policy, or the same in other words.
-Json json_condition(const FilterCondition& condition) {
-  switch (condition.kind) {
-    case FilterCondition::Kind::text:
-      return condition.text;
-    case FilterCondition::Kind::number:
-      return json_number(condition.range.lower);
-    case FilterCondition::Kind::truth:
-      return condition.truth;
-    case FilterCondition::Kind::null:
-      return nullptr;
-    case FilterCondition::Kind::prefix:
-      return {{"prefix", condition.text}};
-    case FilterCondition::Kind::suffix:
-      return {{"suffix", condition.text}};
-    case FilterCondition::Kind::any_case:
-      return {{"equals-ignore-case", condition.text}};
-    case FilterCondition::Kind::wildcard:
-      return {{"wildcard", condition.text}};
-    case FilterCondition::Kind::numeric:
-      return json_range(condition);
-    case FilterCondition::Kind::exists:
-      return {{"exists", condition.truth}};
-    case FilterCondition::Kind::address:
-      return {{"cidr", condition.text}};
-    case FilterCondition::Kind::anything_but:
-      return {{"anything-but", json_except(condition)}};
-  }
-  return nullptr;
-}
-
-Json json_except(const FilterCondition& condition) {
-  if (condition.except.size() == 1) return json_condition(condition.except.front());
-  Json list = Json::array();
-  for (const FilterCondition& one : condition.except)
-    list.push_back(json_condition(one));
-  return list;
-}
-
-Json json_value(const FilterValue& value) {
-  switch (value.kind) {
-    case FilterValue::Kind::text:
-      return std::string(value.text);
-    case FilterValue::Kind::number:
-      return json_number(value.number);
-    case FilterValue::Kind::truth:
-      return value.truth;
-    case FilterValue::Kind::null:
-      return nullptr;
-  }
-  return nullptr;
-}
-
-std::string json_text(const Json& json) {
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
-}
-
-// "a", "b" and 3 more
-std::string shown_list(const Json& list, size_t count) {
-  std::string text;
-  for (size_t i = 0; i < list.size() && i < kValuesShown; ++i)
-    text += (i == 0 ? "" : ", ") + json_text(list[i]);
-  if (count > kValuesShown) text += fmt::format(" and {} more", count - kValuesShown);
-  return text;
-}
-
-// A key that a message does not pass, in one way of the policy.
-struct RefusedKey {
-  size_t branch;
-  const FilterLeaf* leaf;
-};
-
-Json json_conditions(const FilterLeaf& leaf) {
-  Json list = Json::array();
-  for (const FilterCondition& condition : leaf.conditions)
-    list.push_back(json_condition(condition));
-  return list;
-}
-
-Json json_values(const FilterFields& fields, uint32_t key) {
-  Json list = Json::array();
-  fields.any_value(key, [&](const FilterValue& value) {
-    list.push_back(json_value(value));
-    return false;
-  });
-  return list;
-}
-
-std::string line_of(const RefusedKey& refused, const FilterPolicy& policy,
-                    const FilterFields& fields) {
-  const FilterLeaf& leaf = *refused.leaf;
-  const Json values = json_values(fields, leaf.key);
-  const Json conditions = json_conditions(leaf);
-  const std::string branch =
-      policy.ways.size() > 1 ? fmt::format("branch {}: ", refused.branch) : "";
-  const std::string here = !fields.present(leaf.key) ? "is absent"
-                           : values.empty()          ? "has no value to compare"
-                                                     : "is " + shown_list(values, values.size());
-  return fmt::format("{}{} {}, wanted {}{}\n", branch, json_text(policy.keys[leaf.key]), here,
-                     conditions.size() > 1 ? "one of " : "",
-                     shown_list(conditions, conditions.size()));
-}
-
-// JSON itself, or the file that has it. False after the one line was written.
-bool read_json_argument(const std::string& argument, std::string& text) {
-  const size_t first = argument.find_first_not_of(" \t\r\n");
-  if (first == std::string::npos || argument[first] == '{' || argument[first] == '[') {
-    text = argument;
-    return true;
-  }
-  errno = 0;
-  std::ifstream file(argument, std::ios::binary);
-  std::ostringstream content;
-  if (file) content << file.rdbuf();
-  // Without an error it failed because the file is empty.
-  if ((!file || !content) && errno != 0) {
-    refuse(fmt::format("'{}': {}", argument, std::strerror(errno)));
-    return false;
-  }
-  text = content.str();
-  return true;
-}
-
-bool refuse_attribute(const std::string& name) {
-  refuse(
-      fmt::format("attribute '{}': not a text, a number, a list, or an object with DataType and "
-                  "StringValue",
-                  printable(name)));
-  return false;
-}
-
-// {"a": "x"}, {"a": 1}, {"a": ["x", 1]}; or as the AWS CLI takes them:
-// {"a": {"DataType": "String", "StringValue": "x"}}.
-bool read_attribute(const std::string& name, const Json& value, std::string& properties) {
-  std::string type = "String";
-  std::string text;
-  if (value.is_string()) {
-    text = value.get<std::string>();
-  } else if (value.is_number()) {
-    type = "Number";
-    text = value.dump();
-  } else if (value.is_array()) {
-    type = "String.Array";
-    text = json_text(value);
-  } else {
-    if (!value.is_object() || !value.contains("DataType") || !value["DataType"].is_string())
-      return refuse_attribute(name);
-    type = value["DataType"].get<std::string>();
-    const char* const key = value.contains("BinaryValue") ? "BinaryValue" : "StringValue";
-    if (!value.contains(key) || !value[key].is_string()) return refuse_attribute(name);
-    text = value[key].get<std::string>();
-  }
-  if (name.size() > kPropertyNameBytesMax || type.size() > kPropertyTypeBytesMax) {
-    refuse(fmt::format("attribute '{}': its name or type is too long", printable(name)));
-    return false;
-  }
-  append_property(properties, PropertyTag::attribute, name, type, as_bytes(text));
-  return true;
-}
-
-bool read_attributes(const std::string& text, std::string& properties) {
-  const Json attributes = base::parse_bounded_json<Json>(text);
-  if (!attributes.is_object()) {
-    refuse("the message: not a JSON object of attributes; --scope MessageBody takes a body");
-    return false;
-  }
-  for (const auto& [name, value] : attributes.items())
-    if (!read_attribute(name, value, properties)) return false;
-  return true;
-}
-
-int report(const Context& context, const FilterPolicy& policy, const FilterFields& fields) {
-  const bool matches = policy.accepts(fields);
-  std::vector<RefusedKey> refused;
-  for (size_t way = 0; way < policy.ways.size() && !matches && fields.readable(); ++way)
-    for (const uint32_t leaf : policy.ways[way])
-      if (!policy.leaves[leaf].accepts(fields)) refused.push_back({way + 1, &policy.leaves[leaf]});
+int show_topic(Context& context, const std::string& name) {
+  client::BlockingClient* broker = context.connect();
+  if (broker == nullptr) return kRefused;
+  const auto topic = broker->show_topic(name);
+  if (!topic) return context.refused("topic '" + name + "'");
+  const auto subscriptions = broker->list_subscriptions(name, true);
+  if (!subscriptions) return context.refused("topic '" + name + "'");
   if (context.json) {
-    Json rows = Json::array();
-    for (const RefusedKey& one : refused)
-      rows.push_back({{"branch", one.branch},
-                      {"key", policy.keys[one.leaf->key]},
-                      {"present", fields.present(one.leaf->key)},
-                      {"values", json_values(fields, one.leaf->key)},
-                      {"conditions", json_conditions(*one.leaf)}});
-    print_text(json_text({{"matches", matches}, {"refused", rows}}) + "\n");
-  } else if (matches) {
-    print_text("matches\n");
-  } else {
-    for (const RefusedKey& one : refused)
-      print_text(line_of(one, policy, fields));
+    Json json = json_of_topic(*topic);
+    json["subscribed"] = Json::array();
+    for (const TopicSubscription& one : *subscriptions)
+      json["subscribed"].push_back(json_of(one));
+    print_json(json);
+    return kDone;
   }
-  if (matches) return kDone;
-  if (fields.readable()) return refuse("the message does not match");
-  return refuse(policy.scope == FilterScope::body
-                    ? "the message does not match: its body is no JSON object"
-                    : "the message does not match: it has no attributes");
+  Table table({"", ""});
+  table.add({"name", topic->name});
+  table.add({"ARN", topic->arn});
+  for (const NamedText& attribute : topic->attributes)
+    table.add({attribute.name, printable(attribute.value)});
+  for (const NamedText& tag : topic->tags)
+    table.add({"tag " + tag.name, printable(tag.value)});
+  table.add({"created", format_age(wall_clock_ms() - topic->created_at_ms) + " ago"});
+  table.add(
+      {"since start", fmt::format("{} published, {} delivered, {} filtered out, {} failed",
+                                  format_count(topic->published), format_count(topic->delivered),
+                                  format_count(topic->filtered), format_count(topic->failed))});
+  for (const TopicSubscription& one : *subscriptions)
+    table.add({"subscription", line_of(one)});
+  print_text(table.text(false));
+  return kDone;
 }
 
-int test_filter(const Context& context, const TestFilterOptions& options) {
-  std::string text;
-  std::string message;
-  if (!read_json_argument(options.policy, text) || !read_json_argument(options.message, message))
-    return kRefused;
-  const FilterScope scope =
-      options.scope == "MessageBody" ? FilterScope::body : FilterScope::attributes;
-  engine::FilterRefusal refusal;
-  const auto policy = engine::parse_filter_policy(
-      text, scope,
-      options.extensions ? engine::FilterExtensions::taken : engine::FilterExtensions::refused,
-      &refusal);
-  if (!policy) return refuse(printable(refusal.text));
-  engine::FilterJson json;
-  const engine::FilterKeys keys(policy->keys);
-  FilterFields fields(keys, json);
-  std::string properties;
-  if (scope == FilterScope::body) {
-    fields.read_body(message);
-  } else {
-    if (!read_attributes(message, properties)) return kRefused;
-    fields.read_attributes(as_bytes(properties));
-  }
-  return report(context, *policy, fields);
+int set_topic(Context& context, const std::string& name, const TopicOptions& given) {
+  TopicSettings settings;
+  if (const std::string wrong = read_topic_settings(given, settings); !wrong.empty())
+    return misuse(wrong);
+  if (settings.attributes.empty() && settings.tags.empty() && settings.untagged.empty())
+    return misuse("give ATTRIBUTE=VALUE, --tag or --untag");
+  client::BlockingClient* broker = context.connect();
+  if (broker == nullptr) return kRefused;
+  if (!broker->set_topic(name, settings)) return context.refused("topic '" + name + "'");
+  if (context.json)
+    print_json({{"name", name}});
+  else
+    print_text(fmt::format("topic {} is changed\n", name));
+  return kDone;
+}
+
+int delete_topic(Context& context, const std::string& name) {
+  client::BlockingClient* broker = context.connect();
+  if (broker == nullptr) return kRefused;
+  if (!broker->delete_topic(name)) return context.refused("topic '" + name + "'");
+  if (context.json)
+    print_json({{"name", name}});
+  else
+    print_text(fmt::format("topic {} is deleted, and its subscriptions\n", name));
+  return kDone;
 }
 
 }  // namespace
 
 void add_topic_commands(Parser& parser, Context& context) {
-  auto options = std::make_shared<TestFilterOptions>();
+  auto name = std::make_shared<std::string>();
+  auto prefix = std::make_shared<std::optional<std::string>>();
+  auto given = std::make_shared<TopicOptions>();
+  const std::string known = names_of(engine::topic_attribute_table());
   parser
       .command(
-          "topic test-filter", "does a message match a filter policy, and if not, why",
-          [&context, options] { return test_filter(context, *options); },
-          "filters of topics: test-filter")
-      .argument("POLICY", options->policy, "JSON, or a file of it")
-      .argument("MESSAGE", options->message,
-                "its attributes as a JSON object, or its body; or a file of that")
-      .option("--scope", "SCOPE", options->scope,
-              "MessageAttributes or MessageBody [MessageAttributes]",
-              one_of({"MessageAttributes", "MessageBody"}))
-      .flag("--extensions", options->extensions, "take wildcard, as Amazon SNS does not");
+          "topic create", "make a topic, or make sure of it",
+          [&context, name, given] { return create_topic(context, *name, *given); },
+          "create, list, show, set, delete, publish, subscribe, unsubscribe, test-filter")
+      .argument("NAME", *name, "1 to 256 of A-Z a-z 0-9 - _; of a FIFO topic it ends in .fifo")
+      .flag("--fifo", given->fifo, "a FIFO topic: in order within a message group, no duplicates")
+      .repeated("--tag", "KEY=VALUE", given->tags, "up to 50")
+      .repeated("--set", "ATTRIBUTE=VALUE", given->attributes, known);
+  parser
+      .command("topic list", "the topics, by name, and what became of what was published",
+               [&context, prefix] { return list_topics(context, prefix->value_or("")); })
+      .optional_argument("PREFIX", *prefix, "only names that start so");
+  parser
+      .command("topic show", "attributes, counts and subscriptions of a topic",
+               [&context, name] { return show_topic(context, *name); })
+      .argument("NAME", *name, "");
+  parser
+      .command("topic set", "change attributes and tags of a topic; the others stay",
+               [&context, name, given] { return set_topic(context, *name, *given); })
+      .argument("NAME", *name, "")
+      .repeated("--tag", "KEY=VALUE", given->tags, "put, in place of one with the same key")
+      .repeated("--untag", "KEY", given->untagged, "taken away")
+      .optional_arguments("ATTRIBUTE=VALUE", given->attributes, known.c_str());
+  parser
+      .command("topic delete", "delete a topic and its subscriptions; queues keep what they have",
+               [&context, name] { return delete_topic(context, *name); })
+      .argument("NAME", *name, "");
 }
 
 }  // namespace millrace::tools
