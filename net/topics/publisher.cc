@@ -178,7 +178,8 @@ const QueueInfo* Publisher::queue_for(const Publish& publish, const Target& targ
   return nullptr;
 }
 
-// A send to its queue, and one to its dead-letter queue, if they have any.
+// A send to its queue, and one to its dead-letter queue, if they have any; more where one would be
+// too large.
 void Publisher::send(uint64_t number, Publish& publish, const Target& target) {
   std::map<QueueId, std::vector<size_t>> by_queue;
   uint64_t dropped = 0;
@@ -194,9 +195,19 @@ void Publisher::send(uint64_t number, Publish& publish, const Target& target) {
   const QueueInfo* own = target.queue.empty() ? nullptr : port_.find_queue(target.queue);
   const QueueId own_id = own != nullptr ? own->id : QueueId{};
   for (const auto& [queue, messages] : by_queue) {
+    const bool dead = queue != own_id;
+    uint32_t laid_out = 0;
+    const auto send_first = [&](size_t bytes) {
+      ++publish.sends;
+      port_.send({queue, laid_out, as_bytes(std::string_view(run_).substr(0, bytes))},
+                 {this, token_of(number, dead)});
+      run_.erase(0, bytes);
+      laid_out = 0;
+    };
     run_.clear();
     for (const size_t i : messages) {
       Message& message = publish.messages[i];
+      const size_t before = run_.size();
       const std::string_view properties = message.properties;
       if (target.raw) {
         lay_out(properties, message.text, run_);
@@ -204,11 +215,11 @@ void Publisher::send(uint64_t number, Publish& publish, const Target& target) {
         uuid.copy(message.envelope.data() + message.uuid_at, uuid.size());
         lay_out(properties.substr(0, message.ids_end), message.envelope, run_);
       }
+      // Envelopes may be four times what was published.
+      if (run_.size() > kBatchBytesMax) send_first(before);
+      ++laid_out;
     }
-    const bool dead = queue != own_id;
-    ++publish.sends;
-    port_.send({queue, static_cast<uint32_t>(messages.size()), as_bytes(run_)},
-               {this, token_of(number, dead)});
+    send_first(run_.size());
     count(publish, dead ? &PublishCounts::redriven : &PublishCounts::delivered, messages.size());
   }
 }

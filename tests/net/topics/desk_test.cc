@@ -207,6 +207,29 @@ TEST_F(DeskTest, NothingIsPublishedOfABatchThatIsTooLarge) {
   EXPECT_TRUE(all_of(queue).empty());
 }
 
+// Many small attributes are four times as long in an envelope, and together more than one send.
+TEST_F(DeskTest, EnvelopesThatAreMoreThanOneSendTogetherAllCome) {
+  const QueueId queue = create("jobs");
+  subscribe("orders", "jobs", false);
+  constexpr std::string_view kLetters =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-";
+  std::string properties;
+  for (int i = 0; i < 1'820; ++i)
+    properties += attribute(std::string{kLetters[i / 64], kLetters[i % 64]}, "String", "x");
+  const std::vector<PublishEntry> entries(64, {.message = "m", .properties = as_bytes(properties)});
+  publish("orders", entries);
+  ASSERT_EQ(listener_.error, Errc::ok) << listener_.detail;
+  uint64_t bytes = 0;
+  size_t count = 0;
+  for (size_t round = 0; round < entries.size(); ++round)
+    for (const auto& one : try_receive(queue, 60'000)) {
+      ++count;
+      bytes += one.body.size();
+    }
+  EXPECT_EQ(count, 64u);
+  EXPECT_GT(bytes, kBatchBytesMax);
+}
+
 TEST_F(DeskTest, OneThatIsAllFaultsIsAnsweredAtOnce) {
   listener_.answers = 0;
   const PublishEntry empty[] = {{.message = ""}};
