@@ -20,7 +20,10 @@ bool Partition::count_live(const storage::Log& log, std::map<uint64_t, uint64_t>
                           sizeof(storage::RecordHeader)};
     readable = record == verified || log.read_record(record);
     verified = record;
-    own[log.segment_of(position)] += live_cost(message->header);
+    own[log.segment_of(position)] += message->is_shared() ? kReferenceBytes
+                                     : message->published
+                                         ? kReferenceBytes + shared_cost(message->header)
+                                         : live_cost(message->header);
   });
   if (!readable) return false;
   dedup_.for_each(
@@ -46,6 +49,10 @@ bool ShardState::accounts_hold() const {
   move_ids_.for_each_position([&](Position told) {
     sums[log_.segment_of(told)] += MoveIds::kLiveBytes;
     apart += MoveIds::kLiveBytesApart;
+  });
+  shared_.for_each([&](Position position, uint32_t, uint32_t bytes) {
+    sums[log_.segment_of(position)] += bytes;
+    apart += kSharedApartBytes;
   });
   uint64_t total = 0;
   for (const auto& [segment, bytes] : sums) {

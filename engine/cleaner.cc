@@ -58,6 +58,16 @@ bool Cleaner::step() {
       gather_ids(*record);
       continue;
     }
+    if (kind == RecordKind::publish || kind == RecordKind::carry_shared) {
+      ++records;
+      const auto carried = state_.carry_published(*record);
+      if (!carried) {
+        unfinished_ = record;
+        return false;
+      }
+      bytes += *carried;
+      continue;
+    }
     if (kind != RecordKind::enqueue && kind != RecordKind::carry &&
         kind != RecordKind::dead_letter && kind != RecordKind::move && kind != RecordKind::move_in)
       continue;

@@ -35,7 +35,9 @@ class Call final : public ReplySink {
   void on_receive(uint64_t, const ReceiveReply& reply) override {
     for (const Delivery& delivery : reply.deliveries) {
       const auto header = engine::read_at<MessageHeader>(delivery.message);
-      const Bytes content = delivery.message.subspan(sizeof header);
+      std::vector<std::byte> copy(delivery.message.begin(), delivery.message.end());
+      put_stamp(delivery.stamp, copy.data());
+      const Bytes content = Bytes(copy).subspan(sizeof header);
       messages.push_back(
           {delivery.receipt, delivery.sent_at, delivery.receive_count,
            std::string(as_text(content.first(header.properties_bytes))),

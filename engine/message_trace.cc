@@ -1,6 +1,7 @@
 #include "engine/message_trace.h"
 
 #include <algorithm>
+#include <bit>
 
 #include "engine/message_names.h"
 #include "engine/record_check.h"
@@ -69,6 +70,10 @@ void MessageTrace::on_record(const storage::Record& record) {
       return on_carry(record);
     case RecordKind::dead_letter:
       return on_dead_letter(record);
+    case RecordKind::publish:
+      return on_publish(record);
+    case RecordKind::carry_shared:
+      return on_carry_shared(record);
     case RecordKind::extend:
       return on_extend(record);
     case RecordKind::lease:
@@ -165,6 +170,54 @@ void MessageTrace::on_carry(const storage::Record& record) {
     receive_count_ = head->receive_count;
     TraceEvent& event = add(TraceEvent::Kind::found, record, {});
     event.until = TimeMs{head->due_ms};
+    event.bytes = body_bytes(message);
+    return;
+  }
+}
+
+void MessageTrace::on_publish(const storage::Record& record) {
+  const auto head = read_at<PublishHead>(record.body);
+  const uint64_t slot = id_.shard_slot & 0xFFFF'FFFF'FFFF;
+  for (const PublishTarget& target :
+       items_after<PublishTarget, PublishHead>(record.body, head.target_count)) {
+    if (target.queue_id != id_.queue_id || slot < target.first_slot ||
+        slot - target.first_slot >= static_cast<uint64_t>(std::popcount(target.messages)))
+      continue;
+    // The how-manieth of the target's messages it is.
+    uint64_t messages = target.messages;
+    for (uint64_t skip = slot - target.first_slot; skip > 0; --skip)
+      messages &= messages - 1;
+    Bytes rest = record.body.subspan(sizeof head + uint64_t{head.target_count} * sizeof target);
+    for (int skip = std::countr_zero(messages); skip > 0; --skip)
+      rest =
+          rest.subspan(sizeof(SharedHead) + first_message(rest.subspan(sizeof(SharedHead))).size());
+    there_ = true;
+    queue_ = QueueId{id_.queue_id};
+    slot_ = slot;
+    receive_count_ = 0;
+    const TimeMs at{head.sent_at_ms};
+    TraceEvent& event = add(TraceEvent::Kind::sent, record, at);
+    event.bytes = body_bytes(rest.subspan(sizeof(SharedHead)));
+    if (target.delay_ms > 0) event.until = at + target.delay_ms;
+    return;
+  }
+}
+
+// As a carry.
+void MessageTrace::on_carry_shared(const storage::Record& record) {
+  if (there_) return;
+  const auto head = read_at<CarrySharedHead>(record.body);
+  const Bytes message = record.body.subspan(
+      sizeof head + uint64_t{head.reference_count} * sizeof(SharedReference) + sizeof(SharedHead));
+  for (const SharedReference& reference :
+       items_after<SharedReference, CarrySharedHead>(record.body, head.reference_count)) {
+    if (!is_it(reference.queue_id, reference.slot, message)) continue;
+    there_ = true;
+    queue_ = QueueId{reference.queue_id};
+    slot_ = reference.slot;
+    receive_count_ = reference.receive_count;
+    TraceEvent& event = add(TraceEvent::Kind::found, record, {});
+    event.until = TimeMs{reference.due_ms};
     event.bytes = body_bytes(message);
     return;
   }

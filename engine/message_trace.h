@@ -56,6 +56,8 @@ class MessageTrace {
   void on_run(const storage::Record& record, uint64_t head_bytes);
   void on_move(const storage::Record& record);
   void on_carry(const storage::Record& record);
+  void on_publish(const storage::Record& record);
+  void on_carry_shared(const storage::Record& record);
   void on_dead_letter(const storage::Record& record);
   void on_extend(const storage::Record& record);
   bool is_here(uint32_t queue_id, uint64_t slot) const {

@@ -88,12 +88,13 @@ Errc ShardState::gather_move(Partition& source, Slot slot, const MoveWish& wish,
   moving_to_ = destination;
   ++moving_;
   push_run(&moved_runs_, 0, slot, 1);
-  append_moved_message(*message, &moved_message_);
+  append_moved_message(source, slot, *message, &moved_message_);
   return Errc::ok;
 }
 
 // As it will be in its new queue.
-void ShardState::append_moved_message(const StoredMessage& message, std::vector<std::byte>* run) {
+void ShardState::append_moved_message(const Partition& source, Slot slot,
+                                      const StoredMessage& message, std::vector<std::byte>* run) {
   const uint32_t properties_bytes = message.header.properties_bytes;
   properties_that_move(message.content().first(properties_bytes), &moved_properties_);
   MessageHeader header = message.header;
@@ -107,6 +108,7 @@ void ShardState::append_moved_message(const StoredMessage& message, std::vector<
   if (header.body_bytes > 0)
     std::memcpy(to + sizeof header + moved_properties_.size(),
                 message.content().data() + properties_bytes, header.body_bytes);
+  if (message.published) put_stamp(stamp_of(source.queue(), slot, message), to);
 }
 
 // What was gathered, as one record.

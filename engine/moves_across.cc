@@ -71,7 +71,7 @@ Errc ShardState::let_go(Partition& source, std::span<const uint64_t> slots) {
 Errc ShardState::copy_out(const Partition& source, Slot slot, std::vector<std::byte>* run) {
   const auto message = verified_message(source.index().position(slot));
   if (!message) return Errc::shard_fenced;
-  append_moved_message(*message, run);
+  append_moved_message(source, slot, *message, run);
   return Errc::ok;
 }
 

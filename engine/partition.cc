@@ -32,7 +32,9 @@ Slot run_end(const SlotRun& run) {
 // Sums what leaves one segment before telling the log: runs of a record lie next to each other.
 class Removal {
  public:
-  Removal(storage::Log& log, SegmentBytes& bytes) : log_(log), bytes_(bytes) {}
+  // `shared`: the partition's count of messages that other queues have too.
+  Removal(const PartitionContext& context, SegmentBytes& bytes, uint64_t& shared)
+      : log_(context.log), messages_(context.shared), bytes_(bytes), shared_(shared) {}
   ~Removal() { settle(); }
   Removal(const Removal&) = delete;
   Removal& operator=(const Removal&) = delete;
@@ -42,6 +44,17 @@ class Removal {
     if (!message) return log_.fence_corrupt(position);
     if (sum_ != 0 && log_.segment_of(position) != log_.segment_of(position_)) settle();
     position_ = position;
+    if (message->published) [[unlikely]] {
+      if (!message->is_shared()) {
+        sum_ += kReferenceBytes + shared_cost(message->header);
+        apart_ += kCarriedAloneBytes;
+        return;
+      }
+      sum_ += kReferenceBytes;
+      if (shared_ == 0 || !messages_.remove(log_, position)) return log_.fence_corrupt(position);
+      --shared_;
+      return;
+    }
     sum_ += live_cost(message->header);
     apart_ += kCarriedAloneBytes;
   }
@@ -59,7 +72,9 @@ class Removal {
   }
 
   storage::Log& log_;
+  SharedMessages& messages_;
   SegmentBytes& bytes_;
+  uint64_t& shared_;
   Position position_{};
   uint64_t sum_ = 0;
   uint64_t apart_ = 0;
@@ -311,7 +326,7 @@ void Partition::apply_extend(const PartitionContext& context, const ExtendHead& 
 
 void Partition::apply_ack(const PartitionContext& context, std::span<const SlotRun> runs,
                           std::optional<TimeMs> acked_at) {
-  Removal removal(context.log, bytes_);
+  Removal removal(context, bytes_, shared_);
   for (const SlotRun& run : runs)
     index_->for_each_live(Slot{run.first_slot}, run_end(run), [&](SlotIndex::Entry at) {
       const Position position = index_->position(at);
@@ -335,14 +350,12 @@ void Partition::apply_carry(const PartitionContext& context, const CarryHead& he
 void Partition::apply_carry(const PartitionContext& context, const CarryHead& head, Slot slot,
                             const MessageHeader& header, const std::byte* message,
                             Position position) {
-  uint32_t holder = 0;
-  if (index_->live(slot)) {
-    Removal(context.log, bytes_).add(index_->position(slot));
-    holder = index_->holder(slot);
-    stop_timer(context, slot);
-  }
-  place(slot, position);
-  if (!kind_.fifo && !keeps_groups_) join_tenant(context, slot, message);
+  take_carried(context, slot,
+               {head.receive_count,
+                {head.first_received_ms, ms_of(head.last_received_s)},
+                static_cast<MessageState>(head.state),
+                TimeMs{head.due_ms}},
+               message, position);
   if (kind_.fifo) remember_again(context, slot, TimeMs{head.sent_at_ms}, message, position);
   Added added;
   added.add(header);
@@ -351,14 +364,25 @@ void Partition::apply_carry(const PartitionContext& context, const CarryHead& he
   if (!kind_.fifo && in_order_ &&
       (header.delay_ms > kDelayMsMax || find_property(properties_of(message), PropertyTag::moved)))
     in_order_ = false;
-  index_->set_receive_count(slot, head.receive_count);
-  index_->set_received(slot, {head.first_received_ms, ms_of(head.last_received_s)});
-  if (head.state == static_cast<uint8_t>(MessageState::ready)) {
+}
+
+void Partition::take_carried(const PartitionContext& context, Slot slot, const Carried& carried,
+                             const std::byte* message, Position position) {
+  uint32_t holder = 0;
+  if (index_->live(slot)) {
+    Removal(context, bytes_, shared_).add(index_->position(slot));
+    holder = index_->holder(slot);
+    stop_timer(context, slot);
+  }
+  place(slot, position);
+  if (!kind_.fifo && !keeps_groups_) join_tenant(context, slot, message);
+  index_->set_receive_count(slot, carried.receive_count);
+  index_->set_received(slot, carried.received);
+  if (carried.state == MessageState::ready) {
     make_ready(slot);
   } else {
-    const bool leased = head.state == static_cast<uint8_t>(MessageState::leased);
-    start_timer(context, slot, leased ? TimerKind::lease : TimerKind::delay, TimeMs{head.due_ms},
-                holder);
+    const bool leased = carried.state == MessageState::leased;
+    start_timer(context, slot, leased ? TimerKind::lease : TimerKind::delay, carried.due, holder);
   }
 }
 
@@ -392,7 +416,7 @@ void Partition::end_sweep(TimeMs oldest) {
 }
 
 void Partition::forget_live_before(const PartitionContext& context, Slot end) {
-  Removal removal(context.log, bytes_);
+  Removal removal(context, bytes_, shared_);
   for (auto slot = index_->next_live(Slot{0}); slot && *slot < end;
        slot = index_->next_live(*slot + 1)) {
     removal.add(index_->position(*slot));
@@ -436,6 +460,7 @@ void Partition::forget_timers(TimerWheel& timers) {
 
 void Partition::release(const PartitionContext& context) {
   context.log.remove_apart(apart_bytes());
+  release_shared(context);
   forget_timers(context.timers);
   for (const SegmentBytes::Entry& entry : bytes_.entries())
     context.log.remove_live(Position{entry.segment * context.log.segment_bytes()}, entry.bytes);

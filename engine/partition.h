@@ -37,6 +37,7 @@
 #include "engine/queue_rules.h"
 #include "engine/records.h"
 #include "engine/segment_bytes.h"
+#include "engine/shared_messages.h"
 #include "engine/slot_index.h"
 #include "engine/surviving_bytes.h"
 #include "engine/timer_wheel.h"
@@ -50,6 +51,7 @@ namespace millrace::engine {
 struct RunScratch {
   std::vector<uint32_t> offsets;
   std::vector<uint32_t> delayed;
+  std::vector<uint32_t> chosen;  // of a publish: offsets of one queue's
   std::vector<MessageNames> names;
 };
 
@@ -59,6 +61,7 @@ struct PartitionContext {
   storage::Log& log;
   RunScratch& scratch;
   const base::KeyedHash& names;
+  SharedMessages& shared;
 };
 
 // Bytes a message holds in its segment's account: what it would take in a carry of its own, which
@@ -68,8 +71,10 @@ uint64_t live_cost(const MessageHeader& header);
 
 // A message where the log keeps it: valid until its segment is freed.
 struct StoredMessage {
-  MessageHeader header;  // a copy, so that what was checked is what is used
+  // A copy, so that what was checked is what is used; its record_offset without the mark.
+  MessageHeader header;
   const std::byte* at;
+  bool published = false;  // a SharedHead stands before it
 
   Bytes bytes() const { return {at, message_stride(header)}; }
   Bytes content() const { return bytes().subspan(sizeof header); }
@@ -78,6 +83,13 @@ struct StoredMessage {
     std::memcpy(&ms, at - header.record_offset + offsetof(EnqueueHead, sent_at_ms), sizeof ms);
     return TimeMs{ms};
   }
+  // Of a published message.
+  SharedHead shared_head() const {
+    SharedHead head;
+    std::memcpy(&head, at - sizeof head, sizeof head);
+    return head;
+  }
+  bool is_shared() const { return published && shared_head().references > 1; }
   // From when on its queue's retention counts. A delay longer than a queue's own can be counts as
   // not sent yet, or it could not be longer than the retention.
   TimeMs kept_from() const;
@@ -89,6 +101,8 @@ inline std::optional<StoredMessage> message_at(const storage::Log& log, Position
   StoredMessage message;
   message.at = log.at(position);
   std::memcpy(&message.header, message.at, sizeof message.header);
+  message.published = (message.header.record_offset & kSharedMessage) != 0;
+  message.header.record_offset &= ~kSharedMessage;
   const uint64_t segment_bytes = log.segment_bytes();
   const uint64_t offset = position.value & (segment_bytes - 1);
   const uint64_t back = message.header.record_offset;
@@ -154,7 +168,8 @@ class Partition {
   uint64_t live_bytes() const { return bytes_.total(); }
   // Of these, what storage::Log::add_apart() was told.
   uint64_t apart_bytes() const {
-    return index_->live_count() * kCarriedAloneBytes + dedup_.size() * DedupWindow::kLiveBytesApart;
+    return (index_->live_count() - shared_) * kCarriedAloneBytes +
+           dedup_.size() * DedupWindow::kLiveBytesApart;
   }
 
   struct Status {
@@ -204,6 +219,14 @@ class Partition {
   // A message of another queue comes here; `message` is written at `position`.
   void apply_arrival(const PartitionContext& context, const DeadLetterHead& head,
                      const std::byte* message, Position position);
+  // Some of the messages of a publish record, whose body is `body` and will be at `position`;
+  // `offsets` of all of them in it. Returns those that came, as bits.
+  uint64_t apply_publish(const PartitionContext& context, const PublishHead& head,
+                         const PublishTarget& target, Bytes body, Position position,
+                         std::span<const uint32_t> offsets);
+  // False: there is nothing for it here (a FIFO queue).
+  bool apply_carry(const PartitionContext& context, const SharedReference& reference,
+                   const SharedHead& shared, const std::byte* message, Position position);
   void apply_purge(const PartitionContext& context, Slot slot_end);
   void apply_slot_end(Slot slot_end);
   // All that the queue holds is known: from here on groups are kept. Once, before any choose().
@@ -224,7 +247,9 @@ class Partition {
   [[nodiscard]] millrace::Status load(TimerWheel& timers, const SurvivingBytes& surviving,
                                       Bytes& in);
   void account(storage::Log& log) const;
-  void forget_timers(TimerWheel& timers);  // before it is dropped unaccounted
+  // Before it is dropped unaccounted.
+  void forget_timers(TimerWheel& timers);
+  void forget_references(SharedMessages* shared) const;
   // Test builds only (base/planted.h): slots start again from what is alive.
   void forget_slot_end(const PartitionContext& context);
 
@@ -275,6 +300,16 @@ class Partition {
   void erase(const PartitionContext& context, SlotIndex::Entry at);
   void name_messages(const PartitionContext& context, const EnqueueHead& head, Bytes run,
                      Position run_position, std::span<const MessageNames> names);
+  // A carried message is here, with its state but not accounted.
+  struct Carried {
+    uint32_t receive_count;
+    ReceivedTimes received;
+    MessageState state;
+    TimeMs due;
+  };
+  void take_carried(const PartitionContext& context, Slot slot, const Carried& carried,
+                    const std::byte* message, Position position);
+  void release_shared(const PartitionContext& context);
   void join_group(Slot slot, const GroupKey& group);
   void find_tenants(const PartitionContext& context);
   void join_tenant(const PartitionContext& context, Slot slot, const std::byte* message);
@@ -315,6 +350,7 @@ class Partition {
   std::unique_ptr<SlotIndex> index_ = std::make_unique<SlotIndex>();
   Slot visible_end_{};
   SegmentBytes bytes_;
+  uint64_t shared_ = 0;  // live messages that other queues have too
   uint64_t leased_ = 0;
   uint64_t delayed_ = 0;
 };

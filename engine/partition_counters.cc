@@ -26,7 +26,7 @@ QueueCounters Partition::counters(const storage::Log& log) const {
   c.ready = index_->live_count() - leased_ - delayed_;
   c.leased = leased_;
   c.delayed = delayed_;
-  c.bytes = bytes_.total() - index_->live_count() * kCarriedAloneBytes -
+  c.bytes = bytes_.total() - (index_->live_count() - shared_) * kCarriedAloneBytes -
             dedup_.size() * DedupWindow::kLiveBytes;
   c.sent = tally.sent;
   c.received = tally.received;

@@ -1,9 +1,14 @@
 #include "engine/record_check.h"
 
+#include <algorithm>
+#include <array>
+#include <bit>
 #include <span>
+#include <utility>
 
 #include "engine/limits.h"
 #include "millrace/engine.h"
+#include "millrace/publish.h"
 
 namespace millrace::engine {
 namespace {
@@ -112,6 +117,74 @@ std::string_view wrong_body(const MoveHead& head, Bytes body) {
   return wrong_messages(body, sizeof head + runs, uint64_t{head.count});
 }
 
+// A SharedHead and a message each, `count` of them from `at` to the body's end; `references` says
+// how many the i-th has.
+template <class References>
+std::string_view wrong_shared(Bytes body, uint64_t at, uint64_t count, References&& references) {
+  for (uint64_t i = 0; i < count; ++i) {
+    if (body.size() - at < sizeof(SharedHead) + sizeof(MessageHeader)) return kLength;
+    const auto shared = read_at<SharedHead>(body, at);
+    at += sizeof shared;
+    const auto header = read_at<MessageHeader>(body, at);
+    if (message_stride(header) > body.size() - at) return kLength;
+    if (header.record_offset != (at | kSharedMessage)) return kMessage;
+    if (header.delay_ms != 0) return "a message in it has a delay of its own";
+    if (shared.references != references(i))
+      return "a message in it is in more or fewer queues than it says";
+    if (shared.stamp_at != 0 && shared.stamp_at + uint64_t{kUuidTextBytes} > header.body_bytes)
+      return "a message in it ends before its stamp";
+    at += message_stride(header);
+  }
+  return at == body.size() ? std::string_view() : kLength;
+}
+
+// By queue, and the slots of one queue rising.
+template <class Entry>
+bool are_in_order(std::span<const Entry> entries, uint64_t Entry::*slot) {
+  for (size_t i = 1; i < entries.size(); ++i)
+    if (std::pair(entries[i - 1].queue_id, entries[i - 1].*slot) >=
+        std::pair(entries[i].queue_id, entries[i].*slot))
+      return false;
+  return true;
+}
+
+std::string_view wrong_body(const PublishHead& head, Bytes body) {
+  if (!is_time(head.sent_at_ms)) return kTime;
+  const uint64_t table = uint64_t{head.target_count} * sizeof(PublishTarget);
+  if (body.size() - sizeof head < table) return kLength;
+  if (head.target_count == 0 || head.message_count == 0 || head.message_count > kSharedMessagesMax)
+    return "it has no messages, or too many";
+  const auto targets = items_after<PublishTarget, PublishHead>(body, head.target_count);
+  const uint64_t all = ~uint64_t{0} >> (kSharedMessagesMax - head.message_count);
+  std::array<uint32_t, kSharedMessagesMax> references{};
+  for (const PublishTarget& target : targets) {
+    if (target.messages == 0 || (target.messages & ~all) != 0)
+      return "a queue gets a message that it does not have";
+    if (!are_slots(target.first_slot, static_cast<uint64_t>(std::popcount(target.messages))))
+      return kSlot;
+    if (target.delay_ms > kDelayMsMax) return "a queue has a delay that none can have";
+    for (uint64_t left = target.messages; left != 0; left &= left - 1)
+      ++references[static_cast<size_t>(std::countr_zero(left))];
+  }
+  if (!are_in_order(targets, &PublishTarget::first_slot)) return "its queues are in no order";
+  return wrong_shared(body, sizeof head + table, head.message_count,
+                      [&](uint64_t i) { return references[i]; });
+}
+
+std::string_view wrong_body(const CarrySharedHead& head, Bytes body) {
+  if (!is_time(head.sent_at_ms)) return kTime;
+  const uint64_t table = uint64_t{head.reference_count} * sizeof(SharedReference);
+  if (body.size() - sizeof head < table) return kLength;
+  const auto references = items_after<SharedReference, CarrySharedHead>(body, head.reference_count);
+  for (const SharedReference& reference : references) {
+    if (!are_slots(reference.slot, 1)) return kSlot;
+    if (!is_time(reference.due_ms)) return kTime;
+    if (reference.state > static_cast<uint8_t>(MessageState::leased)) return "its state is none";
+  }
+  if (!are_in_order(references, &SharedReference::slot)) return "its queues are in no order";
+  return wrong_shared(body, sizeof head + table, 1, [&](uint64_t) { return head.reference_count; });
+}
+
 bool are_all_slots(Bytes body, uint64_t at, uint64_t count) {
   for (uint64_t i = 0; i < count; ++i)
     if (!are_slots(read_at<uint64_t>(body, at + i * sizeof(uint64_t)), 1)) return false;
@@ -183,6 +256,10 @@ std::string_view wrong_with(const storage::Record& record) {
       return wrong_with_body<MoveInHead>(body);
     case RecordKind::move_ids:
       return wrong_with_body<MoveIdsHead>(body);
+    case RecordKind::publish:
+      return wrong_with_body<PublishHead>(body);
+    case RecordKind::carry_shared:
+      return wrong_with_body<CarrySharedHead>(body);
     case RecordKind::queue_put:
     case RecordKind::queue_delete:
     case RecordKind::meta:

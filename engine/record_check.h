@@ -12,6 +12,7 @@
 #include <string_view>
 
 #include "engine/records.h"
+#include "storage/format.h"
 #include "storage/record.h"
 
 namespace millrace::engine {
@@ -19,8 +20,7 @@ namespace millrace::engine {
 // Slots at or past it are never given out: starts that skip some, and what is sent between them,
 // stay below the 48 bits that a receipt has.
 inline constexpr uint64_t kSlotsEnd = (uint64_t{1} << 48) - (uint64_t{1} << 40);
-// In the year 6429.
-inline constexpr int64_t kRecordTimeMsMax = int64_t{1} << 47;
+inline constexpr int64_t kRecordTimeMsMax = storage::kServerTimeMsEnd;
 
 // Of a record in a shard's log: empty, or what is wrong, for people.
 std::string_view wrong_with(const storage::Record& record);

@@ -17,6 +17,12 @@
 //   move       MoveHead + SlotRun... + messages   gone from one queue, new in another (move tasks)
 //   move_in    MoveInHead + u64 slots + messages   new here, gone from another shard soon
 //   move_ids   MoveIdsHead + u64 slots     what move_in brought and may come again, or not any more
+//   publish    PublishHead + PublishTarget... + (SharedHead + message)...   new in many queues,
+//   each
+//                                          message written once
+//   carry_shared CarrySharedHead + SharedReference... + SharedHead + message   the same message, in
+//                                          the queues that still have it, at a new position
+//                                          (cleaning)
 //   slot_end   SlotEnd...                 slots below slot_end were given out once, or are passed
 //                                         over (cleaning, starts)
 //   dedup      DedupHead + DedupMark...   these deduplication ids are in force (cleaning)
@@ -61,6 +67,8 @@ enum class RecordKind : uint16_t {
   move = 11,
   move_in = 12,
   move_ids = 13,
+  publish = 14,
+  carry_shared = 15,
   queue_put = 16,
   queue_delete = 17,
   meta = 18,
@@ -156,6 +164,66 @@ struct MoveIdsHead {
   uint8_t reserved;       // 7  0
 };
 static_assert(sizeof(MoveIdsHead) == 8);
+
+// --- messages that several queues share ---
+
+// Right before the header of a message of a publish or a carry_shared record, which is marked by
+// kSharedMessage in its record_offset.
+struct SharedHead {
+  uint32_t references;  // 0  of this record: queues that it is in by it
+  uint32_t stamp_at;    // 4  in the body: kUuidTextBytes that are each reference's own; 0: none
+};
+static_assert(sizeof(SharedHead) == 8);
+inline constexpr uint32_t kSharedMessage = 1;
+
+struct PublishHead {
+  uint32_t topic_id;       //  0
+  uint32_t target_count;   //  4  PublishTargets that follow, by queue, rising, then by slot
+  uint32_t message_count;  //  8  1..kSharedMessagesMax
+  uint32_t reserved;       // 12  0
+  int64_t sent_at_ms;      // 16  server time
+  uint64_t reserved2;      // 24  0
+};
+static_assert(sizeof(PublishHead) == 32);
+static_assert(offsetof(EnqueueHead, sent_at_ms) == offsetof(PublishHead, sent_at_ms));
+
+// Some of the record's messages come to one queue, by one subscription.
+struct PublishTarget {
+  uint32_t queue_id;         //  0
+  uint32_t delay_ms;         //  4
+  uint64_t first_slot;       //  8  the others follow by one
+  uint64_t messages;         // 16  bit i: the record's i-th message
+  uint32_t subscription_id;  // 24
+  uint32_t reserved;         // 28  0
+  uint8_t stamp[16];         // 32  the UUID that is to stand at stamp_at
+};
+static_assert(sizeof(PublishTarget) == 48);
+
+struct CarrySharedHead {
+  uint32_t reference_count;  //  0  SharedReferences that follow, by queue, rising, then by slot
+  uint32_t reserved;         //  4  0
+  uint64_t reserved2;        //  8  0
+  int64_t sent_at_ms;        // 16  of the publish
+  uint64_t reserved3;        // 24  0
+};
+static_assert(sizeof(CarrySharedHead) == 32);
+static_assert(offsetof(EnqueueHead, sent_at_ms) == offsetof(CarrySharedHead, sent_at_ms));
+
+// As CarryHead, of one queue's reference.
+struct SharedReference {
+  uint32_t queue_id;                 //  0
+  uint32_t receive_count;            //  4
+  uint64_t slot;                     //  8
+  int64_t due_ms;                    // 16
+  uint8_t state;                     // 24  MessageState
+  ThreeByteSeconds last_received_s;  // 25
+  int32_t first_received_ms;         // 28
+  uint8_t stamp[16];                 // 32
+};
+static_assert(sizeof(SharedReference) == 48);
+// What is carried of a record is not more than what it has.
+static_assert(sizeof(SharedReference) <= sizeof(PublishTarget) &&
+              sizeof(CarrySharedHead) <= sizeof(PublishHead));
 
 struct LeaseHead {
   uint32_t queue_id;       //  0
@@ -331,6 +399,11 @@ static_assert(std::has_unique_object_representations_v<EnqueueHead> &&
               std::has_unique_object_representations_v<MoveHead> &&
               std::has_unique_object_representations_v<MoveInHead> &&
               std::has_unique_object_representations_v<MoveIdsHead> &&
+              std::has_unique_object_representations_v<SharedHead> &&
+              std::has_unique_object_representations_v<PublishHead> &&
+              std::has_unique_object_representations_v<PublishTarget> &&
+              std::has_unique_object_representations_v<CarrySharedHead> &&
+              std::has_unique_object_representations_v<SharedReference> &&
               std::has_unique_object_representations_v<MoveTaskHead> &&
               std::has_unique_object_representations_v<LeaseHead> &&
               std::has_unique_object_representations_v<ExtendHead> &&

@@ -28,6 +28,7 @@ Shard::Shard(ShardId id, Mailroom& room, Environment& environment,
       receives_(parts(), wheel_start),
       gathers_(parts(), receives_),
       sends_(parts(), slots_safe_at_, gate_),
+      publishes_(parts(), slots_safe_at_, gate_),
       cleaner_(state_),
       move_work_(parts()),
       backups_(parts(), *disk_),
@@ -82,6 +83,10 @@ void Shard::keep_catalog(std::unique_ptr<CatalogKeeper> keeper) {
 
 void Shard::send(const SendRequest& request, ReplyTo reply) {
   sends_.send(request, reply);
+}
+
+void Shard::publish(const PublishRequest& request, ReplyTo reply) {
+  publishes_.publish(request, reply);
 }
 
 // Puts a result for each receipt into results_. True if all are ours and of this shard.

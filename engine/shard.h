@@ -20,6 +20,7 @@
 #include "engine/environment.h"
 #include "engine/gathers.h"
 #include "engine/move_work.h"
+#include "engine/publishes.h"
 #include "engine/receives.h"
 #include "engine/send_gate.h"
 #include "engine/sends.h"
@@ -49,6 +50,7 @@ class Shard final : public ShardPort {
 
   ShardId id() const override { return id_; }
   void send(const SendRequest& request, ReplyTo reply) override;
+  void publish(const PublishRequest& request, ReplyTo reply) override;
   void receive(const ReceiveRequest& request, ReplyTo reply) override;
   void ack(const AckRequest& request, ReplyTo reply) override;
   void extend(const ExtendRequest& request, ReplyTo reply) override;
@@ -139,6 +141,7 @@ class Shard final : public ShardPort {
   Receives receives_;
   Gathers gathers_;
   Sends sends_;
+  Publishes publishes_;
   Cleaner cleaner_;
   MoveWork move_work_;
   Backups backups_;

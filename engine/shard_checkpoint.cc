@@ -1,13 +1,14 @@
 // The checkpoint of a shard: ShardState::save() and load(), and the part of each partition.
 //
 // All fixed-width, little endian, but for the slot index's own bytes:
-//   u64 position of the log's head   u32 partitions   u32 version, 2
+//   u64 position of the log's head   u32 partitions   u32 version, 3
 //   each: u32 queue id   u32 timers   u64 slot_end_told   u32 segments   u32 deduplication ids
 //         u32 flags: 1 messages are not in the order they were sent, 2 some of a standard queue
-//         name a group   u32 0
+//         name a group   u32 live messages that other queues have too
 //         segments x { u64 segment, u64 live bytes }   timers x { u64 slot << 1 | delay, i64 due }
 //         ids, oldest first, x { u64 u64 id, u64 slot, i64 at, u64 segment }
 //         SlotIndex::save()
+//   messages that several queues have: u64 how many, x { u64 position, u32 references, u32 bytes }
 #include <algorithm>
 #include <array>
 #include <cstring>
@@ -19,7 +20,7 @@
 namespace millrace::engine {
 namespace {
 
-constexpr uint32_t kVersion = 2;
+constexpr uint32_t kVersion = 3;
 constexpr uint32_t kNotInOrder = 1;
 constexpr uint32_t kNameGroups = 2;
 // Far more than carrying a segment's messages can take: sums of these do not overflow.
@@ -37,7 +38,12 @@ struct PartitionHead {
   uint32_t segments;
   uint32_t dedup_ids;
   uint32_t flags;
-  uint32_t reserved;
+  uint32_t shared;
+};
+struct SavedShared {
+  uint64_t position;
+  uint32_t references;
+  uint32_t bytes;
 };
 struct SavedId {
   uint64_t low;
@@ -70,9 +76,10 @@ bool take(Bytes& in, T* value) {
 void Partition::save(const TimerWheel& timers, std::vector<std::byte>& out) const {
   const uint32_t flags =
       (in_order_ ? 0 : kNotInOrder) | (fair_ != nullptr && fair_->groups() > 0 ? kNameGroups : 0);
-  put(out, PartitionHead{raw(queue_), static_cast<uint32_t>(leased_ + delayed_),
-                         slot_end_told.value, static_cast<uint32_t>(bytes_.entries().size()),
-                         static_cast<uint32_t>(dedup_.size()), flags, 0});
+  put(out,
+      PartitionHead{raw(queue_), static_cast<uint32_t>(leased_ + delayed_), slot_end_told.value,
+                    static_cast<uint32_t>(bytes_.entries().size()),
+                    static_cast<uint32_t>(dedup_.size()), flags, static_cast<uint32_t>(shared_)});
   for (const SegmentBytes::Entry& entry : bytes_.entries())
     put(out, entry);
   index_->for_each_live([&](Slot slot) {
@@ -133,6 +140,8 @@ millrace::Status Partition::load(TimerWheel& timers, const SurvivingBytes& survi
   named_groups_ = (head.flags & kNameGroups) != 0;
   if (const auto loaded = index_->load(in); !loaded) return loaded;
   if (raw(index_->end()) > kSlotsEnd) return fail(Errc::corrupt);
+  if (head.shared > index_->live_count()) return fail(Errc::corrupt);
+  shared_ = head.shared;
   bool all_there = true;
   index_->for_each_live(
       [&](Slot slot) { all_there &= surviving.holds(index_->position(slot).value); });
@@ -166,7 +175,24 @@ std::vector<std::byte> ShardState::save() const {
   put(out, StateHead{log_.head().value, static_cast<uint32_t>(partitions_.size()), kVersion});
   for (const auto& [id, partition] : partitions_)
     partition->save(timers_, out);
+  put(out, uint64_t{shared_.size()});
+  shared_.for_each([&](Position position, uint32_t references, uint32_t bytes) {
+    put(out, SavedShared{position.value, references, bytes});
+  });
   return out;
+}
+
+Status ShardState::load_shared(const SurvivingBytes& surviving, Bytes& in, SharedMessages* shared) {
+  uint64_t count = 0;
+  if (!take(in, &count) || in.size() / sizeof(SavedShared) < count) return fail(Errc::corrupt);
+  for (uint64_t i = 0; i < count; ++i) {
+    SavedShared saved;
+    if (!take(in, &saved) || !surviving.holds(saved.position) || saved.references == 0 ||
+        saved.bytes > kLiveBytesPerSegmentMax)
+      return fail(Errc::corrupt);
+    shared->put(Position{saved.position}, saved.references, saved.bytes);
+  }
+  return shared->size() == count ? Status() : fail(Errc::corrupt);
 }
 
 Status ShardState::load(Bytes bytes) {
@@ -192,6 +218,8 @@ Status ShardState::load(Bytes bytes) {
     status = partition->load(timers_, surviving, bytes);
     loaded[queue] = std::move(partition);
   }
+  SharedMessages shared;
+  if (status) status = load_shared(surviving, bytes, &shared);
   if (status && !bytes.empty()) status = fail(Errc::corrupt);
   for (auto& [queue, partition] : loaded) {
     const auto known = partitions_.find(queue);
@@ -200,9 +228,12 @@ Status ShardState::load(Bytes bytes) {
       known->second = std::move(partition);
       unaccounted_ = true;
     } else {
-      partition->forget_timers(timers_);  // of a queue deleted since, or of a bad checkpoint
+      // Of a queue deleted since, or of a bad checkpoint.
+      partition->forget_references(&shared);
+      partition->forget_timers(timers_);
     }
   }
+  if (status) shared_ = std::move(shared);
   last_found_ = nullptr;
   return status;
 }
@@ -212,6 +243,7 @@ void ShardState::account_checkpoint() {
   unaccounted_ = false;
   for (const auto& [id, partition] : partitions_)
     partition->account(log_);
+  shared_.account(log_);
 }
 
 }  // namespace millrace::engine

@@ -40,6 +40,7 @@ storage::Space space_of(RecordKind kind) {
       return storage::Space::moves;
     case RecordKind::carry:
     case RecordKind::slot_end:
+    case RecordKind::carry_shared:
     case RecordKind::dedup:
     case RecordKind::move_ids:
       return storage::Space::cleans;
@@ -53,6 +54,7 @@ storage::Space space_of(RecordKind kind) {
     case RecordKind::meta:
     case RecordKind::move_task:
     case RecordKind::move_in:
+    case RecordKind::publish:
       break;
   }
   return storage::Space::grows;
@@ -130,6 +132,10 @@ void ShardState::on_record(const storage::Record& record) {
     }
     return;
   }
+  if (kind == RecordKind::publish)
+    return apply_publish(read_at<PublishHead>(body), body, record.position);
+  if (kind == RecordKind::carry_shared)
+    return apply_carry_shared(read_at<CarrySharedHead>(body), body, record.position);
   if (kind == RecordKind::dead_letter) {  // about two of them
     if (const auto head = read_head<DeadLetterHead>(body);
         head && body.size() >= sizeof *head + sizeof(MessageHeader))
@@ -154,7 +160,7 @@ void ShardState::on_record(const storage::Record& record) {
                      record.position);
     return;
   }
-  Partition* partition = find(QueueId{read_at<uint32_t>(body)});  // all bodies begin with it
+  Partition* partition = find(QueueId{read_at<uint32_t>(body)});
   if (partition == nullptr) return;
   switch (kind) {
     case RecordKind::enqueue:
@@ -203,6 +209,8 @@ void ShardState::on_record(const storage::Record& record) {
     case RecordKind::move:
     case RecordKind::move_in:
     case RecordKind::move_ids:
+    case RecordKind::publish:
+    case RecordKind::carry_shared:
     case RecordKind::slot_end:
     case RecordKind::queue_put:
     case RecordKind::queue_delete:
@@ -357,6 +365,8 @@ Status ShardState::deliver(const Partition& partition, std::vector<Delivery>* de
           {Receipt{pack_shard_slot(shard_, slot), raw(partition.queue()), count, 0},
            message->sent_at(), count, message->sent_at() + index.received(at).first_ms,
            message->bytes()});
+      if (message->published) [[unlikely]]
+        deliveries->back().stamp = stamp_of(partition.queue(), slot, *message);
     }
   sealer_.seal_all(deliveries->size() - first,
                    [&](size_t i) -> Receipt& { return (*deliveries)[first + i].receipt; });
@@ -496,7 +506,7 @@ uint64_t ShardState::index_bytes() const {
 uint64_t ShardState::memory_bytes() const {
   constexpr uint64_t kAttemptBytes = 128;
   constexpr uint64_t kMoveIdBytes = 50;
-  uint64_t bytes = index_bytes() + attempts_.size() * kAttemptBytes +
+  uint64_t bytes = index_bytes() + shared_.memory_bytes() + attempts_.size() * kAttemptBytes +
                    move_ids_.count() * kMoveIdBytes +
                    (coming_written_.size() + coming_durable_.size()) * sizeof(Coming);
   for (const auto& [id, partition] : partitions_)

@@ -29,6 +29,7 @@
 #include "engine/receive_attempts.h"
 #include "engine/ring_queue.h"
 #include "millrace/engine.h"
+#include "millrace/publish.h"
 #include "storage/log.h"
 
 namespace millrace::engine {
@@ -62,7 +63,7 @@ class ShardState final : public storage::ReplaySink {
     for (auto& [id, partition] : partitions_)
       f(*partition);
   }
-  PartitionContext context() { return {timers_, log_, scratch_, names_}; }
+  PartitionContext context() { return {timers_, log_, scratch_, names_, shared_}; }
 
   // --- operations: decide, append, apply ---
   // What is bounded for each turn begins anew.
@@ -82,6 +83,21 @@ class ShardState final : public storage::ReplaySink {
   // `names`: see Partition::apply_enqueue().
   Result<Enqueued> enqueue(Partition& partition, Bytes run, uint32_t count, uint32_t delay_ms,
                            bool wait_durable, TimeMs now, std::span<const MessageNames> names = {});
+  // Publishing (publishing.cc). One record: each message comes into all of its queues or into none.
+  // `request` was checked; its copies are those of `targets`, kTargetsPerRecordMax at most. Errors:
+  // as of enqueue().
+  struct Target {
+    const PublishCopy* copy;
+    uint32_t delay_ms;
+    bool durable;  // its queue shows the messages, and it is answered, when they are durable
+  };
+  Result<Position> publish(const PublishRequest& request, std::span<const Target> targets,
+                           TimeMs now);
+  // Re-appends what is alive of a publish or carry_shared record of the segment that is being
+  // cleaned; returns the bytes.
+  Result<uint64_t> carry_published(const storage::Record& record);
+  // What stands in this queue's copy of a published message; none: nothing does.
+  Stamp stamp_of(QueueId queue, Slot slot, const StoredMessage& message) const;
   // Leases what Partition::choose() chooses and appends it to `deliveries`; returns the end of the
   // record, or nothing if nothing is ready. Messages that were received too often go to the queue's
   // dead-letter queue instead; if there were more of them than one turn moves, stopped_short(): ask
@@ -235,6 +251,7 @@ class ShardState final : public storage::ReplaySink {
   // Appends one record; returns its position.
   Result<Position> append(RecordKind kind, Bytes head, Bytes items);
   void account_checkpoint();
+  static Status load_shared(const SurvivingBytes& surviving, Bytes& in, SharedMessages* shared);
   // Replay learns the partition's slot end from the record at `position`: what told it before is
   // garbage, this is alive.
   void told(Partition& partition, Position position);
@@ -269,7 +286,14 @@ class ShardState final : public storage::ReplaySink {
   Result<BegunRecord> begin_moved(RecordKind kind, storage::Space space, Bytes head, Bytes items,
                                   Bytes run, uint64_t alone);
   void apply_move(const MoveHead& head, Bytes runs_and_messages, Position record);
-  void append_moved_message(const StoredMessage& message, std::vector<std::byte>* run);
+  void append_moved_message(const Partition& source, Slot slot, const StoredMessage& message,
+                            std::vector<std::byte>* run);
+  // publishing.cc
+  void find_published(Bytes body, const PublishHead& head);
+  void apply_publish(const PublishHead& head, Bytes body, Position record);
+  void apply_carry_shared(const CarrySharedHead& head, Bytes body, Position record);
+  void gather_reference(uint32_t queue, uint64_t slot, Position from, const uint8_t* stamp);
+  Result<uint64_t> carry_gathered(Position from);
   // moves_across.cc
   Errc hide(Partition& source, std::span<const uint64_t> slots, TimeMs now);
   void apply_move_in(const MoveInHead& head, Bytes ids_and_messages, Position record);
@@ -326,6 +350,10 @@ class ShardState final : public storage::ReplaySink {
   std::vector<SlotRun> moved_runs_;
   MoveIds move_ids_;
   std::vector<uint64_t> hiding_;
+  SharedMessages shared_;
+  std::vector<PublishTarget> targets_;
+  std::vector<SharedReference> references_;
+  std::vector<uint32_t> published_;
   // Messages that will be one record: where they go, and how many.
   QueueId moving_to_{};
   uint32_t moving_ = 0;

@@ -31,6 +31,7 @@ class TopicAdmin final : public TopicPort {
   const TopicInfo* find(TopicId id) const override { return topics_.find(id); }
   const SubscriptionInfo* find(const Uuid& uuid) const override { return topics_.find(uuid); }
   const SubscriptionInfo* find(SubscriptionId id) const override { return topics_.find(id); }
+  uint64_t changes_of(TopicId topic) const override { return topics_.changes_of(topic); }
   void list(std::string_view after, uint32_t max, std::vector<TopicInfo>* topics) const override {
     topics_.list(after, max, topics);
   }

@@ -60,6 +60,11 @@ size_t Topics::filters_of(TopicId topic) const {
   return found == nullptr ? 0 : found->filters;
 }
 
+uint64_t Topics::changes_of(TopicId topic) const {
+  const Entry* found = entry(topic);
+  return found == nullptr ? 0 : found->changes;
+}
+
 void Topics::apply(const TopicChange& change) {
   if (change.topic) put(*change.topic);
   if (change.subscription) put(*change.subscription);
@@ -86,6 +91,7 @@ void Topics::put(const TopicInfo& topic) {
 }
 
 void Topics::count(Entry& entry, const SubscriptionInfo& subscription, bool there) {
+  ++entry.changes;
   const uint32_t one = there ? 1 : UINT32_MAX;
   (subscription.pending ? entry.info.pending : entry.info.confirmed) += one;
   if (subscription.attributes.filter_policy.empty()) return;

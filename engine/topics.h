@@ -48,6 +48,9 @@ class Topics {
   size_t filters() const { return filters_; }
   size_t filters_of(TopicId topic) const;
 
+  // Rises with each change of this topic's subscriptions; 0: there was none.
+  uint64_t changes_of(TopicId topic) const;
+
   void apply(const TopicChange& change);
   // All that `other` has, of an empty one.
   void copy(const Topics& other);
@@ -57,6 +60,7 @@ class Topics {
     TopicInfo info;
     std::map<SubscriptionId, const SubscriptionInfo*> subscriptions;
     size_t filters = 0;
+    uint64_t changes = 0;
   };
   using Endpoint = std::tuple<TopicId, std::string, std::string>;
 

@@ -22,8 +22,10 @@ namespace millrace::storage {
 static_assert(std::endian::native == std::endian::little);  // stored as in memory
 
 // 2: the owner has new kinds of records. Logs of version 1 are read, and go on as version 2.
-inline constexpr uint32_t kFormatVersion = 3;
+inline constexpr uint32_t kFormatVersion = 4;
 inline constexpr uint32_t kFormatVersionOldest = 1;
+// In the year 6429.
+inline constexpr int64_t kServerTimeMsEnd = int64_t{1} << 47;
 inline constexpr uint64_t kPageBytes = 4096;
 inline constexpr uint64_t kSegmentHeaderCopies = 2;
 inline constexpr uint64_t kSegmentDataOffset = kSegmentHeaderCopies * kPageBytes;

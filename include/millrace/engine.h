@@ -27,6 +27,7 @@
 #include "millrace/duration_histogram.h"
 #include "millrace/message.h"
 #include "millrace/options.h"
+#include "millrace/publish.h"
 #include "millrace/result.h"
 #include "millrace/topics.h"
 #include "millrace/types.h"
@@ -100,6 +101,15 @@ struct SendReply {
   std::span<const uint64_t> shard_slots{};
 };
 
+// What stands in one copy of a published message and not in the others: the text of `uuid`, 36
+// characters from `at` in the body on. The bytes of the message have something else there.
+struct Stamp {
+  const std::byte* uuid = nullptr;  // 16 bytes, which live as long as the message; null: nothing
+  uint32_t at = 0;
+};
+// Puts it into a copy of the message.
+void put_stamp(const Stamp& stamp, std::byte* message);
+
 // One delivered message. `message` starts with its MessageHeader and spans its stride, in the log's
 // map or a copy of it.
 struct Delivery {
@@ -108,6 +118,7 @@ struct Delivery {
   uint32_t receive_count;
   TimeMs first_received_at;  // this receive, if it is the first
   Bytes message;
+  Stamp stamp{};
 };
 
 struct ReceiveReply {
@@ -294,6 +305,9 @@ class ShardPort {
   virtual ShardId id() const = 0;
 
   virtual void send(const SendRequest& request, ReplyTo reply) = 0;
+  // Into all of its queues or, answered with an error, into none (but see kTargetsPerRecordMax).
+  // Answered by on_send, without slots. Errors: as of send(), of the first queue that refuses.
+  virtual void publish(const PublishRequest& request, ReplyTo reply) = 0;
   virtual void receive(const ReceiveRequest& request, ReplyTo reply) = 0;
   virtual void ack(const AckRequest& request, ReplyTo reply) = 0;
   virtual void extend(const ExtendRequest& request, ReplyTo reply) = 0;

@@ -132,6 +132,8 @@ class TopicPort {
   virtual const TopicInfo* find(TopicId id) const = 0;
   virtual const SubscriptionInfo* find(const Uuid& uuid) const = 0;
   virtual const SubscriptionInfo* find(SubscriptionId id) const = 0;
+  // Rises with each change of the topic's subscriptions, as this shard knows them.
+  virtual uint64_t changes_of(TopicId topic) const = 0;
   // Topics by name, those greater than `after`; subscriptions by id likewise, TopicId{}: of all.
   virtual void list(std::string_view after, uint32_t max, std::vector<TopicInfo>* topics) const = 0;
   virtual void list(TopicId topic, SubscriptionId after, uint32_t max,

@@ -135,15 +135,25 @@ void answer_deliveries(OutputBuffer& out, uint8_t opcode, uint64_t correlation,
   std::byte* body = begin_frame(out, opcode, Errc::ok, correlation, bytes);
   std::byte* entry = put(body, wire::DeliveryHeader{static_cast<uint32_t>(deliveries.size()),
                                                     static_cast<uint32_t>(run_bytes)});
-  RunCopier run(entry + entries_bytes);
+  std::byte* const first_copy = entry + entries_bytes;
+  RunCopier run(first_copy);
+  bool stamped = false;
   uint32_t run_offset = 0;
   for (const Delivery& delivery : deliveries) {
     entry = put(entry, wire::DeliveryEntry{delivery.receipt, delivery.sent_at.value,
                                            delivery.receive_count, run_offset});
     run.add(delivery.message);
+    stamped |= delivery.stamp.uuid != nullptr;
     run_offset += static_cast<uint32_t>(delivery.message.size());
   }
   run.finish();
+  if (stamped) {
+    std::byte* copy = first_copy;
+    for (const Delivery& delivery : deliveries) {
+      put_stamp(delivery.stamp, copy);
+      copy += delivery.message.size();
+    }
+  }
   seal_frame(body, bytes);
 }
 

@@ -155,7 +155,13 @@ class MessageWriter {
 
   void write(const Delivery& delivery) {
     Received received;
-    read_message(delivery.message, selection_, received);
+    Bytes message = delivery.message;
+    if (delivery.stamp.uuid != nullptr) {
+      stamped_.assign(message.begin(), message.end());
+      put_stamp(delivery.stamp, stamped_.data());
+      message = stamped_;
+    }
+    read_message(message, selection_, received);
     const std::string id = message_id_text(
         message_id(delivery.receipt.queue_id, delivery.receipt.shard_slot, received.properties));
     writer_.begin_item(kMessages);
@@ -235,6 +241,7 @@ class MessageWriter {
   std::string_view region_;
   std::array<char, 64> hash_text_{};
   bool fifo_ = false;
+  std::vector<std::byte> stamped_;  // a copy of a message that has a stamp
 };
 
 }  // namespace

@@ -5,14 +5,6 @@
 #include "engine/filter_policy_parser.h"
 
 namespace millrace::net::topics {
-namespace {
-
-bool is_same(const SubscriptionInfo& a, const SubscriptionInfo& b) {
-  return a.id == b.id && a.attributes == b.attributes;
-}
-
-}  // namespace
-
 void Audience::learn(std::vector<SubscriptionInfo> now, Known& known) {
   for (const SubscriptionInfo& before : known.subscriptions)
     known.matcher.remove(before.id);
@@ -30,18 +22,19 @@ void Audience::learn(std::vector<SubscriptionInfo> now, Known& known) {
 }
 
 Audience::Known& Audience::known(TopicId topic) {
-  now_.clear();
-  topics_.list(topic, SubscriptionId{}, UINT32_MAX, &now_);
-  std::erase_if(now_, [](const SubscriptionInfo& one) { return one.pending; });
   auto found = known_.find(topic);
   if (found == known_.end()) {
     if (known_.size() >= kTopicsKept) known_.clear();
     found = known_.emplace(topic, std::make_unique<Known>(json_)).first;
   }
   Known& known = *found->second;
-  if (!std::equal(now_.begin(), now_.end(), known.subscriptions.begin(), known.subscriptions.end(),
-                  is_same))
-    learn(std::move(now_), known);
+  const uint64_t changes = topics_.changes_of(topic);
+  if (known.changes == changes) return known;
+  known.changes = changes;
+  now_.clear();
+  topics_.list(topic, SubscriptionId{}, UINT32_MAX, &now_);
+  std::erase_if(now_, [](const SubscriptionInfo& one) { return one.pending; });
+  learn(std::move(now_), known);
   return known;
 }
 

@@ -20,6 +20,7 @@ namespace millrace::net::topics {
 class Audience {
   struct Known {
     explicit Known(engine::FilterJson& json) : matcher(json) {}
+    uint64_t changes = UINT64_MAX;                // TopicPort::changes_of(), when they were listed
     std::vector<SubscriptionInfo> subscriptions;  // ascending by id, confirmed
     engine::FilterMatcher matcher;
   };
@@ -44,7 +45,7 @@ class Audience {
     Audience& audience_;
     Known& known_;
   };
-  // Lists them: once for the messages of one publish. Good until the next call.
+  // Good until the next call.
   Of of(TopicId topic) { return {*this, known(topic)}; }
 
  private:

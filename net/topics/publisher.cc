@@ -15,35 +15,15 @@ namespace {
 
 constexpr std::string_view kQueueProtocol = "sqs";
 
-// What another try can make good.
-bool may_be_tried_again(Errc error) {
-  return error != Errc::queue_not_found && error != Errc::invalid_argument &&
-         error != Errc::message_too_large && error != Errc::batch_too_large;
-}
-
-void lay_out(std::string_view properties, std::string_view body, std::string& run) {
-  const MessageHeader header{static_cast<uint32_t>(body.size()),
-                             static_cast<uint32_t>(properties.size()), kDelayQueueDefault, 0};
-  const size_t begin = run.size();
-  run.append(reinterpret_cast<const char*>(&header), sizeof header);
-  run.append(properties).append(body);
-  run.resize(begin + message_stride(header), '\0');
-}
-
-// Tokens of the sink: which publish, and whether to its subscription's dead-letter queue.
-constexpr uint64_t token_of(uint64_t number, bool dead) {
-  return number << 1 | (dead ? 1 : 0);
-}
-
 }  // namespace
 
 Publisher::Publisher(PublisherParts parts)
     : port_(parts.port),
-      may_deliver_(std::move(parts.may_deliver)),
       figures_(parts.figures),
       ids_(parts.seed),
       desk_(parts.signer, std::move(parts.wake)),
-      audience_(parts.port.topics()) {}
+      audience_(parts.port.topics()),
+      fan_out_(parts.port, std::move(parts.may_deliver)) {}
 
 Publisher::~Publisher() {
   port_.cancel_all(this);
@@ -74,7 +54,7 @@ void Publisher::publish(PublishPlace place, std::span<const Publication> message
     add_message(one, publish);
   choose_targets(publish);
   const bool signs = std::any_of(publish.messages.begin(), publish.messages.end(),
-                                 [](const Message& message) { return message.enveloped; });
+                                 [](const PublishedMessage& message) { return message.enveloped; });
   if (signs)
     sign(number, publish);
   else
@@ -89,7 +69,7 @@ void Publisher::count(const Publish& publish, std::atomic<uint64_t> PublishCount
 }
 
 void Publisher::add_message(const Publication& publication, Publish& publish) {
-  Message message;
+  PublishedMessage message;
   message.id = ids_.next().text();
   message.text = ProtocolTexts(publication).of(kQueueProtocol);
   if (publication.subject) message.subject = *publication.subject;
@@ -103,21 +83,22 @@ void Publisher::choose_targets(Publish& publish) {
   Audience::Of audience = audience_.of(publish.place.topic);
   std::map<SubscriptionId, size_t> places;  // in publish.targets
   for (size_t i = 0; i < publish.messages.size(); ++i) {
-    Message& message = publish.messages[i];
+    PublishedMessage& message = publish.messages[i];
     audience.find({as_bytes(message.properties), message.text}, &found_);
     count(publish, &PublishCounts::filtered, audience.size() - found_.size());
     for (const SubscriptionInfo* one : found_) {
       const auto [place, fresh] = places.emplace(one->id, publish.targets.size());
       if (fresh)
-        publish.targets.push_back(
-            {one->queue, one->attributes.dead_letter_queue, one->uuid, one->attributes.raw, {}});
-      publish.targets[place->second].messages.push_back(i);
+        publish.targets.push_back({one->id, one->queue, one->attributes.dead_letter_queue,
+                                   one->uuid, one->attributes.raw});
+      publish.targets[place->second].messages |= uint64_t{1} << i;
       message.enveloped |= !one->queue.empty() && !one->attributes.raw;
     }
   }
 }
 
-Notification Publisher::notification_of(const Publish& publish, const Message& message) const {
+Notification Publisher::notification_of(const Publish& publish,
+                                        const PublishedMessage& message) const {
   Notification notification;
   notification.message_id = message.id;
   notification.topic_arn = publish.place.topic_arn;
@@ -131,7 +112,7 @@ Notification Publisher::notification_of(const Publish& publish, const Message& m
 
 void Publisher::sign(uint64_t number, Publish& publish) {
   std::vector<std::string> texts;
-  for (const Message& message : publish.messages)
+  for (const PublishedMessage& message : publish.messages)
     if (message.enveloped) texts.push_back(text_to_sign(notification_of(publish, message)));
   const bool taken =
       desk_.sign(std::move(texts), publish.signature_version,
@@ -147,7 +128,7 @@ void Publisher::take_signatures(uint64_t number, std::span<const std::string> si
                                 const SigningKey& key) {
   Publish& publish = *publishes_.at(number);
   size_t next = 0;
-  for (Message& message : publish.messages) {
+  for (PublishedMessage& message : publish.messages) {
     if (!message.enveloped) continue;
     const NotificationSignature signature{publish.signature_version, signatures[next++],
                                           key.path()};
@@ -158,91 +139,31 @@ void Publisher::take_signatures(uint64_t number, std::span<const std::string> si
   send_all(number, publish);
 }
 
-// --- sends ---
-
-bool Publisher::takes(const QueueInfo& queue, const Publish& publish, const Target& target,
-                      const Message& message) const {
-  const size_t bytes =
-      target.raw ? message.text.size() + message.attribute_bytes : message.envelope.size();
-  return bytes <= queue.attributes.message_bytes_max && !queue.attributes.fifo &&
-         (!target.raw || message.attributes <= kAttributesMax) &&
-         may_deliver_(queue, publish.place.topic_arn);
-}
-
-const QueueInfo* Publisher::queue_for(const Publish& publish, const Target& target,
-                                      const Message& message) {
-  for (const std::string& name : {target.queue, target.dead_letter_queue}) {
-    const QueueInfo* queue = name.empty() ? nullptr : port_.find_queue(name);
-    if (queue != nullptr && takes(*queue, publish, target, message)) return queue;
-  }
-  return nullptr;
-}
-
-// A send to its queue, and one to its dead-letter queue, if they have any; more where one would be
-// too large.
-void Publisher::send(uint64_t number, Publish& publish, const Target& target) {
-  std::map<QueueId, std::vector<size_t>> by_queue;
-  uint64_t dropped = 0;
-  for (const size_t i : target.messages) {
-    const QueueInfo* queue = queue_for(publish, target, publish.messages[i]);
-    if (queue == nullptr)
-      ++dropped;
-    else
-      by_queue[queue->id].push_back(i);
-  }
-  count(publish, &PublishCounts::dropped, dropped);
-  const std::string uuid = base::uuid_text(target.uuid);
-  const QueueInfo* own = target.queue.empty() ? nullptr : port_.find_queue(target.queue);
-  const QueueId own_id = own != nullptr ? own->id : QueueId{};
-  for (const auto& [queue, messages] : by_queue) {
-    const bool dead = queue != own_id;
-    uint32_t laid_out = 0;
-    const auto send_first = [&](size_t bytes) {
-      ++publish.sends;
-      port_.send({queue, laid_out, as_bytes(std::string_view(run_).substr(0, bytes))},
-                 {this, token_of(number, dead)});
-      run_.erase(0, bytes);
-      laid_out = 0;
-    };
-    run_.clear();
-    for (const size_t i : messages) {
-      Message& message = publish.messages[i];
-      const size_t before = run_.size();
-      const std::string_view properties = message.properties;
-      if (target.raw) {
-        lay_out(properties, message.text, run_);
-      } else {
-        uuid.copy(message.envelope.data() + message.uuid_at, uuid.size());
-        lay_out(properties.substr(0, message.ids_end), message.envelope, run_);
-      }
-      // Envelopes may be four times what was published.
-      if (run_.size() > kBatchBytesMax) send_first(before);
-      ++laid_out;
-    }
-    send_first(run_.size());
-    count(publish, dead ? &PublishCounts::redriven : &PublishCounts::delivered, messages.size());
-  }
-}
+// --- copies ---
 
 void Publisher::send_all(uint64_t number, Publish& publish) {
   // An answer that comes at once must not end it.
-  publish.sends = 1;
-  for (const Target& target : publish.targets)
-    send(number, publish, target);
-  if (--publish.sends == 0) finish(number, publish);
+  publish.requests = kBeingMade;
+  const FanOut::Copies copies = fan_out_.send(publish.place.topic, publish.place.topic_arn,
+                                              publish.messages, publish.targets, {this, number});
+  count(publish, &PublishCounts::delivered, copies.delivered);
+  count(publish, &PublishCounts::redriven, copies.redriven);
+  count(publish, &PublishCounts::dropped, copies.dropped);
+  publish.requests -= kBeingMade - copies.requests;
+  if (publish.requests == 0) finish(number, publish);
 }
 
-void Publisher::on_send(uint64_t token, const SendReply& reply) {
-  const auto found = publishes_.find(token >> 1);
+void Publisher::on_send(uint64_t number, const SendReply& reply) {
+  const auto found = publishes_.find(number);
   if (found == publishes_.end()) return;
   Publish& publish = *found->second;
-  if (reply.error != Errc::ok && may_be_tried_again(reply.error)) publish.error = reply.error;
-  if (--publish.sends == 0) finish(found->first, publish);
+  if (reply.error != Errc::ok) publish.error = reply.error;
+  if (--publish.requests == 0) finish(number, publish);
 }
 
 void Publisher::finish(uint64_t number, Publish& publish) {
   std::vector<std::string> ids;
-  for (Message& message : publish.messages)
+  for (PublishedMessage& message : publish.messages)
     ids.push_back(std::move(message.id));
   PublishSink* const sink = publish.sink;
   const uint64_t token = publish.token;

@@ -1,13 +1,13 @@
 // Publisher: publishes to topics on one shard, for any protocol: finds out who wants a message and
-// in which form, builds the forms, has what must be signed signed, and sends to each queue.
+// in which form, builds the forms, has what must be signed signed, and gives them to the engine.
 //
 // A form is the text for a protocol, raw with its attributes or in an envelope. Nothing is built or
 // signed that nobody wants. Who gets a message is decided when it is published.
 //
-// A publish is answered well when all its sends are durable; so what was answered survives a crash
-// with its whole fan-out. One that is not answered may have reached some of its queues: who
-// publishes it again must bear that they get it twice. What a queue can't take (it is gone, its
-// policy forbids it, the message is too large for it or has too many attributes) goes to the
+// Each message comes into all of its queues with one record of the shard's log, or into none; a
+// publish is answered well when all are durable. So one that is not answered may have been made,
+// whole or not at all for each of its messages. What a queue can't take (it is gone, its policy
+// forbids it, the message is too large for it or has too many attributes) goes to the
 // subscription's dead-letter queue, or is dropped.
 //
 // Threads: shard-local; what is lent lives as long as the publisher.
@@ -30,6 +30,7 @@
 #include "net/aws/request_id.h"
 #include "net/topics/audience.h"
 #include "net/topics/envelope.h"
+#include "net/topics/fan_out.h"
 #include "net/topics/publication.h"
 #include "net/topics/publish_figures.h"
 #include "net/topics/signer.h"
@@ -55,9 +56,6 @@ class PublishSink {
   ~PublishSink() = default;
 };
 
-// Whether the policies in force let this topic send to that queue.
-using MayDeliver = std::function<bool(const QueueInfo& queue, std::string_view topic_arn)>;
-
 struct PublisherParts {
   ShardPort& port;
   Signer& signer;
@@ -80,7 +78,7 @@ class Publisher final : private ReplySink {
 
   // Messages that have passed the checks (publication.h), at most ten; they are copied. Answered
   // once, at once or later. Errors: topic_not_found, unsupported (a FIFO topic), throttled, and
-  // those of sends that may be tried again.
+  // those of ShardPort::publish().
   void publish(PublishPlace place, std::span<const Publication> messages, PublishSink* sink,
                uint64_t token);
   // Once in each turn of the shard's loop.
@@ -89,37 +87,17 @@ class Publisher final : private ReplySink {
   size_t under_way() const { return publishes_.size(); }
 
  private:
-  // One message, and what it will be in each form.
-  struct Message {
-    std::string id;
-    std::string text;  // for queues
-    std::optional<std::string> subject;
-    std::string properties;
-    size_t ids_end = 0;  // in properties: then come the attributes
-    size_t attributes = 0;
-    size_t attribute_bytes = 0;  // names, types and values
-    bool enveloped = false;      // somebody wants it so
-    std::string envelope{};
-    size_t uuid_at = 0;
-  };
-  // One subscription, and which of the messages it gets.
-  struct Target {
-    std::string queue;
-    std::string dead_letter_queue;
-    Uuid uuid{};
-    bool raw = false;
-    std::vector<size_t> messages;
-  };
+  static constexpr size_t kBeingMade = size_t{1} << 32;  // more requests than there can be
   struct Publish {
     PublishSink* sink = nullptr;
     uint64_t token = 0;
     PublishPlace place;
     std::string timestamp;
     std::string signature_version;
-    std::vector<Message> messages;
-    std::vector<Target> targets;
-    size_t bytes = 0;  // of its messages
-    size_t sends = 0;  // that are not answered yet, and one while they are being made
+    std::vector<PublishedMessage> messages;
+    std::vector<PublishTarget> targets;
+    size_t bytes = 0;     // of its messages
+    size_t requests = 0;  // that are not answered yet; kBeingMade more while they are made
     std::shared_ptr<PublishCounts> counts;  // of its topic; null: nobody counts
     Errc error = Errc::ok;
   };
@@ -136,29 +114,23 @@ class Publisher final : private ReplySink {
   void count(const Publish& publish, std::atomic<uint64_t> PublishCounts::*what, uint64_t more);
   void add_message(const Publication& publication, Publish& publish);
   void choose_targets(Publish& publish);
-  Notification notification_of(const Publish& publish, const Message& message) const;
+  Notification notification_of(const Publish& publish, const PublishedMessage& message) const;
   void sign(uint64_t number, Publish& publish);
   void take_signatures(uint64_t number, std::span<const std::string> signatures,
                        const SigningKey& key);
   void send_all(uint64_t number, Publish& publish);
-  void send(uint64_t number, Publish& publish, const Target& target);
-  // The one of the target's queues that takes this message; null: neither.
-  const QueueInfo* queue_for(const Publish& publish, const Target& target, const Message& message);
-  bool takes(const QueueInfo& queue, const Publish& publish, const Target& target,
-             const Message& message) const;
   void finish(uint64_t number, Publish& publish);
 
   ShardPort& port_;
-  const MayDeliver may_deliver_;
   PublishFigures* const figures_;
   RequestIds ids_;
   SigningDesk desk_;
   Audience audience_;
+  FanOut fan_out_;
   std::unordered_map<uint64_t, std::unique_ptr<Publish>> publishes_;  // by number
   size_t bytes_ = 0;                                                  // of all of them
   uint64_t next_ = 0;
   std::vector<const SubscriptionInfo*> found_;
-  std::string run_;
 };
 
 }  // namespace millrace::net::topics

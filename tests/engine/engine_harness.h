@@ -124,7 +124,7 @@ class RecordingSink final : public ReplySink {
     Receive got{reply.error, {}};
     for (const Delivery& delivery : reply.deliveries)
       got.messages.push_back({delivery.receipt, delivery.sent_at, delivery.receive_count,
-                              body_of(delivery.message),
+                              body_of(delivery.message, delivery.stamp),
                               std::string(as_text(properties_of(delivery.message.data()))),
                               delivery.first_received_at});
     receives[token].push_back(std::move(got));
@@ -182,11 +182,13 @@ class RecordingSink final : public ReplySink {
   std::map<uint64_t, std::vector<ShardStats>> stats;
 
  private:
-  static std::string body_of(Bytes message) {
+  static std::string body_of(Bytes message, const Stamp& stamp = {}) {
     MessageHeader header;
     std::memcpy(&header, message.data(), sizeof header);
+    std::vector<std::byte> copy(message.begin(), message.end());
+    put_stamp(stamp, copy.data());
     return std::string(
-        as_text(message.subspan(sizeof header + header.properties_bytes, header.body_bytes)));
+        as_text(Bytes(copy).subspan(sizeof header + header.properties_bytes, header.body_bytes)));
   }
 };
 

@@ -24,6 +24,11 @@ Body message(uint32_t record_offset, uint32_t body_bytes = 4, size_t there = 8) 
   return body;
 }
 
+// A SharedHead at `at`, and its message.
+Body shared(uint32_t at, uint32_t references, uint32_t stamp_at = 0) {
+  return body_of(SharedHead{references, stamp_at}, message((at + 8) | kSharedMessage));
+}
+
 constexpr uint64_t kFar = uint64_t{1} << 48;
 
 struct RecordCase {
@@ -66,6 +71,47 @@ const std::vector<RecordCase>& record_cases() {
        body_of(MoveHead{1, 1, 0, 5, 2, 1}, body_of(SlotRun{3, 2, 0}))},
       {"MoveInPastItsEnd", RecordKind::move_in, body_of(MoveInHead{1, 9, 0, 5, 2, 1, 0})},
       {"MoveIdsCutShort", RecordKind::move_ids, body_of(MoveIdsHead{1, 0, 0, 0}, Body(4))},
+      {"Publish", RecordKind::publish,
+       body_of(PublishHead{1, 1, 1, 0, 5, 0},
+               body_of(PublishTarget{1, 0, 0, 1, 2, 0, {}}, shared(80, 1))),
+       true},
+      {"PublishOfFewerThanItSays", RecordKind::publish,
+       body_of(PublishHead{1, 1, 2, 0, 5, 0},
+               body_of(PublishTarget{1, 0, 0, 1, 2, 0, {}}, shared(80, 1)))},
+      {"PublishOfNone", RecordKind::publish, body_of(PublishHead{1, 0, 0, 0, 5, 0})},
+      {"PublishOfTooMany", RecordKind::publish,
+       body_of(PublishHead{1, 1, 65, 0, 5, 0}, body_of(PublishTarget{1, 0, 0, 1, 2, 0, {}}))},
+      {"PublishOfMoreQueuesThanThereIs", RecordKind::publish,
+       body_of(PublishHead{1, 0xFFFFFFFF, 1, 0, 5, 0}, shared(32, 1))},
+      {"PublishWithoutThatMessage", RecordKind::publish,
+       body_of(PublishHead{1, 1, 1, 0, 5, 0},
+               body_of(PublishTarget{1, 0, 0, 2, 2, 0, {}}, shared(80, 1)))},
+      {"PublishToMoreThanItCounts", RecordKind::publish,
+       body_of(PublishHead{1, 1, 1, 0, 5, 0},
+               body_of(PublishTarget{1, 0, 0, 1, 2, 0, {}}, shared(80, 2)))},
+      {"PublishWithALongDelay", RecordKind::publish,
+       body_of(PublishHead{1, 1, 1, 0, 5, 0},
+               body_of(PublishTarget{1, 0xFFFFFFF0, 0, 1, 2, 0, {}}, shared(80, 1)))},
+      {"PublishOfAStampPastTheBody", RecordKind::publish,
+       body_of(PublishHead{1, 1, 1, 0, 5, 0},
+               body_of(PublishTarget{1, 0, 0, 1, 2, 0, {}}, shared(80, 1, 8)))},
+      {"PublishOutOfOrder", RecordKind::publish,
+       body_of(PublishHead{1, 2, 1, 0, 5, 0},
+               body_of(PublishTarget{2, 0, 0, 1, 2, 0, {}},
+                       body_of(PublishTarget{1, 0, 0, 1, 2, 0, {}}, shared(128, 2))))},
+      {"CarryShared", RecordKind::carry_shared,
+       body_of(CarrySharedHead{1, 0, 0, 5, 0},
+               body_of(SharedReference{1, 0, 3, 0, 1, {}, 0, {}}, shared(80, 1))),
+       true},
+      {"CarrySharedOfNoMessage", RecordKind::carry_shared,
+       body_of(CarrySharedHead{1, 0, 0, 5, 0}, body_of(SharedReference{1, 0, 3, 0, 1, {}, 0, {}}))},
+      {"CarrySharedInNoState", RecordKind::carry_shared,
+       body_of(CarrySharedHead{1, 0, 0, 5, 0},
+               body_of(SharedReference{1, 0, 3, 0, 7, {}, 0, {}}, shared(80, 1)))},
+      {"CarrySharedTwiceTheSame", RecordKind::carry_shared,
+       body_of(CarrySharedHead{2, 0, 0, 5, 0},
+               body_of(SharedReference{1, 0, 3, 0, 1, {}, 0, {}},
+                       body_of(SharedReference{1, 0, 3, 0, 1, {}, 0, {}}, shared(128, 2))))},
       {"DeadLetterWithoutAMessage", RecordKind::dead_letter,
        body_of(DeadLetterHead{1, 1, 0, 5, 0, 2, 0, 0})},
       {"NotAShards", RecordKind::queue_put, Body(64)},

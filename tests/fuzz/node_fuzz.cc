@@ -65,9 +65,68 @@ void mend_slots(std::vector<std::byte>& body, size_t at, size_t stride) {
   }
 }
 
+template <class T, class Mend>
+void mend_at(std::vector<std::byte>& body, size_t at, Mend&& mend) {
+  T value;
+  std::memcpy(&value, body.data() + at, sizeof value);
+  mend(value);
+  std::memcpy(body.data() + at, &value, sizeof value);
+}
+
+// As many entries behind a head as its second or first number says, as there is room for, `max` at
+// most and one at least.
+template <class Entry>
+size_t entries_that_fit(std::vector<std::byte>& body, size_t head_bytes, size_t max) {
+  body.resize(std::max(body.size(), head_bytes + sizeof(Entry)));
+  uint32_t asked[2];
+  std::memcpy(asked, body.data(), sizeof asked);
+  const size_t wanted = std::is_same_v<Entry, engine::PublishTarget> ? asked[1] : asked[0];
+  return std::clamp<size_t>(std::min(wanted, (body.size() - head_bytes) / sizeof(Entry)), 1, max);
+}
+
+// Up to `max` shared messages from `at` on, one at least; returns how many.
+size_t mend_shared(std::vector<std::byte>& body, size_t at, size_t max) {
+  size_t count = 0;
+  body.resize(std::max<size_t>(padded8(body.size()),
+                               at + sizeof(engine::SharedHead) + sizeof(MessageHeader)));
+  while (count < max && body.size() >= at + sizeof(engine::SharedHead) + sizeof(MessageHeader)) {
+    const size_t header_at = at + sizeof(engine::SharedHead);
+    uint32_t body_bytes = 0;
+    mend_at<MessageHeader>(body, header_at, [&](MessageHeader& header) {
+      const auto rest = static_cast<uint32_t>(body.size() - header_at - sizeof header);
+      header.properties_bytes = std::min(header.properties_bytes, rest);
+      header.body_bytes = std::min(header.body_bytes, rest - header.properties_bytes);
+      header.record_offset = static_cast<uint32_t>(header_at) | engine::kSharedMessage;
+      header.delay_ms = 0;
+      body_bytes = header.body_bytes;
+      at = header_at + message_stride(header);
+    });
+    mend_at<engine::SharedHead>(body, header_at - sizeof(engine::SharedHead),
+                                [&](engine::SharedHead& shared) {
+                                  if (shared.stamp_at + uint64_t{kUuidTextBytes} > body_bytes)
+                                    shared.stamp_at = 0;
+                                });
+    ++count;
+  }
+  body.resize(at);
+  return count;
+}
+
+void tell_references(std::vector<std::byte>& body, size_t at,
+                     const std::vector<uint32_t>& references, size_t messages) {
+  for (size_t i = 0; i < messages; ++i) {
+    mend_at<engine::SharedHead>(
+        body, at, [&](engine::SharedHead& shared) { shared.references = references[i]; });
+    mend_at<MessageHeader>(body, at + sizeof(engine::SharedHead), [&](MessageHeader& header) {
+      at += sizeof(engine::SharedHead) + message_stride(header);
+    });
+  }
+}
+
+constexpr int64_t kTimeMask = (int64_t{1} << 41) - 1;
+
 void mend(NodeRecord& record) {
   std::vector<std::byte>& body = record.body;
-  constexpr int64_t kTimeMask = (int64_t{1} << 41) - 1;
   switch (static_cast<RecordKind>(record.kind)) {
     case RecordKind::enqueue: {
       const uint32_t count = mend_messages(body, sizeof(engine::EnqueueHead), 100);
@@ -123,6 +182,54 @@ void mend(NodeRecord& record) {
         head.at_ms &= kTimeMask;
       });
       break;
+    case RecordKind::publish: {
+      const auto targets =
+          entries_that_fit<engine::PublishTarget>(body, sizeof(engine::PublishHead), 16);
+      const size_t at = sizeof(engine::PublishHead) + targets * sizeof(engine::PublishTarget);
+      std::vector<uint32_t> references(4);
+      const auto messages = mend_shared(body, at, references.size());
+      for (size_t i = 0; i < targets; ++i)
+        mend_at<engine::PublishTarget>(
+            body, sizeof(engine::PublishHead) + i * sizeof(engine::PublishTarget),
+            [&](engine::PublishTarget& target) {
+              target.queue_id = static_cast<uint32_t>(i / 2);
+              target.first_slot = (target.first_slot & 0xFFFF) | (i & 1) << 16;
+              target.messages = std::max<uint64_t>(target.messages & ((1u << messages) - 1), 1);
+              target.delay_ms %= kDelayMsMax;
+              for (size_t m = 0; m < messages; ++m)
+                references[m] += target.messages >> m & 1;
+            });
+      tell_references(body, at, references, messages);
+      mend_head<engine::PublishHead>(body,
+                                     [](auto& head, uint64_t) { head.sent_at_ms &= kTimeMask; });
+      mend_at<engine::PublishHead>(body, 0, [&](auto& head) {
+        head.target_count = static_cast<uint32_t>(targets);
+        head.message_count = static_cast<uint32_t>(messages);
+      });
+      break;
+    }
+    case RecordKind::carry_shared: {
+      const auto references =
+          entries_that_fit<engine::SharedReference>(body, sizeof(engine::CarrySharedHead), 16);
+      const size_t at =
+          sizeof(engine::CarrySharedHead) + references * sizeof(engine::SharedReference);
+      (void)mend_shared(body, at, 1);
+      for (size_t i = 0; i < references; ++i)
+        mend_at<engine::SharedReference>(
+            body, sizeof(engine::CarrySharedHead) + i * sizeof(engine::SharedReference),
+            [&](engine::SharedReference& reference) {
+              reference.queue_id = static_cast<uint32_t>(i / 2);
+              reference.slot = (reference.slot & 0xFFFF) | (i & 1) << 16;
+              reference.due_ms &= kTimeMask;
+              reference.state %= 3;
+            });
+      tell_references(body, at, {static_cast<uint32_t>(references)}, 1);
+      mend_at<engine::CarrySharedHead>(body, 0, [&](auto& head) {
+        head.reference_count = static_cast<uint32_t>(references);
+        head.sent_at_ms &= kTimeMask;
+      });
+      break;
+    }
     default:
       break;
   }

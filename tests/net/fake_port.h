@@ -83,6 +83,37 @@ class FakePort final : public ShardPort {
     give(reply, [reply, answer] { reply.sink->on_send(reply.token, answer); });
   }
 
+  // Each copy is a message of its queue, with its stamp in it.
+  void publish(const PublishRequest& request, ReplyTo reply) override {
+    SendReply answer;
+    answer.error = send_error;
+    for (const PublishCopy& copy : request.copies)
+      if (answer.error == Errc::ok && find(copy.queue) == nullptr)
+        answer.error = Errc::queue_not_found;
+    for (const PublishCopy& copy : request.copies) {
+      if (answer.error != Errc::ok) break;
+      size_t at = 0;
+      for (uint32_t i = 0; i < request.count; ++i) {
+        MessageHeader header;
+        std::memcpy(&header, request.messages.data() + at, sizeof header);
+        const Bytes message = request.messages.subspan(at, message_stride(header));
+        at += message.size();
+        if ((copy.messages >> i & 1) == 0) continue;
+        std::vector<std::byte> bytes(message.begin(), message.end());
+        if (!request.stamps.empty() && request.stamps[i] != 0)
+          put_stamp({reinterpret_cast<const std::byte*>(copy.stamp.data()), request.stamps[i]},
+                    bytes.data());
+        find(copy.queue)->ready.push_back({slots_++, std::move(bytes)});
+      }
+    }
+    log_ += request.messages.size();
+    answer.position = {log_};
+    if (answer.error != Errc::ok) return reply.sink->on_send(reply.token, answer);
+    answer.durability = Durability::commit;
+    answer.shard = id();
+    give(reply, [reply, answer] { reply.sink->on_send(reply.token, answer); });
+  }
+
   void receive(const ReceiveRequest& request, ReplyTo reply) override {
     if (find(request.queue) == nullptr) {
       ReceiveReply answer;

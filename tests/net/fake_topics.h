@@ -52,6 +52,7 @@ class FakeTopics final : public TopicPort {
     reply.sink->on_topics(reply.token, {});
   }
 
+  uint64_t changes_of(TopicId) const override { return gone_ ? 2 : 1; }
   const TopicInfo* find(std::string_view name) const override {
     return !gone_ && name == topic_.name ? &topic_ : nullptr;
   }

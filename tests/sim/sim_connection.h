@@ -33,6 +33,9 @@ class SimConnection final : public ShardPort, private net::ConversationHost {
 
   ShardId id() const override { return port_.id(); }
   void send(const SendRequest& request, ReplyTo reply) override;
+  void publish(const PublishRequest& request, ReplyTo reply) override {
+    port_.publish(request, reply);
+  }
   void receive(const ReceiveRequest& request, ReplyTo reply) override;
   void ack(const AckRequest& request, ReplyTo reply) override;
   void extend(const ExtendRequest& request, ReplyTo reply) override;

@@ -328,7 +328,7 @@ TEST(Damage, NewerFormatIsRefusedAndNamed) {
   auto image = f.h.image->clone();
   const std::string path = f.file_of(f.last_sequence());
   for (const uint64_t page : {0u, 1u})
-    image->flip_bit(path, 8 * (page * kPageBytes + 8) + 2);
+    image->flip_bit(path, 8 * (page * kPageBytes + 8) + 3);
   const auto report = f.open(std::move(image));
   ASSERT_FALSE(report);
   EXPECT_EQ(report.error(), Errc::format_too_new);

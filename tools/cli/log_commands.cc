@@ -45,6 +45,10 @@ std::string kind_name(uint16_t kind) {
       return "move_in";
     case RecordKind::move_ids:
       return "move_ids";
+    case RecordKind::publish:
+      return "publish";
+    case RecordKind::carry_shared:
+      return "carry_shared";
     case RecordKind::queue_put:
       return "queue_put";
     case RecordKind::queue_delete:

@@ -1,0 +1,115 @@
+#include "net/topics/fan_out.h"
+
+#include <algorithm>
+
+#include "millrace/message.h"
+#include "millrace/properties.h"
+
+namespace millrace::net::topics {
+namespace {
+
+struct Form {
+  bool raw;
+  size_t bytes;  // as queues count them
+};
+
+bool takes(const QueueInfo* queue, const PublishedMessage& message, const Form& form) {
+  return queue != nullptr && form.bytes <= queue->attributes.message_bytes_max &&
+         (!form.raw || message.attributes <= kAttributesMax);
+}
+
+constexpr size_t stride_of(size_t properties, size_t body) {
+  return sizeof(MessageHeader) + padded8(properties + body);
+}
+
+}  // namespace
+
+const QueueInfo* FanOut::queue_of(const std::string& name, std::string_view topic_arn) const {
+  const QueueInfo* queue = name.empty() ? nullptr : port_.find_queue(name);
+  return queue != nullptr && !queue->attributes.fifo && may_deliver_(*queue, topic_arn) ? queue
+                                                                                        : nullptr;
+}
+
+void FanOut::lay_out(std::string_view properties, std::string_view body, size_t stamp) {
+  const MessageHeader header{static_cast<uint32_t>(body.size()),
+                             static_cast<uint32_t>(properties.size()), 0, 0};
+  const size_t begin = run_.size();
+  run_.append(reinterpret_cast<const char*>(&header), sizeof header);
+  run_.append(properties).append(body);
+  run_.resize(begin + message_stride(header), '\0');
+  stamps_.push_back(static_cast<uint32_t>(stamp));
+}
+
+FanOut::Copies FanOut::send(TopicId topic, std::string_view topic_arn,
+                            std::span<const PublishedMessage> messages,
+                            std::span<const PublishTarget> targets, ReplyTo reply) {
+  Copies copies;
+  ways_.clear();
+  for (const PublishTarget& target : targets)
+    ways_.push_back(
+        {queue_of(target.queue, topic_arn), queue_of(target.dead_letter_queue, topic_arn)});
+  run_.clear();
+  stamps_.clear();
+  for (size_t i = 0; i < messages.size(); ++i) {
+    const PublishedMessage& message = messages[i];
+    const Form raw{true, message.text.size() + message.attribute_bytes};
+    const Form enveloped{false, message.envelope.size()};
+    const auto each_copy = [&](auto&& f) {
+      for (size_t t = 0; t < targets.size(); ++t) {
+        if ((targets[t].messages >> i & 1) == 0) continue;
+        const Form& form = targets[t].raw ? raw : enveloped;
+        const bool own = takes(ways_[t].own, message, form);
+        f(ways_[t], form, own, !own && takes(ways_[t].dead, message, form));
+      }
+    };
+    bool wants_raw = false;
+    bool wants_enveloped = false;
+    each_copy([&](Way&, const Form& form, bool own, bool dead) {
+      if (own || dead) (form.raw ? wants_raw : wants_enveloped) = true;
+    });
+    const std::string_view ids = std::string_view(message.properties).substr(0, message.ids_end);
+    const size_t bytes =
+        (wants_raw ? stride_of(message.properties.size(), message.text.size()) : 0) +
+        (wants_enveloped ? stride_of(ids.size(), message.envelope.size()) : 0);
+    if (stamps_.size() + wants_raw + wants_enveloped > kSharedMessagesMax ||
+        run_.size() + bytes > kBatchBytesMax)
+      flush(topic, targets, reply, &copies);
+    const uint64_t raw_bit = uint64_t{wants_raw} << stamps_.size();
+    if (wants_raw) lay_out(message.properties, message.text, 0);
+    const uint64_t enveloped_bit = uint64_t{wants_enveloped} << stamps_.size();
+    if (wants_enveloped) lay_out(ids, message.envelope, message.uuid_at);
+    each_copy([&](Way& way, const Form& form, bool own, bool dead) {
+      const uint64_t bit = form.raw ? raw_bit : enveloped_bit;
+      if (own) way.to_own |= bit;
+      if (dead) way.to_dead |= bit;
+      ++(own ? copies.delivered : dead ? copies.redriven : copies.dropped);
+    });
+  }
+  flush(topic, targets, reply, &copies);
+  return copies;
+}
+
+void FanOut::flush(TopicId topic, std::span<const PublishTarget> targets, ReplyTo reply,
+                   Copies* copies) {
+  if (stamps_.empty()) return;
+  copies_.clear();
+  for (size_t t = 0; t < targets.size(); ++t) {
+    Way& way = ways_[t];
+    if (way.to_own != 0)
+      copies_.push_back({way.own->id, targets[t].subscription, way.to_own, targets[t].uuid});
+    if (way.to_dead != 0)
+      copies_.push_back({way.dead->id, targets[t].subscription, way.to_dead, targets[t].uuid});
+    way.to_own = way.to_dead = 0;
+  }
+  ++copies->requests;
+  port_.publish({.topic = topic,
+                 .count = static_cast<uint32_t>(stamps_.size()),
+                 .messages = as_bytes(run_),
+                 .stamps = stamps_,
+                 .copies = copies_},
+                reply);
+  run_.clear();
+  stamps_.clear();
+}
+
+}  // namespace millrace::net::topics
