@@ -129,6 +129,8 @@ Result<std::unique_ptr<BrokerOnDisk>> BrokerOnDisk::open_directory(const BrokerO
       return fail(report.error());
     }
     newest = std::max(newest, report->last_server_time);
+    // A catalog that lost its newest changes must not give their ids out again.
+    catalog.note_id_given(raw(shard->state().newest_queue()));
     broker->report(shard_directory(i), *report);
     broker->shards_.push_back(std::move(shard));
   }

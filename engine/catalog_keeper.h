@@ -40,6 +40,8 @@ class CatalogKeeper final : public storage::ReplaySink {
   const Catalog& catalog() const { return catalog_; }
   const ReceiptKey& receipt_key() const { return key_; }
   uint16_t shard_count() const { return shard_count_; }  // 0: a new directory
+  // This id was given out once.
+  void note_id_given(uint32_t id) { next_queue_id_ = std::max(next_queue_id_, id + 1); }
   void set_shard_count(uint16_t shards);
   // The clock was far ahead at this start or at one before it, and nobody has said that it is
   // right.

@@ -140,6 +140,7 @@ void ShardState::apply_publish(const PublishHead& head, Bytes body, Position rec
   std::array<uint32_t, kSharedMessagesMax> came{};
   for (const PublishTarget& target :
        items_after<PublishTarget, PublishHead>(body, head.target_count)) {
+    note_queue(target.queue_id);
     Partition* partition = find(QueueId{target.queue_id});
     if (partition == nullptr) continue;  // deleted since
     uint64_t here = partition->apply_publish(context(), head, target, body, at, published_);
@@ -162,6 +163,7 @@ void ShardState::apply_carry_shared(const CarrySharedHead& head, Bytes body, Pos
   uint32_t here = 0;
   for (const SharedReference& reference :
        items_after<SharedReference, CarrySharedHead>(body, head.reference_count)) {
+    note_queue(reference.queue_id);
     Partition* partition = find(QueueId{reference.queue_id});
     if (partition != nullptr &&
         partition->apply_carry(context(), reference, shared, body.data() + offset, at))

@@ -208,6 +208,7 @@ Status ShardState::load(Bytes bytes) {
       break;
     }
     const QueueId queue{read_at<PartitionHead>(bytes).queue_id};
+    note_queue(raw(queue));
     if (loaded.contains(queue)) {
       status = fail(Errc::corrupt);
       break;

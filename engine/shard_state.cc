@@ -125,6 +125,7 @@ void ShardState::on_record(const storage::Record& record) {
   if (kind == RecordKind::slot_end) {
     for (size_t at = 0; body.size() - at >= sizeof(SlotEnd); at += sizeof(SlotEnd)) {
       const auto end = read_at<SlotEnd>(body, at);
+      note_queue(end.queue_id);
       Partition* partition = find(QueueId{end.queue_id});
       if (partition == nullptr) continue;
       partition->apply_slot_end(Slot{end.slot_end});
@@ -136,6 +137,7 @@ void ShardState::on_record(const storage::Record& record) {
     return apply_publish(read_at<PublishHead>(body), body, record.position);
   if (kind == RecordKind::carry_shared)
     return apply_carry_shared(read_at<CarrySharedHead>(body), body, record.position);
+  note_queue(read_at<uint32_t>(body));    // all other bodies begin with it
   if (kind == RecordKind::dead_letter) {  // about two of them
     if (const auto head = read_head<DeadLetterHead>(body);
         head && body.size() >= sizeof *head + sizeof(MessageHeader))

@@ -46,6 +46,9 @@ class ShardState final : public storage::ReplaySink {
   // The first record that can't be, for people; it and those behind it were not applied. Empty: all
   // were.
   const std::string& refused() const { return refused_; }
+  // The greatest id of a queue that a record or the checkpoint was about, whether the catalog knows
+  // it or not: it must not be given to another.
+  QueueId newest_queue() const { return newest_queue_; }
   // All that was replayed is visible now.
   void finish_recovery();
   // After an end that may have lost records whose slots were shown already (any but a clean stop,
@@ -250,6 +253,9 @@ class ShardState final : public storage::ReplaySink {
   Status deliver(const Partition& partition, std::vector<Delivery>* deliveries);
   // Appends one record; returns its position.
   Result<Position> append(RecordKind kind, Bytes head, Bytes items);
+  void note_queue(uint32_t id) {
+    if (id <= kQueueIdMax) newest_queue_ = std::max(newest_queue_, QueueId{id});
+  }
   void account_checkpoint();
   static Status load_shared(const SurvivingBytes& surviving, Bytes& in, SharedMessages* shared);
   // Replay learns the partition's slot end from the record at `position`: what told it before is
@@ -311,6 +317,7 @@ class ShardState final : public storage::ReplaySink {
   FifoIntake intake_;
   base::KeyedHash names_;
   std::string refused_;
+  QueueId newest_queue_{};
   bool recovered_ = false;
   TimeMs dedup_due_{};
   TimeMs retention_due_{};
