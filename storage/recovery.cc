@@ -165,7 +165,9 @@ class Planner {
 
   void note(const FoundMark& found, Piece& piece) {
     piece.last_mark = found;
-    piece.server_time_ms = std::max(piece.server_time_ms, found.mark.server_time_ms);
+    // A time that never comes is none: time goes on from the newest.
+    if (found.mark.server_time_ms < kServerTimeMsEnd)
+      piece.server_time_ms = std::max(piece.server_time_ms, found.mark.server_time_ms);
     durable_ = std::max(durable_, found.mark.durable);
   }
 
