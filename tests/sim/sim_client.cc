@@ -21,6 +21,8 @@ uint64_t SimClient::open(Open request) {
   if (request.kind == Kind::receive || request.kind == Kind::subscribe)
     request.lost_when_asked = world_.reference->receives_lost(request.queue);
   if (request.defaults) ++world_.queues[request.index].defaults_open;
+  for (const size_t index : request.published_to)
+    ++world_.queues[index].defaults_open;
   open_.emplace(next_token_, std::move(request));
   return next_token_++;
 }
@@ -28,6 +30,8 @@ uint64_t SimClient::open(Open request) {
 std::map<uint64_t, SimClient::Open>::iterator SimClient::close(
     std::map<uint64_t, Open>::iterator request) {
   if (request->second.defaults) --world_.queues[request->second.index].defaults_open;
+  for (const size_t index : request->second.published_to)
+    --world_.queues[index].defaults_open;
   return open_.erase(request);
 }
 
@@ -68,6 +72,7 @@ void SimClient::step(ShardPort& port) {
   }
   if (world_.kind != ShapeKind::standard && settings_prng_.chance(1, 40)) return set_queue(port);
   if (world_.moves && moves_prng_.chance(1, 25)) return ask_about_moves(port);
+  if (publish_prng_.chance(1, 12)) return publish(port);
   const uint64_t dice = prng_.below(100);
   if (dice < 34) return send(port);
   if (dice < 62) return receive(port);

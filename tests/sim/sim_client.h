@@ -89,6 +89,7 @@ class SimClient final : public ReplySink {
       : world_(world),
         prng_(seed),
         moves_prng_(seed ^ 0x3B5E),
+        publish_prng_(seed ^ 0x70B1),
         settings_prng_(seed ^ 0x5E77),
         attempts_prng_(seed ^ 0xA77E) {}
 
@@ -115,6 +116,7 @@ class SimClient final : public ReplySink {
  private:
   enum class Kind : uint8_t {
     send,
+    publish,
     receive,
     subscribe,
     ack,
@@ -145,9 +147,10 @@ class SimClient final : public ReplySink {
     uint32_t visibility_ms = 0;
     std::vector<Held> entries = {};  // send: keys; ack, extend: what was asked about
     bool drain = false;
-    uint64_t purge = 0;          // the reference's number
-    bool defaults = false;       // it takes a setting from the queue
-    std::string attempt = {};    // its id; none: empty
+    uint64_t purge = 0;                     // the reference's number
+    bool defaults = false;                  // it takes a setting from the queue
+    std::vector<size_t> published_to = {};  // in the run; each gives its delay
+    std::string attempt = {};               // its id; none: empty
     TimeMs must_repeat_until{};  // answered before then, it repeats what the attempt was given
   };
 
@@ -169,6 +172,9 @@ class SimClient final : public ReplySink {
   // sim_client_moves.cc
   void ask_about_moves(ShardPort& port);
   void start_move(ShardPort& port, size_t source);
+  // sim_client_publish.cc
+  void publish(ShardPort& port);
+  void publish_answered(std::map<uint64_t, Open>::iterator request, const SendReply& reply);
   // sim_client_attempts.cc
   void use_attempt(Open& request);
   bool take_repeated(const Open& request, const Delivery& d, Key key, uint64_t body_hash);
@@ -189,6 +195,7 @@ class SimClient final : public ReplySink {
   World& world_;
   base::Prng prng_;
   base::Prng moves_prng_;  // of its own, so that runs without move tasks are what they were
+  base::Prng publish_prng_;
   base::Prng settings_prng_;
   base::Prng attempts_prng_;
   std::map<uint64_t, Open> open_;

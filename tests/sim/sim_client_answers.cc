@@ -11,6 +11,7 @@ void SimClient::on_send(uint64_t token, const SendReply& reply) {
   ++world_.event;
   const auto it = open_.find(token);
   if (it == open_.end()) return world_.violation("an answer to a send that was not open");
+  if (it->second.kind == Kind::publish) return publish_answered(it, reply);
   const bool ok = reply.error == Errc::ok;
   world_.fenced = world_.fenced || reply.error == Errc::shard_fenced;
   // io_error: a segment's file could not be made. Nothing was in it, so nothing
@@ -59,7 +60,7 @@ void SimClient::on_receive(uint64_t token, const ReceiveReply& reply) {
   std::vector<Key> before;
   std::vector<SimAttempt::Given> given;
   for (const Delivery& d : reply.deliveries) {
-    const auto content = read_message(d.message);
+    const auto content = read_delivered(d);
     if (!content) return world_.violation("C2: a body too short for any key");
     given.push_back({content->key, d.receipt.shard_slot, d.receive_count, world_.event});
     if (take_repeated(request, d, content->key, content->hash)) {

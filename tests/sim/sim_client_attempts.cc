@@ -50,7 +50,7 @@ void SimClient::attempt_answered(const Open& request, const ReceiveReply& reply)
   size_t again = 0;
   bool untouched = true;
   for (const Delivery& d : reply.deliveries)
-    if (const auto content = read_message(d.message))
+    if (const auto content = read_delivered(d))
       again += attempt->find(content->key, d.receipt) != nullptr;
   for (const SimAttempt::Given& one : attempt->given)
     untouched = untouched && world_.reference->lease_untouched(one.key, request.queue,

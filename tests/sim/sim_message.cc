@@ -6,6 +6,7 @@
 
 #include "base/hash.h"
 #include "base/prng.h"
+#include "base/uuid.h"
 
 namespace millrace::sim {
 namespace {
@@ -23,6 +24,24 @@ std::vector<std::byte> body_of(Key key) {
 
 std::string group_name(uint64_t group) {
   return fmt::format("group-{}", group);
+}
+
+constexpr std::string_view kPublished = "published";
+
+std::vector<std::byte> published_body(Key root) {
+  std::vector<std::byte> body = body_of(root);
+  const std::string place(kUuidTextBytes, '-');
+  const Bytes bytes = as_bytes(place);
+  body.insert(body.begin() + kPublishedStampAt, bytes.begin(), bytes.end());
+  return body;
+}
+
+// The key that a stamp's text is of; 0: it is of none.
+Key key_in(Bytes text) {
+  const auto uuid = base::parse_uuid(as_text(text));
+  Key key = 0;
+  if (uuid) std::memcpy(&key, uuid->data(), sizeof key);
+  return uuid && *uuid == stamp_of(key) ? key : 0;
 }
 
 uint64_t hash_of(Bytes body, std::string_view group) {
@@ -56,6 +75,42 @@ void append_message(std::vector<std::byte>& run, const SimMessage& message) {
   std::memcpy(run.data() + at + sizeof header + properties.size(), body.data(), body.size());
 }
 
+// The key, twice.
+Uuid stamp_of(Key key) {
+  Uuid uuid;
+  std::memcpy(uuid.data(), &key, sizeof key);
+  std::memcpy(uuid.data() + sizeof key, &key, sizeof key);
+  return uuid;
+}
+
+uint64_t published_hash(Key root, Key key) {
+  std::vector<std::byte> body = published_body(root);
+  const std::string text = base::uuid_text(stamp_of(key));
+  std::memcpy(body.data() + kPublishedStampAt, text.data(), text.size());
+  return hash_of(body, "");
+}
+
+void append_published(std::vector<std::byte>& run, Key root) {
+  const std::vector<std::byte> body = published_body(root);
+  std::string properties;
+  append_property(properties, PropertyTag::attribute, kPublished, "String",
+                  as_bytes(std::string_view("1")));
+  const MessageHeader header{static_cast<uint32_t>(body.size()),
+                             static_cast<uint32_t>(properties.size()), 0, 0};
+  const size_t at = run.size();
+  run.resize(at + message_stride(header));
+  std::memcpy(run.data() + at, &header, sizeof header);
+  std::memcpy(run.data() + at + sizeof header, properties.data(), properties.size());
+  std::memcpy(run.data() + at + sizeof header + properties.size(), body.data(), body.size());
+}
+
+std::optional<SimContent> read_delivered(const Delivery& delivery) {
+  if (delivery.stamp.uuid == nullptr) return read_message(delivery.message);
+  std::vector<std::byte> copy(delivery.message.begin(), delivery.message.end());
+  put_stamp(delivery.stamp, copy.data());
+  return read_message(copy);
+}
+
 std::optional<SimContent> read_message(Bytes message) {
   MessageHeader header;
   std::memcpy(&header, message.data(), sizeof header);
@@ -70,6 +125,10 @@ std::optional<SimContent> read_message(Bytes message) {
     if (property->tag == PropertyTag::group) group = as_text(property->value);
     if (property->tag == PropertyTag::attribute && property->value.size() == sizeof content.key)
       std::memcpy(&content.key, property->value.data(), sizeof content.key);
+    if (property->tag == PropertyTag::attribute && property->name == kPublished) {
+      if (body.size() < kPublishedStampAt + kUuidTextBytes) return std::nullopt;
+      content.key = key_in(body.subspan(kPublishedStampAt, kUuidTextBytes));
+    }
     if (property->tag == PropertyTag::moved && property->value.size() == sizeof(MovedFrom))
       std::memcpy(&content.moved.emplace(), property->value.data(), sizeof(MovedFrom));
   }

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "millrace/engine.h"
 #include "millrace/message.h"
 #include "millrace/properties.h"
 #include "tests/sim/reference_message.h"
@@ -26,6 +27,12 @@ struct SimMessage {
 uint64_t content_hash(const SimMessage& message);
 void append_message(std::vector<std::byte>& run, const SimMessage& message);
 
+// A message that several queues get, each with a key of its own, which is its copy's stamp.
+inline constexpr uint32_t kPublishedStampAt = sizeof(Key);
+Uuid stamp_of(Key key);
+void append_published(std::vector<std::byte>& run, Key root);
+uint64_t published_hash(Key root, Key key);
+
 // What a delivery brought.
 struct SimContent {
   Key key = 0;
@@ -34,5 +41,6 @@ struct SimContent {
 };
 // Nothing if it has no key.
 std::optional<SimContent> read_message(Bytes message);
+std::optional<SimContent> read_delivered(const Delivery& delivery);
 
 }  // namespace millrace::sim

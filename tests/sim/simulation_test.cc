@@ -92,6 +92,7 @@ TEST(Simulation, EveryOperationIsAnsweredInMoreThanOneWay) {
     backups += outcome.backups;
   }
   for (const char* what : {"send ok",
+                           "publish ok",
                            "receive ok",
                            "receive empty",
                            "receive canceled",

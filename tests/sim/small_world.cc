@@ -308,7 +308,7 @@ class World final : private ReplySink {
     if (reply.error != Errc::ok) return reference_.receive_lost(receiving_);
     std::vector<Key> before;
     for (const Delivery& d : reply.deliveries) {
-      const auto content = read_message(d.message);
+      const auto content = read_delivered(d);
       if (!content) return wrong("C2: a body too short for any key");
       wrong(reference_.delivered({.key = content->key,
                                   .queue = receiving_,
