@@ -24,6 +24,10 @@ inline constexpr uint64_t kDedupIdsPerPartitionMax = 20'000'000;
 inline constexpr uint32_t kWaitersPerShardMax = 100'000;
 // Receive attempt ids that one shard remembers; the oldest are forgotten first.
 inline constexpr size_t kReceiveAttemptsMax = 100'000;
+// Publishes to FIFO topics that wait for their turn, and what goes together.
+inline constexpr uint64_t kOrderedBytesMax = 64u << 20;
+inline constexpr uint32_t kRoundMessagesMax = 256;
+inline constexpr uint64_t kRoundBytesMax = 1u << 20;
 // Requests of one shard that wait for other shards.
 inline constexpr uint32_t kGathersPerShardMax = 100'000;
 // Answers of one shard that wait for its log, past which sends are throttled: 160 bytes each.

@@ -16,6 +16,7 @@
 
 #include "base/spsc_ring.h"
 #include "engine/backup_mail.h"
+#include "engine/ordered_publish.h"
 #include "engine/receive_attempts.h"
 #include "engine/ring_queue.h"
 #include "engine/topics.h"
@@ -27,6 +28,8 @@ namespace millrace::engine {
 enum class MailKind : uint8_t {
   send,             // bytes: a run of messages_max messages for a FIFO queue
   sent,             // its answer: position, shard_slots
+  ordered,          // ordered: messages of a FIFO topic, for its home
+  ordered_answer,   // its answer: position, shard_slots
   receive,          // lease for a waiter of the sender; its interest is noted if nothing is ready
   receive_answer,   // deliveries, perhaps none
   give_back,        // entries: leases nobody waits for any more become ready again
@@ -133,6 +136,7 @@ struct Mail {
   MovePart move;                // move_...; admin move_...: the wish
   std::vector<MoveTask> tasks;  // admin_answer
   std::unique_ptr<BackupMail> backup;
+  std::unique_ptr<OrderedPublish> ordered;
 };
 using MailPtr = std::unique_ptr<Mail>;
 

@@ -172,6 +172,42 @@ void ShardState::apply_carry_shared(const CarrySharedHead& head, Bytes body, Pos
   if (shared.references > 1) shared_.add(log_, at, read_at<MessageHeader>(body, offset), here);
 }
 
+// --- windows of FIFO topics ---
+
+Status ShardState::note_published(Partition& window, std::span<const DedupMark> marks, Slot end,
+                                  TimeMs now) {
+  const auto write = [&](RecordKind kind, Bytes head, Bytes items, uint64_t spread) {
+    std::byte* body = nullptr;
+    const auto position = log_.begin_record(raw(kind), head.size() + items.size(),
+                                            storage::Space::grows, &body, spread);
+    if (!position) return position;
+    std::memcpy(body, head.data(), head.size());
+    if (!items.empty()) std::memcpy(body + head.size(), items.data(), items.size());
+    log_.seal_record();
+    last_end_ = *position + storage::record_stride(head.size() + items.size());
+    return position;
+  };
+  (void)window.expire_dedup(log_, now, static_cast<uint32_t>(2 * marks.size()));
+  if (window.dedup().size() + marks.size() > kDedupIdsPerPartitionMax)
+    return fail(Errc::over_limit);
+  // First, so that no number is given out again though ids were not noted.
+  if (end > window.slot_end()) {
+    const SlotEnd body{raw(window.queue()), 0, raw(end)};
+    const auto position = write(RecordKind::slot_end, bytes_of(body), {}, 0);
+    if (!position) return fail(position.error());
+    window.apply_slot_end(end);
+    told(window, *position);
+  }
+  if (marks.empty()) return {};
+  const DedupHead head{raw(window.queue()), static_cast<uint32_t>(marks.size())};
+  const auto position = write(RecordKind::dedup, bytes_of(head), bytes_of(marks),
+                              marks.size() * DedupWindow::kLiveBytesApart);
+  if (!position) return fail(position.error());
+  window.apply_dedup(context(), marks, *position);
+  dedup_due_ = std::min(dedup_due_, now + DedupWindow::kWindowMs);
+  return {};
+}
+
 // --- cleaning ---
 
 void ShardState::gather_reference(uint32_t queue, uint64_t slot, Position from,

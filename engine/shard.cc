@@ -29,6 +29,7 @@ Shard::Shard(ShardId id, Mailroom& room, Environment& environment,
       gathers_(parts(), receives_),
       sends_(parts(), slots_safe_at_, gate_),
       publishes_(parts(), slots_safe_at_, gate_),
+      fifo_topics_(parts(), slots_safe_at_, topics_, sends_, publishes_),
       cleaner_(state_),
       move_work_(parts()),
       backups_(parts(), *disk_),
@@ -39,6 +40,7 @@ Shard::~Shard() = default;
 Result<storage::RecoveryReport> Shard::recover(const Catalog& catalog, const Topics& topics,
                                                bool restored, TimeMs now, std::string* why) {
   topics_.copy(topics);
+  topics_.for_each([&](const TopicInfo& topic) { add_window(topic); });
   catalog.for_each([&](const QueueInfo& queue) {
     catalog_.put(queue);
     add_partition(queue);
@@ -87,6 +89,10 @@ void Shard::send(const SendRequest& request, ReplyTo reply) {
 
 void Shard::publish(const PublishRequest& request, ReplyTo reply) {
   publishes_.publish(request, reply);
+}
+
+void Shard::publish_ordered(const OrderedPublishRequest& request, ReplyTo reply) {
+  fifo_topics_.publish(request, reply);
 }
 
 // Puts a result for each receipt into results_. True if all are ours and of this shard.
@@ -186,6 +192,7 @@ void Shard::cancel_all(ReplySink* sink) {
   commits_.cancel(sink);
   gathers_.cancel_all(sink);
   sends_.cancel_all(sink);
+  fifo_topics_.cancel_all(sink);
   backups_.cancel_all(sink);
   for (auto& [job, asked] : admin_)
     if (asked.to.sink == sink) asked.to.sink = nullptr;
@@ -263,6 +270,10 @@ void Shard::handle(MailPtr mail) {
       return sends_.on_send(*mail);
     case MailKind::sent:
       return sends_.on_sent(*mail);
+    case MailKind::ordered:
+      return fifo_topics_.on_publish(*mail);
+    case MailKind::ordered_answer:
+      return fifo_topics_.on_answer(*mail);
     case MailKind::receive:
       return receives_.on_receive(*mail);
     case MailKind::receive_answer:
@@ -389,7 +400,7 @@ uint64_t Shard::memory_bytes() const {
   return state_.memory_bytes() + commits_.size() * sizeof(Parked) +
          receives_.waiting() * kWaiterBytes +
          (gathers_.under_way() + admin_.size()) * kGatherBytes + sends_.memory_bytes() +
-         outside_bytes_;
+         fifo_topics_.memory_bytes() + outside_bytes_;
 }
 
 // The catalog's log lies on the same disk: what failed it ends this shard too, and with it the
@@ -418,8 +429,8 @@ void Shard::set_waker(std::function<void()> wake) {
 
 bool Shard::idle() const {
   return commits_.empty() && gathers_.under_way() == 0 && sends_.under_way() == 0 &&
-         backups_.under_way() == 0 && admin_.empty() && mailbox_.empty() &&
-         receives_.asks_under_way() == 0 && !receives_.has_work() &&
+         fifo_topics_.under_way() == 0 && backups_.under_way() == 0 && admin_.empty() &&
+         mailbox_.empty() && receives_.asks_under_way() == 0 && !receives_.has_work() &&
          (fenced_ || log_->end() == log_->written()) && (keeper_ == nullptr || keeper_->idle());
 }
 

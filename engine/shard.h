@@ -18,6 +18,7 @@
 #include "engine/cleaner.h"
 #include "engine/commit_clock.h"
 #include "engine/environment.h"
+#include "engine/fifo_topics.h"
 #include "engine/gathers.h"
 #include "engine/move_work.h"
 #include "engine/publishes.h"
@@ -51,6 +52,7 @@ class Shard final : public ShardPort {
   ShardId id() const override { return id_; }
   void send(const SendRequest& request, ReplyTo reply) override;
   void publish(const PublishRequest& request, ReplyTo reply) override;
+  void publish_ordered(const OrderedPublishRequest& request, ReplyTo reply) override;
   void receive(const ReceiveRequest& request, ReplyTo reply) override;
   void ack(const AckRequest& request, ReplyTo reply) override;
   void extend(const ExtendRequest& request, ReplyTo reply) override;
@@ -110,6 +112,7 @@ class Shard final : public ShardPort {
   void answer_results(const ShardState::Wait& wait, ReplyTo reply);  // results_
   void apply_catalog_change(const Mail& mail);
   void add_partition(const QueueInfo& queue);
+  void add_window(const TopicInfo& topic);
   void note_rules(const QueueInfo& queue);
   void note_redrives();
   void note_interval_queues();
@@ -142,6 +145,7 @@ class Shard final : public ShardPort {
   Gathers gathers_;
   Sends sends_;
   Publishes publishes_;
+  FifoTopics fifo_topics_;
   Cleaner cleaner_;
   MoveWork move_work_;
   Backups backups_;

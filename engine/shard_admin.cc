@@ -166,7 +166,10 @@ ShardStats Shard::stats() const {
 void Shard::apply_catalog_change(const Mail& mail) {
   bool interval = interval_queues_;
   if (mail.topic_change != nullptr) {
-    topics_.apply(*mail.topic_change);
+    const TopicChange& change = *mail.topic_change;
+    topics_.apply(change);
+    if (change.topic) add_window(*change.topic);
+    if (change.topic_gone != TopicId{}) state_.drop_queue(QueueId{raw(change.topic_gone)});
   } else if (!mail.queues.empty()) {
     const QueueInfo& queue = mail.queues.front();
     const bool fresh = catalog_.find(queue.id) == nullptr;
@@ -186,6 +189,14 @@ void Shard::apply_catalog_change(const Mail& mail) {
   applied->kind = MailKind::catalog_applied;
   applied->job = mail.job;
   mailbox_.post(mail.from, std::move(applied));
+}
+
+// A FIFO topic whose home this is.
+void Shard::add_window(const TopicInfo& topic) {
+  const QueueId id{raw(topic.id)};
+  if (!topic.attributes.fifo || topic.home != id_ || state_.find(id) != nullptr) return;
+  state_.add_queue(id, {.fifo = true});
+  state_.retention_changed(*state_.find(id), now_);
 }
 
 void Shard::add_partition(const QueueInfo& queue) {

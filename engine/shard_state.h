@@ -96,6 +96,9 @@ class ShardState final : public storage::ReplaySink {
   };
   Result<Position> publish(const PublishRequest& request, std::span<const Target> targets,
                            TimeMs now);
+  // FIFO topics: remembers ids in a window, which is a partition without messages, and that slots
+  // below `end` were given out. Errors: as of enqueue(), of which some may have been done.
+  Status note_published(Partition& window, std::span<const DedupMark> marks, Slot end, TimeMs now);
   // Re-appends what is alive of a publish or carry_shared record of the segment that is being
   // cleaned; returns the bytes.
   Result<uint64_t> carry_published(const storage::Record& record);

@@ -6,6 +6,7 @@
 namespace millrace::engine {
 
 Status Shard::stop(bool answer_waiting) {
+  if (answer_waiting) fifo_topics_.fail_all(Errc::shutting_down);
   Status stopped = log_->close(now_);
   // Ids that are open are in the log alone.
   if (stopped && !log_->checkpoint_in_flight() && state_.move_ids().count() == 0) save_checkpoint();

@@ -41,6 +41,11 @@ class Topics {
   void list(TopicId topic, SubscriptionId after, uint32_t max,
             std::vector<SubscriptionInfo>* subscriptions) const;
 
+  template <class F>
+  void for_each(F&& f) const {
+    for (const auto& [name, entry] : by_name_)
+      f(entry->info);
+  }
   size_t size() const { return by_id_.size(); }
   size_t subscriptions() const { return subscriptions_.size(); }
   size_t subscriptions_of(TopicId topic) const;

@@ -308,6 +308,11 @@ class ShardPort {
   // Into all of its queues or, answered with an error, into none (but see kTargetsPerRecordMax).
   // Answered by on_send, without slots. Errors: as of send(), of the first queue that refuses.
   virtual void publish(const PublishRequest& request, ReplyTo reply) = 0;
+  // To a FIFO topic, on whatever shard. Answered by on_send when all of it is where it belongs; of
+  // each message the place of which its id (message_id.h, of the topic's id) and its sequence
+  // number are made is in shard_slots. Answered with an error it may be in some of its queues:
+  // published again it comes to the others. Errors: as of publish(), topic_not_found.
+  virtual void publish_ordered(const OrderedPublishRequest& request, ReplyTo reply) = 0;
   virtual void receive(const ReceiveRequest& request, ReplyTo reply) = 0;
   virtual void ack(const AckRequest& request, ReplyTo reply) = 0;
   virtual void extend(const ExtendRequest& request, ReplyTo reply) = 0;

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <span>
+#include <string_view>
 
 #include "millrace/message.h"
 #include "millrace/topics.h"
@@ -35,6 +36,29 @@ struct PublishRequest {
   std::span<const uint32_t> stamps;
   // Each message is in one at least. In any order.
   std::span<const PublishCopy> copies;
+};
+
+// --- FIFO topics ---
+
+inline constexpr uint32_t kSequenceTextBytes = 20;
+
+// What is put into a form of a message before it is sent. Places in its body; 0: nowhere.
+struct OrderedForm {
+  uint32_t message = 0;      // whose form it is
+  uint32_t id_at = 0;        // kUuidTextBytes: the message's id
+  uint32_t sequence_at = 0;  // kSequenceTextBytes: its sequence number
+};
+
+// Messages of a FIFO topic, in their order. Each gets the next sequence number of the topic; one
+// whose deduplication id was published within the last five minutes is answered with that one's
+// number, and comes nowhere.
+struct OrderedPublishRequest {
+  // What comes where: `count` forms of the messages, 0 if nobody wants any. To FIFO queues with the
+  // properties of a send, to standard queues as ever; `stamps` as ever.
+  PublishRequest copies;
+  std::span<const OrderedForm> forms;  // of each of copies.count
+  // Of each message, 1..kSharedMessagesMax, in the scope that it counts in.
+  std::span<const std::string_view> deduplication_ids;
 };
 
 }  // namespace millrace

@@ -114,6 +114,11 @@ class FakePort final : public ShardPort {
     give(reply, [reply, answer] { reply.sink->on_send(reply.token, answer); });
   }
 
+  // Nobody tries FIFO topics with it.
+  void publish_ordered(const OrderedPublishRequest&, ReplyTo reply) override {
+    reply.sink->on_send(reply.token, {.error = Errc::topic_not_found});
+  }
+
   void receive(const ReceiveRequest& request, ReplyTo reply) override {
     if (find(request.queue) == nullptr) {
       ReceiveReply answer;

@@ -36,6 +36,9 @@ class SimConnection final : public ShardPort, private net::ConversationHost {
   void publish(const PublishRequest& request, ReplyTo reply) override {
     port_.publish(request, reply);
   }
+  void publish_ordered(const OrderedPublishRequest& request, ReplyTo reply) override {
+    port_.publish_ordered(request, reply);
+  }
   void receive(const ReceiveRequest& request, ReplyTo reply) override;
   void ack(const AckRequest& request, ReplyTo reply) override;
   void extend(const ExtendRequest& request, ReplyTo reply) override;
