@@ -62,8 +62,7 @@ class TopicDesk {
 
   // 1..kPublishMessagesMax messages, which are copied; each is published or refused for itself.
   // Answered once, at once or in a later turn. Errors of all of them: batch_too_large (more than
-  // kPublishBytesMax), topic_not_found, unsupported, throttled, and what of sends may be tried
-  // again.
+  // kPublishBytesMax), topic_not_found, throttled, and those of ShardPort::publish().
   virtual void publish(std::string_view topic, std::span<const PublishEntry> entries,
                        PublishListener& listener, uint64_t token) = 0;
   // Nothing of this listener's is answered any more; it is done all the same.

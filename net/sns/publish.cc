@@ -49,12 +49,6 @@ Publication publication_of(const MessageInput& input, std::string_view trace,
   return publication;
 }
 
-AwsError error_of_publish(Errc error) {
-  if (error == Errc::unsupported)
-    return invalid_parameter("TopicArn Reason: this server does not publish to FIFO topics");
-  return error_of(error);
-}
-
 AwsError check_entry_id(std::string_view id) {
   if (id.size() > kEntryIdBytesMax)
     return {errors::kInvalidBatchEntryId,
@@ -104,9 +98,17 @@ void publish(Request& request, const PublishInput& input) {
                   base_url(request.http, request.settings().advertise), {&message, 1});
 }
 
+// The id and, on a FIFO topic, the sequence number of a message.
+static void write_published(AnswerWriter& writer, const topics::Published& done, size_t message) {
+  writer.plain("MessageId", done.message_ids[message]);
+  if (!done.sequences.empty())
+    writer.plain("SequenceNumber", std::to_string(done.sequences[message]));
+}
+
 void message_published(Reply& reply, const topics::Published& done) {
-  if (done.error != Errc::ok) return reply.refuse(error_of_publish(done.error));
-  reply.begin().plain("MessageId", done.message_ids[0]);
+  if (done.error != Errc::ok) return reply.refuse(error_of(done.error));
+  AnswerWriter& writer = reply.begin();
+  write_published(writer, done, 0);
   reply.finish();
 }
 
@@ -146,7 +148,7 @@ void publish_batch(Request& request, const PublishBatchInput& input) {
 }
 
 void batch_published(Reply& reply, const topics::Published& done) {
-  if (done.error != Errc::ok) return reply.refuse(error_of_publish(done.error));
+  if (done.error != Errc::ok) return reply.refuse(error_of(done.error));
   AnswerWriter& writer = reply.begin();
   // The two lists, one after the other.
   for (const bool successful : {false, true}) {
@@ -161,7 +163,7 @@ void batch_published(Reply& reply, const topics::Published& done) {
       if (published == successful) {
         writer.begin_item(list);
         if (successful) {
-          writer.plain("MessageId", done.message_ids[next]);
+          write_published(writer, done, next);
         } else {
           writer.plain("Code", errors::kInvalidParameter.code);
           writer.text("Message", text);

@@ -82,6 +82,7 @@ Envelope make_envelope(const Notification& notification, const NotificationSigna
   EnvelopeText members(out);
   members.text("Type", "Notification");
   members.text("MessageId", notification.message_id);
+  envelope.id_at = out.size() - 1 - notification.message_id.size();
   if (notification.fifo) {
     members.begin("SequenceNumber");
     out += '"';

@@ -14,12 +14,10 @@
 #include <string>
 #include <string_view>
 
+#include "millrace/publish.h"
 #include "millrace/types.h"
 
 namespace millrace::net::topics {
-
-inline constexpr size_t kUuidTextBytes = 36;
-inline constexpr size_t kSequenceTextBytes = 20;
 
 // Views of what its maker holds.
 struct Notification {
@@ -46,6 +44,7 @@ struct Envelope {
   std::string text;
   size_t uuid_at = 0;      // kUuidTextBytes of '0'
   size_t sequence_at = 0;  // kSequenceTextBytes of '0'; 0: there is none
+  size_t id_at = 0;        // the message's id
 };
 // `signature`: null on a FIFO topic.
 Envelope make_envelope(const Notification& notification, const NotificationSignature* signature);

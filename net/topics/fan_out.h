@@ -32,6 +32,13 @@ struct PublishedMessage {
   bool enveloped = false;      // somebody wants it so
   std::string envelope{};
   size_t uuid_at = 0;  // in the envelope: the text of the subscription's UUID
+  // On a FIFO topic: where else the envelope is filled in, what a standard queue gets for
+  // properties, and the deduplication id in its scope.
+  size_t id_at = 0;
+  size_t sequence_at = 0;
+  std::string standard_properties{};
+  size_t standard_ids_end = 0;
+  std::string deduplication_key{};
 };
 
 // One subscription, and which of the messages it gets.

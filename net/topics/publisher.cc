@@ -7,13 +7,18 @@
 #include "base/log_line.h"
 #include "base/uuid.h"
 #include "millrace/message.h"
+#include "millrace/message_id.h"
 #include "millrace/named_text.h"
 #include "millrace/properties.h"
+#include "net/aws/sha256.h"
 
 namespace millrace::net::topics {
 namespace {
 
 constexpr std::string_view kQueueProtocol = "sqs";
+// Its token: which publish, and which of the requests that its messages take.
+constexpr uint64_t kRequestsPerPublish = 16;
+static_assert(kPublishedTogetherMax <= kRequestsPerPublish * OrderedFanOut::kTogetherMax);
 
 }  // namespace
 
@@ -23,7 +28,8 @@ Publisher::Publisher(PublisherParts parts)
       ids_(parts.seed),
       desk_(parts.signer, std::move(parts.wake)),
       audience_(parts.port.topics()),
-      fan_out_(parts.port, std::move(parts.may_deliver)) {}
+      fan_out_(parts.port, parts.may_deliver),
+      ordered_fan_out_(parts.port, parts.may_deliver) {}
 
 Publisher::~Publisher() {
   port_.cancel_all(this);
@@ -33,7 +39,6 @@ void Publisher::publish(PublishPlace place, std::span<const Publication> message
                         PublishSink* sink, uint64_t token) {
   const TopicInfo* topic = port_.topics().find(place.topic);
   if (topic == nullptr) return sink->on_published(token, {.error = Errc::topic_not_found});
-  if (topic->attributes.fifo) return sink->on_published(token, {.error = Errc::unsupported});
   size_t bytes = 0;
   for (const Publication& one : messages)
     bytes += publication_bytes(one);
@@ -50,10 +55,14 @@ void Publisher::publish(PublishPlace place, std::span<const Publication> message
   publish.timestamp = base::utc_text(port_.now().value);
   publish.signature_version = value_of(topic->attributes.texts, "SignatureVersion");
   if (publish.signature_version.empty()) publish.signature_version = "1";
+  publish.ordered = topic->attributes.fifo;
+  publish.by_group = value_of(topic->attributes.texts, "FifoThroughputScope") == "MessageGroup";
   for (const Publication& one : messages)
     add_message(one, publish);
   choose_targets(publish);
-  const bool signs = std::any_of(publish.messages.begin(), publish.messages.end(),
+  // Nothing of a FIFO topic is signed.
+  const bool signs = !publish.ordered &&
+                     std::any_of(publish.messages.begin(), publish.messages.end(),
                                  [](const PublishedMessage& message) { return message.enveloped; });
   if (signs)
     sign(number, publish);
@@ -73,10 +82,32 @@ void Publisher::add_message(const Publication& publication, Publish& publish) {
   message.id = ids_.next().text();
   message.text = ProtocolTexts(publication).of(kQueueProtocol);
   if (publication.subject) message.subject = *publication.subject;
-  message.properties = publication_properties(publication, &message.ids_end);
+  if (publish.ordered)
+    add_order(publication, publish.by_group, message);
+  else
+    message.properties = publication_properties(publication, &message.ids_end);
   message.attributes = publication.attributes.size();
   message.attribute_bytes = publication_bytes(publication) - publication.message->size();
   publish.messages.push_back(std::move(message));
+}
+
+// Its id by content, if it has no other; and what FIFO and standard queues get.
+void Publisher::add_order(const Publication& publication, bool by_group,
+                          PublishedMessage& message) {
+  Sha256 sha;
+  sha.begin();
+  sha.add(*publication.message);
+  const auto hash = hex_of(sha.end());
+  Publication whole = publication;
+  if (!whole.deduplication_id) whole.deduplication_id = view_of(hash);
+  message.properties = publication_properties(whole, &message.ids_end);
+  message.deduplication_key = *whole.deduplication_id;
+  if (by_group) message.deduplication_key.append("\n").append(*whole.group);
+  whole.group.reset();
+  whole.deduplication_id.reset();
+  message.standard_properties = publication_properties(whole, &message.standard_ids_end);
+  // The topic's home gives it another.
+  message.id.assign(kUuidTextBytes, '0');
 }
 
 void Publisher::choose_targets(Publish& publish) {
@@ -107,6 +138,7 @@ Notification Publisher::notification_of(const Publish& publish,
   notification.timestamp = publish.timestamp;
   notification.base_url = publish.place.base_url;
   notification.properties = as_bytes(message.properties).subspan(message.ids_end);
+  notification.fifo = publish.ordered;
   return notification;
 }
 
@@ -144,8 +176,11 @@ void Publisher::take_signatures(uint64_t number, std::span<const std::string> si
 void Publisher::send_all(uint64_t number, Publish& publish) {
   // An answer that comes at once must not end it.
   publish.requests = kBeingMade;
-  const FanOut::Copies copies = fan_out_.send(publish.place.topic, publish.place.topic_arn,
-                                              publish.messages, publish.targets, {this, number});
+  const FanOut::Copies copies =
+      publish.ordered
+          ? send_ordered(number, publish)
+          : fan_out_.send(publish.place.topic, publish.place.topic_arn, publish.messages,
+                          publish.targets, {this, number * kRequestsPerPublish});
   count(publish, &PublishCounts::delivered, copies.delivered);
   count(publish, &PublishCounts::redriven, copies.redriven);
   count(publish, &PublishCounts::dropped, copies.dropped);
@@ -153,12 +188,45 @@ void Publisher::send_all(uint64_t number, Publish& publish) {
   if (publish.requests == 0) finish(number, publish);
 }
 
-void Publisher::on_send(uint64_t number, const SendReply& reply) {
-  const auto found = publishes_.find(number);
+FanOut::Copies Publisher::send_ordered(uint64_t number, Publish& publish) {
+  FanOut::Copies all;
+  publish.sequences.resize(publish.messages.size());
+  for (PublishedMessage& message : publish.messages) {
+    if (!message.enveloped) continue;
+    Envelope envelope = make_envelope(notification_of(publish, message), nullptr);
+    message.envelope = std::move(envelope.text);
+    message.uuid_at = envelope.uuid_at;
+    message.id_at = envelope.id_at;
+    message.sequence_at = envelope.sequence_at;
+  }
+  const std::span<const PublishedMessage> messages = publish.messages;
+  for (size_t first = 0; first < messages.size(); first += OrderedFanOut::kTogetherMax) {
+    const size_t count = std::min(OrderedFanOut::kTogetherMax, messages.size() - first);
+    const FanOut::Copies copies = ordered_fan_out_.send(
+        publish.place.topic, publish.place.topic_arn, messages.subspan(first, count), first,
+        publish.targets,
+        {this, number * kRequestsPerPublish + first / OrderedFanOut::kTogetherMax});
+    all.delivered += copies.delivered;
+    all.redriven += copies.redriven;
+    all.dropped += copies.dropped;
+    all.requests += copies.requests;
+  }
+  return all;
+}
+
+void Publisher::on_send(uint64_t token, const SendReply& reply) {
+  const auto found = publishes_.find(token / kRequestsPerPublish);
   if (found == publishes_.end()) return;
   Publish& publish = *found->second;
+  if (publish.ordered && reply.error == Errc::ok) {
+    size_t next = token % kRequestsPerPublish * OrderedFanOut::kTogetherMax;
+    for (const uint64_t place : reply.shard_slots) {
+      publish.messages[next].id = message_id_text({raw(publish.place.topic), place});
+      publish.sequences[next++] = sequence_number(place);
+    }
+  }
   if (reply.error != Errc::ok) publish.error = reply.error;
-  if (--publish.requests == 0) finish(number, publish);
+  if (--publish.requests == 0) finish(found->first, publish);
 }
 
 void Publisher::finish(uint64_t number, Publish& publish) {
@@ -168,10 +236,11 @@ void Publisher::finish(uint64_t number, Publish& publish) {
   PublishSink* const sink = publish.sink;
   const uint64_t token = publish.token;
   const Errc error = publish.error;
+  const std::vector<uint64_t> sequences = std::move(publish.sequences);
   bytes_ -= publish.bytes;
   if (error == Errc::ok) count(publish, &PublishCounts::published, ids.size());
   publishes_.erase(number);
-  sink->on_published(token, {.error = error, .message_ids = ids});
+  sink->on_published(token, {.error = error, .message_ids = ids, .sequences = sequences});
 }
 
 }  // namespace millrace::net::topics

@@ -31,6 +31,7 @@
 #include "net/topics/audience.h"
 #include "net/topics/envelope.h"
 #include "net/topics/fan_out.h"
+#include "net/topics/ordered_fan_out.h"
 #include "net/topics/publication.h"
 #include "net/topics/publish_figures.h"
 #include "net/topics/signer.h"
@@ -46,6 +47,7 @@ struct PublishPlace {
 struct Published {
   Errc error = Errc::ok;                       // of all of them
   std::span<const std::string> message_ids{};  // in their order
+  std::span<const uint64_t> sequences{};       // likewise, on a FIFO topic
 };
 
 class PublishSink {
@@ -76,9 +78,9 @@ class Publisher final : private ReplySink {
   Publisher(const Publisher&) = delete;
   Publisher& operator=(const Publisher&) = delete;
 
-  // Messages that have passed the checks (publication.h), at most ten; they are copied. Answered
-  // once, at once or later. Errors: topic_not_found, unsupported (a FIFO topic), throttled, and
-  // those of ShardPort::publish().
+  // Messages that have passed the checks (publication.h), at most kPublishedTogetherMax; they are
+  // copied. Answered once, at once or later. Errors: topic_not_found, throttled, and those of
+  // ShardPort::publish() and publish_ordered().
   void publish(PublishPlace place, std::span<const Publication> messages, PublishSink* sink,
                uint64_t token);
   // Once in each turn of the shard's loop.
@@ -96,8 +98,11 @@ class Publisher final : private ReplySink {
     std::string signature_version;
     std::vector<PublishedMessage> messages;
     std::vector<PublishTarget> targets;
-    size_t bytes = 0;     // of its messages
-    size_t requests = 0;  // that are not answered yet; kBeingMade more while they are made
+    size_t bytes = 0;       // of its messages
+    size_t requests = 0;    // that are not answered yet; kBeingMade more while they are made
+    bool ordered = false;   // to a FIFO topic
+    bool by_group = false;  // whose ids count for each group apart
+    std::vector<uint64_t> sequences;        // of each message
     std::shared_ptr<PublishCounts> counts;  // of its topic; null: nobody counts
     Errc error = Errc::ok;
   };
@@ -113,12 +118,14 @@ class Publisher final : private ReplySink {
   // In all, and of the topic.
   void count(const Publish& publish, std::atomic<uint64_t> PublishCounts::*what, uint64_t more);
   void add_message(const Publication& publication, Publish& publish);
+  static void add_order(const Publication& publication, bool by_group, PublishedMessage& message);
   void choose_targets(Publish& publish);
   Notification notification_of(const Publish& publish, const PublishedMessage& message) const;
   void sign(uint64_t number, Publish& publish);
   void take_signatures(uint64_t number, std::span<const std::string> signatures,
                        const SigningKey& key);
   void send_all(uint64_t number, Publish& publish);
+  FanOut::Copies send_ordered(uint64_t number, Publish& publish);
   void finish(uint64_t number, Publish& publish);
 
   ShardPort& port_;
@@ -127,6 +134,7 @@ class Publisher final : private ReplySink {
   SigningDesk desk_;
   Audience audience_;
   FanOut fan_out_;
+  OrderedFanOut ordered_fan_out_;
   std::unordered_map<uint64_t, std::unique_ptr<Publish>> publishes_;  // by number
   size_t bytes_ = 0;                                                  // of all of them
   uint64_t next_ = 0;

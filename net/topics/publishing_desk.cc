@@ -137,12 +137,12 @@ void PublishingDesk::on_published(uint64_t number, const Published& published) {
   under_way_.erase(found);
   if (publish.listener == nullptr) return;
   PublishOutcome outcome{.error = published.error, .results = publish.results};
-  if (published.error == Errc::unsupported)
-    outcome.detail = "this server does not publish to FIFO topics";
   size_t next = 0;
   for (PublishEntryResult& result : publish.results)
-    if (published.error == Errc::ok && result.error == Errc::ok)
+    if (published.error == Errc::ok && result.error == Errc::ok) {
+      if (!published.sequences.empty()) result.sequence = published.sequences[next];
       result.id = base::parse_uuid(published.message_ids[next++]).value_or(Uuid{});
+    }
   publish.listener->on_published(publish.token, outcome);
 }
 

@@ -23,6 +23,7 @@ from broker import Broker
 
 ACCOUNT = "000000000000"
 TOPIC = f"arn:aws:sns:us-east-1:{ACCOUNT}:events"
+FIFO_TOPIC = f"{TOPIC}.fifo"
 ROUNDS = int(os.environ.get("MILLRACE_TOPIC_KILLS", "3"))
 PUBLISHERS = 3
 ROUND_SECONDS = 0.7
@@ -89,8 +90,65 @@ class TopicKill(unittest.TestCase):
         for thread in threads:
             thread.join()
 
-    def receive_all(self, server, name):
-        """How often each body is there; receives and deletes until three receives bring nothing."""
+    def publish_in_order_until_killed(self, broker, state):
+        """Each publisher a group of its own, one message after the other; what was not answered is tried again, in the
+        next life of the broker too."""
+        stopping = threading.Event()
+
+        def run(publisher):
+            while not stopping.is_set():
+                number = state[publisher] + 1
+                try:
+                    if sns(broker.http, "Publish", TopicArn=FIFO_TOPIC, Message=f"{publisher} {number}",
+                           MessageGroupId=str(publisher), MessageDeduplicationId=f"{publisher}-{number}")[0] == 200:
+                        state[publisher] = number
+                except (OSError, http.client.HTTPException):
+                    return
+
+        threads = [threading.Thread(target=run, args=(publisher,)) for publisher in range(PUBLISHERS)]
+        for thread in threads:
+            thread.start()
+        time.sleep(ROUND_SECONDS)
+        broker.kill()
+        stopping.set()
+        for thread in threads:
+            thread.join()
+
+    def test_a_fifo_topic_loses_nothing_repeats_nothing_and_keeps_the_order(self):
+        state = [0] * PUBLISHERS
+        queues = [f"{name}.fifo" for name in "abcd"]
+        with tempfile.TemporaryDirectory() as folder:
+            data = os.path.join(folder, "data")
+            for round_number in range(ROUNDS):
+                with Broker(data, "--shards", "2", http="127.0.0.1:0") as broker:
+                    if round_number == 0:
+                        self.well(sns(broker.http, "CreateTopic", Name="events.fifo",
+                                      **{"Attributes.entry.1.key": "FifoTopic", "Attributes.entry.1.value": "true"}))
+                        for name in queues:
+                            self.well(sqs(broker.http, "CreateQueue", QueueName=name,
+                                          **{"Attribute.1.Name": "FifoQueue", "Attribute.1.Value": "true"}))
+                            self.well(sns(broker.http, "Subscribe", TopicArn=FIFO_TOPIC, Protocol="sqs",
+                                          Endpoint=f"arn:aws:sqs:us-east-1:{ACCOUNT}:{name}",
+                                          **{"Attributes.entry.1.key": "RawMessageDelivery",
+                                             "Attributes.entry.1.value": "true"}))
+                    self.publish_in_order_until_killed(broker, state)
+            with Broker(data, "--shards", "2", http="127.0.0.1:0") as broker:
+                for name in queues:
+                    groups = [[] for _ in range(PUBLISHERS)]
+                    for text in self.receive_all(broker.http, name, once=True):
+                        publisher, number = map(int, text.split())
+                        groups[publisher].append(number)
+                    for publisher, numbers in enumerate(groups):
+                        self.assertEqual(list(range(1, len(numbers) + 1)), numbers, f"{name}, group {publisher}")
+                        # The last one may be there without an answer.
+                        self.assertIn(len(numbers) - state[publisher], (0, 1), f"{name}, group {publisher}")
+                self.assertEqual(0, broker.stop())
+        self.assertGreater(sum(state), 10 * ROUNDS)
+        print(f"{sum(state)} answered in order over {ROUNDS} kills", file=sys.stderr)
+
+    def receive_all(self, server, name, once=False):
+        """How often each body is there, in the order they came; receives and deletes until three receives bring
+        nothing. `once`: none may come twice."""
         found, empty = {}, 0
         for _ in range(RECEIVES_MAX):
             body = self.well(sqs(server, "ReceiveMessage", QueueUrl=name, MaxNumberOfMessages=10, WaitTimeSeconds=1))
@@ -101,6 +159,7 @@ class TopicKill(unittest.TestCase):
                 return found
             for text in texts:
                 found[text] = found.get(text, 0) + 1
+                self.assertFalse(once and found[text] > 1, f"{name} has '{text}' twice")
             handles = re.findall("<ReceiptHandle>(.*?)</ReceiptHandle>", body)
             if handles:
                 entries = {}

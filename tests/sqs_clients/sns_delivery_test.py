@@ -133,6 +133,72 @@ class Deliveries(unittest.TestCase):
                            "SenderFault": True}], answer["Failed"])
         self.assertEqual(["one", "three"], self.bodies(url))
 
+    def fifo(self, **attributes):
+        """A FIFO topic of this test's, and functions that make it a subscribed queue and publish to it."""
+        topic = self.sns.create_topic(Name=f"{self.name}.fifo", Attributes={"FifoTopic": "true", **attributes})["TopicArn"]
+
+        def queue(name, fifo=True, **more):
+            name = f"{self.name}-{name}" + (".fifo" if fifo else "")
+            policy = {"Version": "2012-10-17", "Statement": [{
+                "Effect": "Allow", "Principal": {"Service": "sns.amazonaws.com"}, "Action": "sqs:SendMessage",
+                "Resource": arn(name), "Condition": {"ArnEquals": {"aws:SourceArn": topic}}}]}
+            url = self.sqs.create_queue(QueueName=name, Attributes={
+                "Policy": json.dumps(policy), **({"FifoQueue": "true"} if fifo else {})})["QueueUrl"]
+            self.sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn(name), Attributes=more)
+            return url
+        return queue, lambda message, **more: self.sns.publish(TopicArn=topic, Message=message, **more), topic
+
+    def test_a_fifo_topic_keeps_order_and_drops_duplicates(self):
+        queue, publish, topic = self.fifo(ContentBasedDeduplication="true")
+        raw, enveloped = queue("raw", RawMessageDelivery="true"), queue("enveloped")
+        standard = queue("standard", fifo=False, RawMessageDelivery="true")
+        answers = [publish(f"m{i}", MessageGroupId="g", MessageAttributes={
+            "n": {"DataType": "Number", "StringValue": str(i)}}) for i in range(8)]
+        numbers = [answer["SequenceNumber"] for answer in answers]
+        self.assertEqual(sorted(numbers), numbers)
+        self.assertEqual({20}, {len(number) for number in numbers})
+        again = publish("m3", MessageGroupId="g")
+        self.assertEqual((answers[3]["MessageId"], numbers[3]), (again["MessageId"], again["SequenceNumber"]))
+        # An id of its own counts, whatever the text.
+        publish("m3", MessageGroupId="g", MessageDeduplicationId="another")
+        wanted = [f"m{i}" for i in range(8)] + ["m3"]
+        got = self.receive(raw)
+        self.assertEqual(wanted, [one["Body"] for one in got])
+        self.assertEqual({"g"}, {one["Attributes"]["MessageGroupId"] for one in got})
+        self.assertEqual("another", got[-1]["Attributes"]["MessageDeduplicationId"])
+        self.assertEqual("5", got[5]["MessageAttributes"]["n"]["StringValue"])
+        envelopes = [json.loads(one["Body"]) for one in self.receive(enveloped)]
+        self.assertEqual(wanted, [one["Message"] for one in envelopes])
+        self.assertEqual([(answer["MessageId"], answer["SequenceNumber"]) for answer in answers],
+                         [(one["MessageId"], one["SequenceNumber"]) for one in envelopes[:8]])
+        self.assertEqual(["Type", "MessageId", "SequenceNumber", "TopicArn", "Message", "Timestamp", "UnsubscribeURL",
+                          "MessageAttributes"], list(envelopes[0]))
+        others = self.receive(standard)
+        self.assertEqual(sorted(wanted), sorted(one["Body"] for one in others))
+        self.assertNotIn("MessageGroupId", others[0]["Attributes"])
+
+    def test_a_fifo_topic_whose_ids_count_for_each_group(self):
+        queue, publish, topic = self.fifo(FifoThroughputScope="MessageGroup")
+        url = queue("raw", RawMessageDelivery="true")
+        self.sqs.set_queue_attributes(QueueUrl=url, Attributes={"DeduplicationScope": "messageGroup",
+                                                                "FifoThroughputLimit": "perMessageGroupId"})
+        for group in "a", "b", "a":
+            publish(f"of {group}", MessageGroupId=group, MessageDeduplicationId="1")
+        self.assertEqual(["of a", "of b"], self.bodies(url))
+
+    def test_a_batch_to_a_fifo_topic(self):
+        queue, publish, topic = self.fifo()
+        url = queue("raw", RawMessageDelivery="true")
+        answer = self.sns.publish_batch(TopicArn=topic, PublishBatchRequestEntries=[
+            {"Id": str(i), "Message": "" if i == 4 else f"b{i}", "MessageGroupId": "g",
+             "MessageDeduplicationId": str(i % 8)} for i in range(10)])
+        self.assertEqual([str(i) for i in range(10) if i != 4], [one["Id"] for one in answer["Successful"]])
+        self.assertEqual(["4"], [one["Id"] for one in answer["Failed"]])
+        numbers = [one["SequenceNumber"] for one in answer["Successful"]]
+        self.assertEqual(sorted(numbers[:7]), numbers[:7])
+        self.assertEqual(numbers[:2], numbers[7:])  # what repeats the first two
+        self.assertEqual([f"b{i}" for i in range(8) if i != 4], [one["Body"] for one in self.receive(url)])
+
     def test_a_queue_that_is_gone_has_its_subscriptions_dead_letter_queue(self):
         url, queue = self.queue()
         dead_url, dead = self.queue()

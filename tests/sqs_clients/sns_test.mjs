@@ -3,10 +3,13 @@
 
 import assert from "node:assert/strict";
 import test from "node:test";
+import { createVerify } from "node:crypto";
 import * as sns from "@aws-sdk/client-sns";
+import * as sqs from "@aws-sdk/client-sqs";
 
 const endpoint = process.env.MILLRACE_ENDPOINT;
 const client = new sns.SNSClient({ endpoint, maxAttempts: 1 });
+const queues = new sqs.SQSClient({ endpoint, maxAttempts: 1 });
 const topicArn = (name) => `arn:aws:sns:us-east-1:000000000000:${name}`;
 const queueArn = (name) => `arn:aws:sqs:us-east-1:000000000000:${name}`;
 
@@ -71,6 +74,57 @@ test("what is published and what is not", async () => {
                                     Message: "Invalid parameter: Empty message" }]);
   await refused(new sns.PublishCommand({ TopicArn: arn, Message: "x", Subject: "a\nb" }), sns.InvalidParameterException,
                 400, /^Invalid parameter: Subject$/);
+});
+
+// A new queue that is subscribed.
+async function subscribed(arn, name, attributes = {}) {
+  const { QueueUrl } = await queues.send(new sqs.CreateQueueCommand({
+    QueueName: name, Attributes: name.endsWith(".fifo") ? { FifoQueue: "true" } : {} }));
+  const { SubscriptionArn } = await client.send(new sns.SubscribeCommand({
+    TopicArn: arn, Protocol: "sqs", Endpoint: queueArn(name), Attributes: attributes, ReturnSubscriptionArn: true }));
+  return { QueueUrl, SubscriptionArn };
+}
+
+async function received(QueueUrl) {
+  const { Messages } = await queues.send(new sqs.ReceiveMessageCommand({
+    QueueUrl, MaxNumberOfMessages: 10, MessageSystemAttributeNames: ["All"], MessageAttributeNames: ["All"] }));
+  return Messages ?? [];
+}
+
+test("raw, enveloped and filtered copies", async () => {
+  const arn = await topic("sdk-copies");
+  const raw = await subscribed(arn, "sdk-raw", { RawMessageDelivery: "true" });
+  const enveloped = await subscribed(arn, "sdk-enveloped");
+  const red = await subscribed(arn, "sdk-red", { FilterPolicy: JSON.stringify({ color: ["red"] }) });
+  const color = { DataType: "String", StringValue: "blue" };
+  const { MessageId } = await client.send(new sns.PublishCommand({
+    TopicArn: arn, Message: "hello ü", MessageAttributes: { color } }));
+  const [plain] = await received(raw.QueueUrl);
+  assert.equal(plain.Body, "hello ü");
+  assert.equal(plain.MessageAttributes.color.StringValue, "blue");
+  const envelope = JSON.parse((await received(enveloped.QueueUrl))[0].Body);
+  assert.equal(envelope.MessageId, MessageId);
+  assert.ok(envelope.UnsubscribeURL.endsWith(enveloped.SubscriptionArn));
+  const certificate = await (await fetch(envelope.SigningCertURL)).text();
+  const verify = createVerify("RSA-SHA1");
+  for (const key of ["Message", "MessageId", "Timestamp", "TopicArn", "Type"]) verify.update(`${key}\n${envelope[key]}\n`);
+  assert.ok(verify.verify(certificate, envelope.Signature, "base64"));
+  assert.deepEqual(await received(red.QueueUrl), []);
+});
+
+test("a FIFO topic", async () => {
+  const arn = await topic("sdk.fifo", { FifoTopic: "true" });
+  const { QueueUrl } = await subscribed(arn, "sdk-copies.fifo", { RawMessageDelivery: "true" });
+  const publish = (text, id) => client.send(new sns.PublishCommand({
+    TopicArn: arn, Message: text, MessageGroupId: "g", MessageDeduplicationId: id }));
+  const first = await publish("one", "1");
+  const second = await publish("two", "2");
+  assert.ok(BigInt(second.SequenceNumber) > BigInt(first.SequenceNumber));
+  const again = await publish("one again", "1");
+  assert.deepEqual([again.MessageId, again.SequenceNumber], [first.MessageId, first.SequenceNumber]);
+  const messages = await received(QueueUrl);
+  assert.deepEqual(messages.map((one) => one.Body), ["one", "two"]);
+  assert.equal(messages[1].Attributes.MessageGroupId, "g");
 });
 
 test("tags and permissions", async () => {
