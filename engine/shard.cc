@@ -359,8 +359,9 @@ void Shard::answer() {
 
 void Shard::start_jobs() {
   if (fenced_) return;
+  // Who was answered just now may have asked for more, which is written in the next turn.
   if (const Position wanted = commits_.wants_durable(); wanted != Position{})
-    log_->sync_through(wanted);
+    log_->sync_through(std::min(wanted, log_->written()));
   if (state_.moved_through() > log_->durable())
     log_->sync_through(std::min(state_.moved_through(), log_->written()));
   if (!interval_queues_ || log_->durable() == log_->written()) {
