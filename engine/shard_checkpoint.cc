@@ -187,8 +187,7 @@ Status ShardState::load_shared(const SurvivingBytes& surviving, Bytes& in, Share
   if (!take(in, &count) || in.size() / sizeof(SavedShared) < count) return fail(Errc::corrupt);
   for (uint64_t i = 0; i < count; ++i) {
     SavedShared saved;
-    if (!take(in, &saved) || !surviving.holds(saved.position) || saved.references == 0 ||
-        saved.bytes > kLiveBytesPerSegmentMax)
+    if (!take(in, &saved) || !surviving.holds(saved.position) || saved.references == 0)
       return fail(Errc::corrupt);
     shared->put(Position{saved.position}, saved.references, saved.bytes);
   }
