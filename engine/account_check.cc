@@ -16,12 +16,11 @@ bool Partition::count_live(const storage::Log& log, std::map<uint64_t, uint64_t>
     const auto message = message_at(log, position);
     readable = readable && message;
     if (!readable) return;
-    const Position record{position.value - message->header.record_offset -
-                          sizeof(storage::RecordHeader)};
+    const Position record{position.value - message->offset() - sizeof(storage::RecordHeader)};
     readable = record == verified || log.read_record(record);
     verified = record;
     own[log.segment_of(position)] += message->is_shared() ? kReferenceBytes
-                                     : message->published
+                                     : message->published()
                                          ? kReferenceBytes + shared_cost(message->header)
                                          : live_cost(message->header);
   });

@@ -113,7 +113,7 @@ Status ShardState::move(Partition& source, Slot slot, Partition& target, TimeMs 
   for (const Bytes part : {bytes_of(header), as_bytes(moved_properties_), body})
     moved_message_.insert(moved_message_.end(), part.begin(), part.end());
   moved_message_.resize(message_stride(header));
-  if (message->published)
+  if (message->published())
     put_stamp(stamp_of(source.queue(), slot, *message), moved_message_.data());
   // Only in the smallest of segments.
   if (sizeof head + moved_message_.size() > log_.body_bytes_max())

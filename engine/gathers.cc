@@ -217,7 +217,7 @@ void peek_partition(ShardState& state, Partition& partition, uint32_t messages_m
     if (!stored) return log.fence_corrupt(at);
     const Bytes message = stored->bytes();
     mail->bytes.insert(mail->bytes.end(), message.begin(), message.end());
-    if (stored->published)
+    if (stored->published())
       put_stamp(state.stamp_of(partition.queue(), slot, *stored),
                 mail->bytes.data() + mail->bytes.size() - message.size());
     // finish() points each at its bytes in the mail, which lie one after the other.

@@ -108,7 +108,7 @@ void ShardState::append_moved_message(const Partition& source, Slot slot,
   if (header.body_bytes > 0)
     std::memcpy(to + sizeof header + moved_properties_.size(),
                 message.content().data() + properties_bytes, header.body_bytes);
-  if (message.published) put_stamp(stamp_of(source.queue(), slot, message), to);
+  if (message.published()) put_stamp(stamp_of(source.queue(), slot, message), to);
 }
 
 // What was gathered, as one record.

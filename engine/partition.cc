@@ -44,7 +44,7 @@ class Removal {
     if (!message) return log_.fence_corrupt(position);
     if (sum_ != 0 && log_.segment_of(position) != log_.segment_of(position_)) settle();
     position_ = position;
-    if (message->published) [[unlikely]] {
+    if (message->published()) [[unlikely]] {
       if (!message->is_shared()) {
         sum_ += kReferenceBytes + shared_cost(message->header);
         apart_ += kCarriedAloneBytes;

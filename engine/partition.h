@@ -71,16 +71,19 @@ uint64_t live_cost(const MessageHeader& header);
 
 // A message where the log keeps it: valid until its segment is freed.
 struct StoredMessage {
-  // A copy, so that what was checked is what is used; its record_offset without the mark.
-  MessageHeader header;
+  MessageHeader header;  // a copy, so that what was checked is what is used
   const std::byte* at;
-  bool published = false;  // a SharedHead stands before it
+
+  // Bytes from the start of its record's body.
+  uint32_t offset() const { return header.record_offset & ~kSharedMessage; }
+  // A SharedHead stands before it.
+  bool published() const { return (header.record_offset & kSharedMessage) != 0; }
 
   Bytes bytes() const { return {at, message_stride(header)}; }
   Bytes content() const { return bytes().subspan(sizeof header); }
   TimeMs sent_at() const {
     int64_t ms = 0;
-    std::memcpy(&ms, at - header.record_offset + offsetof(EnqueueHead, sent_at_ms), sizeof ms);
+    std::memcpy(&ms, at - offset() + offsetof(EnqueueHead, sent_at_ms), sizeof ms);
     return TimeMs{ms};
   }
   // Of a published message.
@@ -89,7 +92,7 @@ struct StoredMessage {
     std::memcpy(&head, at - sizeof head, sizeof head);
     return head;
   }
-  bool is_shared() const { return published && shared_head().references > 1; }
+  bool is_shared() const { return published() && shared_head().references > 1; }
   // From when on its queue's retention counts. A delay longer than a queue's own can be counts as
   // not sent yet, or it could not be longer than the retention.
   TimeMs kept_from() const;
@@ -101,11 +104,9 @@ inline std::optional<StoredMessage> message_at(const storage::Log& log, Position
   StoredMessage message;
   message.at = log.at(position);
   std::memcpy(&message.header, message.at, sizeof message.header);
-  message.published = (message.header.record_offset & kSharedMessage) != 0;
-  message.header.record_offset &= ~kSharedMessage;
   const uint64_t segment_bytes = log.segment_bytes();
   const uint64_t offset = position.value & (segment_bytes - 1);
-  const uint64_t back = message.header.record_offset;
+  const uint64_t back = message.offset();
   if (back < sizeof(EnqueueHead) || (back & 7) != 0) return std::nullopt;
   if (back + sizeof(storage::RecordHeader) > offset) return std::nullopt;
   if (message_stride(message.header) > segment_bytes - offset) return std::nullopt;

@@ -234,7 +234,7 @@ void ShardState::gather_reference(uint32_t queue, uint64_t slot, Position from,
 Result<uint64_t> ShardState::carry_gathered(Position from) {
   if (references_.empty()) return uint64_t{0};
   const auto message = message_at(log_, from);
-  if (!message || !message->published) {
+  if (!message || !message->published()) {
     log_.fence_corrupt(from);
     return fail(Errc::shard_fenced);
   }
@@ -294,10 +294,10 @@ Result<uint64_t> ShardState::carry_published(const storage::Record& record) {
 Stamp ShardState::stamp_of(QueueId queue, Slot slot, const StoredMessage& message) const {
   const uint32_t at = message.shared_head().stamp_at;
   if (at == 0 || at + uint64_t{kUuidTextBytes} > message.header.body_bytes) return {};
-  const std::byte* body = message.at - message.header.record_offset;
+  const std::byte* body = message.at - message.offset();
   storage::RecordHeader record;
   std::memcpy(&record, body - sizeof record, sizeof record);
-  const uint64_t before = message.header.record_offset - sizeof(SharedHead);
+  const uint64_t before = message.offset() - sizeof(SharedHead);
   const std::byte* stamp =
       static_cast<RecordKind>(record.kind) == RecordKind::publish
           ? find_stamp<PublishTarget>(body, before, &PublishHead::target_count, raw(queue),

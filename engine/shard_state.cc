@@ -367,7 +367,7 @@ Status ShardState::deliver(const Partition& partition, std::vector<Delivery>* de
           {Receipt{pack_shard_slot(shard_, slot), raw(partition.queue()), count, 0},
            message->sent_at(), count, message->sent_at() + index.received(at).first_ms,
            message->bytes()});
-      if (message->published) [[unlikely]]
+      if (message->published()) [[unlikely]]
         deliveries->back().stamp = stamp_of(partition.queue(), slot, *message);
     }
   sealer_.seal_all(deliveries->size() - first,
@@ -390,7 +390,8 @@ bool ShardState::still_as_written(Position message, const MessageHeader& header)
   // What was durable stays; what was not may be another after each sync.
   if (known && (verified_.end.value <= verified_.durable || durable == verified_.durable))
     return true;
-  const Position record{message.value - header.record_offset - kRecordHeaderBytes};
+  const Position record{message.value - (header.record_offset & ~kSharedMessage) -
+                        kRecordHeaderBytes};
   storage::RecordHeader record_header;
   std::memcpy(&record_header, log_.at(record), sizeof record_header);
   const uint64_t length = record_header.length;
