@@ -76,10 +76,13 @@ test("what is published and what is not", async () => {
                 400, /^Invalid parameter: Subject$/);
 });
 
-// A new queue that is subscribed.
+// A new queue that is subscribed, and may get what the topic sends.
 async function subscribed(arn, name, attributes = {}) {
+  const Policy = JSON.stringify({ Version: "2012-10-17", Statement: [{
+    Effect: "Allow", Principal: { Service: "sns.amazonaws.com" }, Action: "sqs:SendMessage",
+    Resource: queueArn(name), Condition: { ArnEquals: { "aws:SourceArn": arn } } }] });
   const { QueueUrl } = await queues.send(new sqs.CreateQueueCommand({
-    QueueName: name, Attributes: name.endsWith(".fifo") ? { FifoQueue: "true" } : {} }));
+    QueueName: name, Attributes: { Policy, ...(name.endsWith(".fifo") ? { FifoQueue: "true" } : {}) } }));
   const { SubscriptionArn } = await client.send(new sns.SubscribeCommand({
     TopicArn: arn, Protocol: "sqs", Endpoint: queueArn(name), Attributes: attributes, ReturnSubscriptionArn: true }));
   return { QueueUrl, SubscriptionArn };
