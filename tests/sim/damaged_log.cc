@@ -72,15 +72,17 @@ DamagedLog::DamagedLog(const SimDiskImage& image, std::string directory)
   const auto copy = image_.clone();
   SimDisk disk(*copy);
   storage::InspectCallbacks callbacks;
+  // Rows come by file name; a file that was used again may have an older segment's after it.
   callbacks.on_segment = [&](const storage::SegmentRow& row) {
     if (row.use != storage::SegmentRow::Use::in_use) return;
     segment_bytes_ = row.header.header.segment_bytes;
-    segments_.push_back(row.header.header.sequence);
-    files_.push_back(row.file.find('/') == std::string::npos ? directory_ + "/" + row.file
-                                                             : row.file);
+    files_[row.header.header.sequence] =
+        row.file.find('/') == std::string::npos ? directory_ + "/" + row.file : row.file;
   };
   log_id_ = storage::log_id_of(disk, directory_).value_or(0);
   MR_ASSERT(storage::inspect_log(disk, directory_, log_id_, callbacks));
+  for (const auto& [segment, file] : files_)
+    segments_.push_back(segment);
   const auto whole = image_.clone();
   SimDisk of_whole(*whole);
   storage::LogOptions options;
@@ -102,9 +104,7 @@ std::set<uint16_t> DamagedLog::kinds_in(uint64_t segment) const {
 }
 
 std::string DamagedLog::file_of(uint64_t segment) const {
-  const auto found = std::find(segments_.begin(), segments_.end(), segment);
-  MR_ASSERT(found != segments_.end());
-  return files_[static_cast<size_t>(found - segments_.begin())];
+  return files_.at(segment);
 }
 
 DamagedLog::Start DamagedLog::start(SimDiskImage& image) {

@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
@@ -76,7 +77,7 @@ class DamagedLog {
   uint64_t segment_bytes_ = 0;
   std::vector<LoggedRecord> records_;
   std::vector<uint64_t> segments_;
-  std::vector<std::string> files_;  // of segments_
+  std::map<uint64_t, std::string> files_;  // of segments_
   const LoggedRecord* hit_ = nullptr;
   uint64_t records_lost_ = 0;
   uint64_t looks_ = 0;
