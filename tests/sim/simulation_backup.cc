@@ -13,6 +13,8 @@ namespace millrace::sim {
 namespace {
 
 constexpr uint64_t kStepsPerBackup = 1'500;
+// What crosses shards while a copy is cut is what tells whether all logs were cut at once.
+constexpr uint64_t kStepsPerBackupWithMoves = 200;
 constexpr uint64_t kStepsPerBackupWithFault = 20;
 constexpr uint64_t kStepsUntilGivenUp = 400;
 
@@ -56,7 +58,7 @@ std::string Run::check_copy() {
 void Run::perhaps_back_up() {
   if (backup_ == nullptr) {
     const uint64_t steps = options_.fault ? kStepsPerBackupWithFault
-                           : world_.moves ? kStepsPerBackup / 2
+                           : world_.moves ? kStepsPerBackupWithMoves
                                           : kStepsPerBackup;
     if (backup_prng_.chance(1, steps)) start_backup();
     return;
@@ -97,7 +99,7 @@ bool Run::disk_explains(Errc error) const {
 void Run::start_backup() {
   if (world_.moves && backup_prng_.chance(2, 3)) {
     clients_[0]->start_moves(port(0));
-    drive(static_cast<uint32_t>(backup_prng_.below(80)));
+    drive(static_cast<uint32_t>(backup_prng_.below(8)));
   }
   // Many requests under way at once.
   for (uint64_t n = backup_prng_.below(6); n > 0 && !broken(); --n) {
@@ -109,7 +111,7 @@ void Run::start_backup() {
   backup_ = std::make_unique<SimBackup>(reference_, world_);
   const auto shard = static_cast<uint16_t>(backup_prng_.below(broker_->shard_count()));
   broker_->shard(ShardId{shard}).start_backup({backup_.get(), 0});
-  if (backup_prng_.chance(1, 2))
+  if (backup_prng_.chance(9, 10))
     slow_shard_ = static_cast<uint16_t>(backup_prng_.below(broker_->shard_count()));
   for (uint32_t i = 0; i < kTurnsMax && !backup_->answered && !broken() && !world_.fenced; ++i)
     turn();
