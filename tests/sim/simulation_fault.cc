@@ -42,7 +42,8 @@ void Run::turn_fault_on(uint32_t life) {
   // Delivered before any sync, and then changed under way by one that says ok: nobody sees that.
   if (fault.late_report && durability_ == Durability::none)
     fault.sync_failure = SyncFailure::keeps_content;
-  if (fault.late_report) lie_possible_since_ = world_.event;
+  // A start writes the log's tail again: a sync of it that lies takes what was durable before.
+  if (fault.late_report) lie_possible_since_ = 0;
   environment_.fail_in_next_disk(fault, options_.fault->disk);
   fault_is_on_ = true;
 }
@@ -64,6 +65,8 @@ bool Run::open_a_life(uint32_t life) {
   fault_is_on_ = refused_ = false;
   const DiskFault& fault = options_.fault->fault;
   lied_ = lied_ever_ = fault.late_report;
+  // Of an earlier life, too: what was written then may have waited for this start's sync.
+  disk_failed_ = disk_failed_ || fails_syncs();
   kill_or_power(options_.power && fault.nth % 2 == 0);
   return open();
 }
