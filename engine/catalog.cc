@@ -21,6 +21,11 @@ const QueueInfo* Catalog::find(QueueId id) const {
   return found == by_id_.end() ? nullptr : found->second;
 }
 
+const QueueInfo* Catalog::find_outbox(QueueId id) const {
+  const auto found = outboxes_.find(id);
+  return found == outboxes_.end() ? nullptr : &found->second;
+}
+
 void Catalog::list(std::string_view prefix, std::string_view after, uint32_t max,
                    std::vector<QueueInfo>* queues) const {
   auto entry = prefix > after ? by_name_.lower_bound(prefix) : by_name_.upper_bound(after);
@@ -48,7 +53,12 @@ void Catalog::put(const QueueInfo& queue) {
   by_id_[queue.id] = entry.get();
 }
 
+void Catalog::put_outbox(const QueueInfo& outbox) {
+  outboxes_[outbox.id] = outbox;
+}
+
 void Catalog::remove(QueueId id) {
+  outboxes_.erase(id);
   const auto known = by_id_.find(id);
   if (known == by_id_.end()) return;
   const std::string name = known->second->name;

@@ -1,5 +1,5 @@
-// Catalog: which queues exist, as every shard sees them: its own copy, changed only by what the
-// catalog's log has made durable. Also the bodies of the catalog's records.
+// Catalog: which queues and outboxes exist, as every shard sees them: its own copy, changed only by
+// what the catalog's log has made durable. Also the bodies of the catalog's records.
 //
 // Threads: shard-local (each shard has a copy).  Memory: a QueueInfo and two table entries a queue;
 // at most kQueuesMax.
@@ -20,9 +20,14 @@ namespace millrace::engine {
 
 class Catalog {
  public:
-  // Both live until the queue is changed or removed; counters are zero.
+  // All live until the queue is changed or removed; counters are zero.
   const QueueInfo* find(std::string_view name) const;
   const QueueInfo* find(QueueId id) const;
+  const QueueInfo* find_outbox(QueueId id) const;
+  const QueueInfo* find_any(QueueId id) const {
+    const QueueInfo* queue = find(id);
+    return queue != nullptr ? queue : find_outbox(id);
+  }
   // By name, those that begin with `prefix` and are greater than `after`, at most `max`.
   void list(std::string_view prefix, std::string_view after, uint32_t max,
             std::vector<QueueInfo>* queues) const;
@@ -32,7 +37,8 @@ class Catalog {
   const QueueInfo* tied_to(uint16_t shards) const;
 
   void put(const QueueInfo& queue);  // new, or new attributes for an id that is known
-  void remove(QueueId id);
+  void put_outbox(const QueueInfo& outbox);
+  void remove(QueueId id);  // or an outbox
 
   template <class F>
   void for_each(F&& f) const {
@@ -43,6 +49,7 @@ class Catalog {
  private:
   std::map<std::string, std::unique_ptr<QueueInfo>, std::less<>> by_name_;
   std::unordered_map<QueueId, QueueInfo*> by_id_;
+  std::unordered_map<QueueId, QueueInfo> outboxes_;  // in none of the others
 };
 
 // The body of a queue_put record, and back. Nothing if it does not hold what it claims, or if there

@@ -14,6 +14,7 @@ inline constexpr uint32_t kQueueIdMax = (1u << 31) - 1;
 inline constexpr uint32_t kTopicsMax = 10'000;
 inline constexpr uint32_t kSubscriptionsMax = 100'000;
 inline constexpr uint32_t kSubscriptionsPerFifoTopicMax = 100;
+inline constexpr uint32_t kOutboxesMax = 10'000;
 inline constexpr uint32_t kFiltersMax = 10'000;
 inline constexpr uint32_t kFiltersPerTopicMax = 200;
 // Leased and delayed messages of one shard: each has a timer of 32 bytes.

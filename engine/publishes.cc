@@ -38,7 +38,7 @@ Errc Publishes::check(const PublishRequest& request) {
   for (const PublishCopy& copy : request.copies) {
     if (copy.messages == 0 || (copy.messages & ~all) != 0) return Errc::invalid_argument;
     wanted |= copy.messages;
-    const QueueInfo* queue = parts_.catalog.find(copy.queue);
+    const QueueInfo* queue = parts_.catalog.find_any(copy.queue);
     if (queue == nullptr || parts_.state.find(copy.queue) == nullptr) return Errc::queue_not_found;
     if (queue->attributes.fifo) return Errc::invalid_argument;
     if (longest > queue->attributes.message_bytes_max)

@@ -10,8 +10,13 @@
 namespace millrace::engine {
 // --- requests ---
 
+const QueueInfo* Receives::queue_of(const ReceiveRequest& request) const {
+  return request.outbox ? parts_.catalog.find_outbox(request.queue)
+                        : parts_.catalog.find(request.queue);
+}
+
 void Receives::receive(const ReceiveRequest& request, ReplyTo to) {
-  const QueueInfo* info = parts_.catalog.find(request.queue);
+  const QueueInfo* info = queue_of(request);
   Partition* partition = parts_.state.find(request.queue);
   if (info == nullptr || partition == nullptr)
     return to.sink->on_receive(to.token, {Errc::queue_not_found, {}});
@@ -94,7 +99,7 @@ void Receives::park(Parked parked, const Partition& partition) {
 }
 
 Status Receives::subscribe(const ReceiveRequest& request, uint64_t credit, ReplyTo to) {
-  const QueueInfo* info = parts_.catalog.find(request.queue);
+  const QueueInfo* info = queue_of(request);
   if (info == nullptr) return fail(Errc::queue_not_found);
   const auto plan = plan_receive(request, info->attributes);
   if (!plan) return fail(plan.error());

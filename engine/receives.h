@@ -68,6 +68,7 @@ class Receives {
   size_t waiting() const { return waiters_.size(); }
 
  private:
+  const QueueInfo* queue_of(const ReceiveRequest& request) const;
   void park(Parked parked, const Partition& partition);
   // Adds to the turn's deliveries; as ShardState::lease(), or repeat() of an attempt that holds.
   Result<std::optional<Position>> lease(Partition& partition, const ReceivePlan& plan,

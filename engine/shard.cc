@@ -45,6 +45,10 @@ Result<storage::RecoveryReport> Shard::recover(const Catalog& catalog, const Top
     catalog_.put(queue);
     add_partition(queue);
   });
+  std::vector<SubscriptionInfo> outside;
+  topics_.list_outboxes(&outside);
+  for (const SubscriptionInfo& subscription : outside)
+    follow_outbox(subscription);
   note_interval_queues();
   Position from = log_->head();
   if (const auto checkpoint = log_->load_checkpoint())
@@ -58,6 +62,8 @@ Result<storage::RecoveryReport> Shard::recover(const Catalog& catalog, const Top
   base::crash_here("shard-recovered");
   state_.finish_recovery();
   catalog_.for_each([&](const QueueInfo& queue) { note_rules(queue); });
+  for (const SubscriptionInfo& subscription : outside)
+    note_rules(*catalog_.find_outbox(outbox_id(subscription.id)));
   MR_CHECK_DEEP(state_.accounts_hold());
   // Whatever the durability is now: it may have been less before.
   if (restored || (!report->clean_shutdown && !report->created)) {

@@ -111,6 +111,9 @@ class Shard final : public ShardPort {
   bool judge_receipts(size_t count, F&& receipt_at);                 // into results_
   void answer_results(const ShardState::Wait& wait, ReplyTo reply);  // results_
   void apply_catalog_change(const Mail& mail);
+  void apply_topic_change(const TopicChange& change);
+  void remove_queue(QueueId queue);
+  bool follow_outbox(const SubscriptionInfo& subscription);
   void add_partition(const QueueInfo& queue);
   void add_window(const TopicInfo& topic);
   void note_rules(const QueueInfo& queue);

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "engine/limits.h"
+#include "engine/outbox.h"
 #include "engine/queue_attributes.h"
 #include "engine/shard.h"
 
@@ -166,10 +167,7 @@ ShardStats Shard::stats() const {
 void Shard::apply_catalog_change(const Mail& mail) {
   bool interval = interval_queues_;
   if (mail.topic_change != nullptr) {
-    const TopicChange& change = *mail.topic_change;
-    topics_.apply(change);
-    if (change.topic) add_window(*change.topic);
-    if (change.topic_gone != TopicId{}) state_.drop_queue(QueueId{raw(change.topic_gone)});
+    apply_topic_change(*mail.topic_change);
   } else if (!mail.queues.empty()) {
     const QueueInfo& queue = mail.queues.front();
     const bool fresh = catalog_.find(queue.id) == nullptr;
@@ -178,9 +176,7 @@ void Shard::apply_catalog_change(const Mail& mail) {
     note_rules(*catalog_.find(queue.id));
     interval |= queue.attributes.durability == Durability::interval;
   } else {
-    receives_.queue_deleted(mail.queue);
-    state_.drop_queue(mail.queue);
-    catalog_.remove(mail.queue);
+    remove_queue(mail.queue);
   }
   // All queues are looked at only if one that was, or is, gives a reason: there may be thousands.
   note_redrives();
@@ -189,6 +185,34 @@ void Shard::apply_catalog_change(const Mail& mail) {
   applied->kind = MailKind::catalog_applied;
   applied->job = mail.job;
   mailbox_.post(mail.from, std::move(applied));
+}
+
+void Shard::apply_topic_change(const TopicChange& change) {
+  std::vector<SubscriptionInfo> gone;
+  if (change.topic_gone != TopicId{}) topics_.list(change.topic_gone, {}, UINT32_MAX, &gone);
+  if (const SubscriptionInfo* one = topics_.find(change.subscription_gone)) gone.push_back(*one);
+  topics_.apply(change);
+  if (change.topic) add_window(*change.topic);
+  if (change.topic_gone != TopicId{}) state_.drop_queue(QueueId{raw(change.topic_gone)});
+  for (const SubscriptionInfo& one : gone)
+    if (catalog_.find_outbox(outbox_id(one.id)) != nullptr) remove_queue(outbox_id(one.id));
+  if (change.subscription && follow_outbox(*change.subscription))
+    note_rules(*catalog_.find_outbox(outbox_id(change.subscription->id)));
+}
+
+void Shard::remove_queue(QueueId queue) {
+  receives_.queue_deleted(queue);
+  state_.drop_queue(queue);
+  catalog_.remove(queue);
+}
+
+// Whether a new one was made.
+bool Shard::follow_outbox(const SubscriptionInfo& subscription) {
+  const auto outbox = outbox_of(subscription);
+  if (!outbox || catalog_.find_outbox(outbox->id) != nullptr) return false;
+  catalog_.put_outbox(*outbox);
+  add_partition(*outbox);
+  return true;
 }
 
 // A FIFO topic whose home this is.

@@ -21,7 +21,7 @@ struct ShardParts {
     return std::max(durability, queue.attributes.durability);
   }
   bool waits_durable(QueueId queue) const {
-    const QueueInfo* info = catalog.find(queue);
+    const QueueInfo* info = catalog.find_any(queue);
     return info != nullptr && level(*info) == Durability::commit;
   }
   // All shards but this one, as bits.

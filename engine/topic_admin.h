@@ -32,6 +32,10 @@ class TopicAdmin final : public TopicPort {
   const SubscriptionInfo* find(const Uuid& uuid) const override { return topics_.find(uuid); }
   const SubscriptionInfo* find(SubscriptionId id) const override { return topics_.find(id); }
   uint64_t changes_of(TopicId topic) const override { return topics_.changes_of(topic); }
+  uint64_t outbox_changes() const override { return topics_.outbox_changes(); }
+  void list_outboxes(std::vector<SubscriptionInfo>* subscriptions) const override {
+    topics_.list_outboxes(subscriptions);
+  }
   void list(std::string_view after, uint32_t max, std::vector<TopicInfo>* topics) const override {
     topics_.list(after, max, topics);
   }

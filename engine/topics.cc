@@ -1,5 +1,7 @@
 #include "engine/topics.h"
 
+#include "engine/outbox.h"
+
 namespace millrace::engine {
 
 const Topics::Entry* Topics::entry(TopicId id) const {
@@ -65,6 +67,11 @@ uint64_t Topics::changes_of(TopicId topic) const {
   return found == nullptr ? 0 : found->changes;
 }
 
+void Topics::list_outboxes(std::vector<SubscriptionInfo>* subscriptions) const {
+  for (const SubscriptionId id : with_outbox_)
+    subscriptions->push_back(*subscriptions_.at(id));
+}
+
 void Topics::apply(const TopicChange& change) {
   if (change.topic) put(*change.topic);
   if (change.subscription) put(*change.subscription);
@@ -94,6 +101,14 @@ void Topics::count(Entry& entry, const SubscriptionInfo& subscription, bool ther
   ++entry.changes;
   const uint32_t one = there ? 1 : UINT32_MAX;
   (subscription.pending ? entry.info.pending : entry.info.confirmed) += one;
+  if (is_outside(subscription)) {
+    outside_ += there ? 1 : SIZE_MAX;
+    ++outbox_changes_;
+    if (there && !subscription.pending)
+      with_outbox_.insert(subscription.id);
+    else
+      with_outbox_.erase(subscription.id);
+  }
   if (subscription.attributes.filter_policy.empty()) return;
   entry.filters += there ? 1 : SIZE_MAX;
   filters_ += there ? 1 : SIZE_MAX;

@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <tuple>
@@ -53,6 +54,11 @@ class Topics {
   size_t filters() const { return filters_; }
   size_t filters_of(TopicId topic) const;
 
+  // Those that have an outbox, or will once they are confirmed.
+  size_t outside() const { return outside_; }
+  uint64_t outbox_changes() const { return outbox_changes_; }
+  void list_outboxes(std::vector<SubscriptionInfo>* subscriptions) const;
+
   // Rises with each change of this topic's subscriptions; 0: there was none.
   uint64_t changes_of(TopicId topic) const;
 
@@ -82,7 +88,10 @@ class Topics {
   std::map<SubscriptionId, std::unique_ptr<SubscriptionInfo>> subscriptions_;
   std::map<Uuid, const SubscriptionInfo*> by_uuid_;
   std::map<Endpoint, const SubscriptionInfo*> by_endpoint_;
+  std::set<SubscriptionId> with_outbox_;
+  uint64_t outbox_changes_ = 0;
   size_t filters_ = 0;
+  size_t outside_ = 0;
 };
 
 }  // namespace millrace::engine

@@ -8,6 +8,7 @@
 #include "base/assert.h"
 #include "base/crash_point.h"
 #include "engine/limits.h"
+#include "engine/outbox.h"
 #include "engine/topic_attributes.h"
 #include "engine/topic_records.h"
 #include "millrace/named_text.h"
@@ -228,7 +229,7 @@ TopicsKeeper::Decided TopicsKeeper::check(const TopicInfo& topic,
                                           const SubscriptionInfo* before) const {
   const bool fifo = is_fifo(subscription.queue);
   const std::string& dead = subscription.attributes.dead_letter_queue;
-  if (!dead.empty() && !subscription.queue.empty() && fifo != is_fifo(dead))
+  if (!dead.empty() && fifo != is_fifo(dead))
     return no(Errc::invalid_argument,
               fifo
                   ? "RedrivePolicy: must use a FIFO queue as DLQ for a FIFO Subscription to a FIFO "
@@ -273,6 +274,15 @@ TopicsKeeper::Decided TopicsKeeper::subscribe(const Mail& mail, TimeMs now) {
     return no(valid.error(), std::move(detail));
   if (topics_.subscriptions() >= kSubscriptionsMax || next_id_ > kQueueIdMax)
     return no(Errc::over_limit, fmt::format("there may be {} subscriptions", kSubscriptionsMax));
+  wanted.protocol = ask.protocol;
+  if (is_outside(wanted)) {
+    if (topic->attributes.fifo)
+      return no(Errc::invalid_argument,
+                "Invalid parameter: Endpoint Reason: a FIFO topic delivers to queues only");
+    if (topics_.outside() >= kOutboxesMax)
+      return no(Errc::over_limit,
+                fmt::format("there may be {} subscriptions by http and https", kOutboxesMax));
+  }
   if (topic->attributes.fifo &&
       topics_.subscriptions_of(topic->id) >= kSubscriptionsPerFifoTopicMax)
     return no(Errc::over_limit,
@@ -280,7 +290,6 @@ TopicsKeeper::Decided TopicsKeeper::subscribe(const Mail& mail, TimeMs now) {
   wanted.id = SubscriptionId{next_id_};
   wanted.topic = topic->id;
   wanted.uuid = ask.uuid;
-  wanted.protocol = ask.protocol;
   wanted.endpoint = ask.endpoint;
   wanted.queue = ask.queue;
   wanted.token = ask.token;

@@ -56,6 +56,8 @@ struct ReceiveRequest {
   std::string_view attempt_id{};
   // More of what was just received: it does not count as an empty receive if there is nothing.
   bool rest = false;
+  // `queue` is a subscription's outbox (topics.h).
+  bool outbox = false;
   // Whose the leases are, in the caller's own numbers, for who peeks; 0: nobody's that is known.
   // Kept in memory only, while a lease lasts.
   uint32_t holder = 0;

@@ -28,6 +28,13 @@ constexpr uint32_t raw(SubscriptionId v) {
   return static_cast<uint32_t>(v);
 }
 
+// The outbox of a confirmed subscription by http or https: where what is published waits until
+// whoever reaches its endpoint has delivered it. A standard queue, for PublishCopy::queue and for
+// receives that say so (ReceiveRequest::outbox); to all other requests it is not there.
+constexpr QueueId outbox_id(SubscriptionId subscription) {
+  return QueueId{raw(subscription)};
+}
+
 inline constexpr uint32_t kTopicNameBytesMax = 256;
 inline constexpr uint32_t kPublishedBytesMaxDefault = 262'144;
 
@@ -134,6 +141,9 @@ class TopicPort {
   virtual const SubscriptionInfo* find(SubscriptionId id) const = 0;
   // Rises with each change of the topic's subscriptions, as this shard knows them.
   virtual uint64_t changes_of(TopicId topic) const = 0;
+  // Those with an outbox, by id; the number rises with each change of them.
+  virtual uint64_t outbox_changes() const = 0;
+  virtual void list_outboxes(std::vector<SubscriptionInfo>* subscriptions) const = 0;
   // Topics by name, those greater than `after`; subscriptions by id likewise, TopicId{}: of all.
   virtual void list(std::string_view after, uint32_t max, std::vector<TopicInfo>* topics) const = 0;
   virtual void list(TopicId topic, SubscriptionId after, uint32_t max,

@@ -53,6 +53,8 @@ class FakeTopics final : public TopicPort {
   }
 
   uint64_t changes_of(TopicId) const override { return gone_ ? 2 : 1; }
+  uint64_t outbox_changes() const override { return 0; }
+  void list_outboxes(std::vector<SubscriptionInfo>*) const override {}
   const TopicInfo* find(std::string_view name) const override {
     return !gone_ && name == topic_.name ? &topic_ : nullptr;
   }
