@@ -1,9 +1,7 @@
 #include "net/aws/condition.h"
 
 #include <algorithm>
-#include <arpa/inet.h>
 #include <charconv>
-#include <cstring>
 
 #include <fmt/format.h>
 
@@ -65,40 +63,6 @@ bool read_date(std::string_view text, int64_t* seconds) {
   const std::optional<int64_t> parsed = parse_signature_time(basic);
   if (parsed) *seconds = *parsed;
   return parsed.has_value();
-}
-
-bool read_address(std::string_view text, std::array<uint8_t, 16>* address, unsigned* bits) {
-  const std::string terminated(text);
-  if (::inet_pton(AF_INET6, terminated.c_str(), address->data()) == 1) {
-    *bits = 128;
-    return true;
-  }
-  address->fill(0);
-  (*address)[10] = (*address)[11] = 0xff;
-  *bits = 32;
-  return ::inet_pton(AF_INET, terminated.c_str(), address->data() + 12) == 1;
-}
-
-// "192.0.2.0/24", "2001:db8::/32", or one address.
-bool read_block(std::string_view text, std::array<uint8_t, 16>* address, unsigned* bits) {
-  const size_t slash = std::min(text.find('/'), text.size());
-  unsigned width = 0;
-  if (!read_address(text.substr(0, slash), address, &width)) return false;
-  int64_t length = width;
-  if (slash < text.size() &&
-      (!read_whole(text.substr(slash + 1), &length) || length < 0 || length > width)) {
-    return false;
-  }
-  *bits = 128 - width + static_cast<unsigned>(length);
-  return true;
-}
-
-bool in_block(const std::array<uint8_t, 16>& block, unsigned bits,
-              const std::array<uint8_t, 16>& address) {
-  const size_t whole = bits / 8;
-  if (std::memcmp(block.data(), address.data(), whole) != 0) return false;
-  const unsigned rest = bits % 8;
-  return rest == 0 || (block[whole] ^ address[whole]) >> (8 - rest) == 0;
 }
 
 }  // namespace
@@ -222,7 +186,10 @@ bool Condition::read_value(std::string text, bool is_date, std::string* why) {
       good = value.number == 1 || equal_in_any_case(text, "false");
       break;
     case Test::address:
-      good = read_block(text, &value.block.address, &value.block.bits);
+      if (const auto block = IpBlock::parse(text))
+        value.block = *block;
+      else
+        good = false;
       break;
     case Test::number_equal:
     case Test::number_less:
@@ -267,22 +234,20 @@ std::string_view Condition::text_of(const Principal& principal,
 
 bool Condition::holds(const Principal& principal, const RequestContext& context) const {
   const std::string_view text = text_of(principal, context);
-  Block address;
-  unsigned width = 0;
-  const bool there =
-      !text.empty() && (test_ != Test::address || read_address(text, &address.address, &width));
+  const auto address = test_ == Test::address ? parse_ip(text) : IpAddress{};
+  const bool there = !text.empty() && address;
   if (!there && test_ != Test::absent) return negated_ || if_exists_;
   const int64_t number = test_ == Test::absent  ? (there ? 0 : 1)
                          : test_ == Test::truth ? (context.secure ? 1 : 0)
                                                 : context.now_s;
   const bool any = std::any_of(values_.begin(), values_.end(), [&](const Value& value) {
-    return fits(value, text, number, address);
+    return fits(value, text, number, address.value_or(IpAddress{}));
   });
   return any != negated_;
 }
 
 bool Condition::fits(const Value& value, std::string_view text, int64_t number,
-                     const Block& address) const {
+                     const IpAddress& address) const {
   switch (test_) {
     case Test::equal:
       return value.text == text;
@@ -297,7 +262,7 @@ bool Condition::fits(const Value& value, std::string_view text, int64_t number,
     case Test::number_equal:
       return number == value.number;
     case Test::address:
-      return in_block(value.block.address, value.block.bits, address.address);
+      return value.block.contains(address);
     case Test::number_less:
       return number < value.number;
     case Test::number_less_or_equal:

@@ -11,12 +11,13 @@
 // Threads: immutable.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "net/aws/ip_block.h"
 
 namespace millrace::net {
 
@@ -75,14 +76,10 @@ class Condition {
   };
   // What a key's value is, and so which operators may ask for it.
   enum class Sort : uint8_t { text, arn, truth, address, time, any };
-  struct Block {  // of addresses; IPv4 as ::ffff:a.b.c.d
-    std::array<uint8_t, 16> address{};
-    unsigned bits = 128;
-  };
   struct Value {
     std::string text;
     int64_t number = 0;
-    Block block{};
+    IpBlock block{};
   };
   struct OperatorRow;
   struct KeyRow;
@@ -90,7 +87,8 @@ class Condition {
   static const KeyRow kKeys[];
 
   bool read_value(std::string text, bool is_date, std::string* why);
-  bool fits(const Value& value, std::string_view text, int64_t number, const Block& address) const;
+  bool fits(const Value& value, std::string_view text, int64_t number,
+            const IpAddress& address) const;
   std::string_view text_of(const Principal& principal, const RequestContext& context) const;
 
   Test test_{};
