@@ -56,11 +56,11 @@ struct ReceiveRequest {
   std::string_view attempt_id{};
   // More of what was just received: it does not count as an empty receive if there is nothing.
   bool rest = false;
-  // `queue` is a subscription's outbox (topics.h).
-  bool outbox = false;
   // Whose the leases are, in the caller's own numbers, for who peeks; 0: nobody's that is known.
   // Kept in memory only, while a lease lasts.
   uint32_t holder = 0;
+  // `queue` is a subscription's outbox (topics.h).
+  bool outbox = false;
 };
 // What a move task hides while it takes it to another shard is held by this one.
 inline constexpr uint32_t kMoveTaskHolder = UINT32_MAX;

@@ -128,7 +128,9 @@ TEST_F(Outboxes, AreNobodysQueues) {
             Errc::queue_not_found);
   EXPECT_EQ(queue_error([&](ReplyTo to) { shard().set_queue(queue, {}, to); }),
             Errc::queue_not_found);
-  EXPECT_EQ(queue_error([&](ReplyTo to) { shard().queue_stats({&queue, 1}, to); }),
+  EXPECT_EQ(queue_error([&](ReplyTo to) {
+              shard().queue_stats({&queue, 1}, to);
+            }),
             Errc::queue_not_found);
   const ReplyTo sent = reply();
   shard().send(Batch().add("mine").to(queue), sent);
