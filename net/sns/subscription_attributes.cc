@@ -6,7 +6,7 @@
 #include "engine/topic_attributes.h"
 #include "net/aws/arn.h"
 #include "net/sns/actions.h"
-#include "net/sns/delivery_policy.h"
+#include "net/topics/delivery_policy.h"
 
 namespace millrace::net::sns {
 namespace {
@@ -35,7 +35,10 @@ void get_subscription_attributes(Request& request, const SubscriptionInput& /*in
     writer.pair(kAttributes, text.name, redrive.empty() ? text.value : redrive);
   }
   if (subscription.protocol.starts_with("http"))
-    writer.pair(kAttributes, "EffectiveDeliveryPolicy", effective_delivery_policy({}));
+    writer.pair(kAttributes, "EffectiveDeliveryPolicy",
+                topics::effective_delivery_policy(
+                    value_of(request.topic->attributes.texts, "DeliveryPolicy"),
+                    value_of(subscription.attributes.texts, "DeliveryPolicy")));
   writer.pair(kAttributes, "SubscriptionArn",
               request.subscription_arn(request.topic->name, subscription.uuid));
   writer.pair(kAttributes, "TopicArn", request.topic_arn(request.topic->name));
@@ -53,6 +56,11 @@ void get_subscription_attributes(Request& request, const SubscriptionInput& /*in
 
 void set_subscription_attributes(Request& request, const SetSubscriptionAttributesInput& input) {
   if (!input.attribute_name.given) return request.refuse(value_is_null("attributeName"));
+  if (input.attribute_name.value == "DeliveryPolicy") {
+    const std::string fault = topics::delivery_policy_fault(input.attribute_value.value, false);
+    if (!fault.empty())
+      return request.refuse(invalid_parameter(fmt::format("DeliveryPolicy: {}", fault)));
+  }
   TopicSettings settings;
   settings.attributes.push_back(
       {std::string(input.attribute_name.value), std::string(input.attribute_value.value)});

@@ -6,10 +6,10 @@
 
 #include "engine/topic_attributes.h"
 #include "net/sns/actions.h"
-#include "net/sns/delivery_policy.h"
 #include "net/sns/pages.h"
 #include "net/sns/tag_check.h"
 #include "net/sns/topic_policy.h"
+#include "net/topics/delivery_policy.h"
 
 namespace millrace::net::sns {
 namespace {
@@ -22,6 +22,16 @@ AwsError error_at_creation(Errc code, std::string_view detail) {
       engine::find_topic_attribute(detail.substr(0, detail.find(':'))) != nullptr;
   if (code != Errc::invalid_argument || !of_attribute) return error_of(code, detail);
   return invalid_parameter(fmt::format("Attributes Reason: {}", detail));
+}
+
+// Of the documents that are looked into.
+AwsError check_document(std::string_view name, std::string_view value,
+                        std::string_view reason = {}) {
+  if (name == "Policy") return check_topic_policy(value);
+  if (name != "DeliveryPolicy") return {};
+  const std::string fault = topics::delivery_policy_fault(value, true);
+  if (fault.empty()) return {};
+  return invalid_parameter(fmt::format("{}DeliveryPolicy: {}", reason, fault));
 }
 
 void answer_topic(Answer& answer, std::string_view name) {
@@ -37,8 +47,8 @@ void create_topic(Request& request, const CreateTopicInput& input) {
   for (const Pair& one : input.attributes) {
     // Sent by whoever has a document to send and none to change.
     if (one.name == "DataProtectionPolicy") continue;
-    if (one.name == "Policy")
-      if (const auto error = check_topic_policy(one.value)) return request.refuse(error);
+    if (const auto error = check_document(one.name, one.value, "Attributes Reason: "))
+      return request.refuse(error);
     settings.attributes.push_back({std::string(one.name), std::string(one.value)});
   }
   if (const auto error = read_tags(input.tags, {}, &settings)) return request.refuse(error);
@@ -107,7 +117,8 @@ void get_topic_attributes(Request& request, const TopicInput& /*input*/) {
   writer.pair(kAttributes, "Owner", account);
   writer.pair(kAttributes, "DisplayName", display_name);
   writer.pair(kAttributes, "Policy", policy);
-  writer.pair(kAttributes, "EffectiveDeliveryPolicy", effective_delivery_policy(delivery_policy));
+  writer.pair(kAttributes, "EffectiveDeliveryPolicy",
+              topics::effective_delivery_policy(delivery_policy));
   writer.pair(kAttributes, "SubscriptionsConfirmed", std::to_string(topic.confirmed));
   writer.pair(kAttributes, "SubscriptionsPending", std::to_string(topic.pending));
   // Those that are gone are not listed either.
@@ -120,10 +131,8 @@ void set_topic_attributes(Request& request, const SetTopicAttributesInput& input
   if (!input.attribute_name.given) return request.refuse(value_is_null("attributeName"));
   const std::string_view name = input.attribute_name.value;
   const std::string_view value = input.attribute_value.value;
-  if (name == "Policy") {
-    if (const auto error = check_topic_policy(value)) return request.refuse(error);
-    request.audit_policy();
-  }
+  if (const auto error = check_document(name, value)) return request.refuse(error);
+  if (name == "Policy") request.audit_policy();
   TopicSettings settings;
   settings.attributes.push_back({std::string(name), std::string(value)});
   request.topics().set(request.topic->id, settings, request.wait());

@@ -49,4 +49,35 @@ struct Envelope {
 // `signature`: null on a FIFO topic.
 Envelope make_envelope(const Notification& notification, const NotificationSignature* signature);
 
+// What of an envelope stands before all that its publisher wrote; views of it. Nothing: it is none.
+struct EnvelopeHead {
+  std::string_view message_id;
+  std::string_view topic_arn;
+};
+std::optional<EnvelopeHead> read_envelope_head(std::string_view envelope);
+
+// What was published, of an envelope: for who gets it raw. Nothing: it is none.
+struct EnvelopeContent {
+  std::string message;
+  std::string properties;  // its attributes
+  size_t attributes = 0;
+};
+std::optional<EnvelopeContent> read_envelope(std::string_view envelope);
+
+// --- letters about a subscription ---
+
+// Views, as of a Notification.
+struct Confirmation {
+  std::string_view type;  // "SubscriptionConfirmation" or "UnsubscribeConfirmation"
+  std::string_view message_id;
+  std::string_view token;
+  std::string_view topic_arn;
+  std::string_view message;
+  std::string_view subscribe_url;
+  std::string_view timestamp;
+};
+std::string text_to_sign(const Confirmation& confirmation);
+std::string make_confirmation(const Confirmation& confirmation,
+                              const NotificationSignature& signature, std::string_view base_url);
+
 }  // namespace millrace::net::topics

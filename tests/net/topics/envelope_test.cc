@@ -91,5 +91,56 @@ TEST(Envelope, SaysWhatOfItIsSigned) {
             "arn:aws:sns:us-east-1:000000000000:orders\nType\nNotification\n");
 }
 
+TEST(Envelope, IsReadAgain) {
+  Notification one = kPlain;
+  one.message = "a \"quoted\" text,\nwith \xC3\xA4";
+  std::string properties;
+  append_property(properties, PropertyTag::attribute, "blob", "Binary", as_bytes("\x01\xFF"));
+  append_property(properties, PropertyTag::attribute, "n", "Number", as_bytes("7"));
+  one.properties = as_bytes(properties);
+  const std::string text = make_envelope(one, &kSignature).text;
+  const auto head = read_envelope_head(text);
+  ASSERT_TRUE(head);
+  EXPECT_EQ(head->message_id, kPlain.message_id);
+  EXPECT_EQ(head->topic_arn, kPlain.topic_arn);
+  const auto content = read_envelope(text);
+  ASSERT_TRUE(content);
+  EXPECT_EQ(content->message, one.message);
+  EXPECT_EQ(content->properties, properties);
+  EXPECT_EQ(content->attributes, 2u);
+  for (const char* none :
+       {"", "{}", "text", R"({"Message":7})", R"({"Message":"x","MessageAttributes":{"a":{}}})"}) {
+    EXPECT_FALSE(read_envelope_head(none)) << none;
+    EXPECT_FALSE(read_envelope(none)) << none;
+  }
+}
+
+TEST(Confirmation, IsLaidOutAsTheServiceDoes) {
+  const Confirmation letter{.type = "SubscriptionConfirmation",
+                            .message_id = "22b80b92-fdea-4c2c-8f9d-bdfb0c7bf324",
+                            .token = "t",
+                            .topic_arn = "arn:aws:sns:us-east-1:000000000000:orders",
+                            .message = "You have chosen",
+                            .subscribe_url = "http://h/?Action=ConfirmSubscription",
+                            .timestamp = "2025-01-02T03:04:05.678Z"};
+  EXPECT_EQ(
+      text_to_sign(letter),
+      "Message\nYou have chosen\nMessageId\n22b80b92-fdea-4c2c-8f9d-bdfb0c7bf324\nSubscribeURL\n"
+      "http://h/?Action=ConfirmSubscription\nTimestamp\n2025-01-02T03:04:05.678Z\nToken\nt\n"
+      "TopicArn\narn:aws:sns:us-east-1:000000000000:orders\nType\nSubscriptionConfirmation\n");
+  EXPECT_EQ(make_confirmation(letter, kSignature, "http://h"), R"({
+  "Type" : "SubscriptionConfirmation",
+  "MessageId" : "22b80b92-fdea-4c2c-8f9d-bdfb0c7bf324",
+  "Token" : "t",
+  "TopicArn" : "arn:aws:sns:us-east-1:000000000000:orders",
+  "Message" : "You have chosen",
+  "SubscribeURL" : "http://h/?Action=ConfirmSubscription",
+  "Timestamp" : "2025-01-02T03:04:05.678Z",
+  "SignatureVersion" : "1",
+  "Signature" : "c2lnbmF0dXJl",
+  "SigningCertURL" : "http://h/SimpleNotificationService-0.pem"
+})");
+}
+
 }  // namespace
 }  // namespace millrace::net::topics
