@@ -32,6 +32,7 @@ target_compile_options(llhttp PRIVATE -w)
 add_library(llhttp::llhttp ALIAS llhttp)
 
 find_package(OpenSSL 3.0 REQUIRED COMPONENTS Crypto SSL)
+find_package(CURL 7.88 REQUIRED)
 find_package(Boost 1.81 REQUIRED)  # headers only
 find_package(CLI11 REQUIRED)
 find_package(tomlplusplus REQUIRED)

@@ -17,10 +17,16 @@ namespace millrace::net::topics {
 
 struct PublishCounts {
   std::atomic<uint64_t> published{0};  // messages
-  std::atomic<uint64_t> delivered{0};  // copies of them in queues
+  std::atomic<uint64_t> delivered{0};  // copies of them in queues and outboxes
   std::atomic<uint64_t> filtered{0};   // copies that a subscription did not want
   std::atomic<uint64_t> redriven{0};   // copies that went to a subscription's dead-letter queue
   std::atomic<uint64_t> dropped{0};    // copies that no queue could take
+  // Over HTTP: copies that their endpoint took, tries that failed and were followed by another,
+  // copies that went to a dead-letter queue in the end, or nowhere.
+  std::atomic<uint64_t> posted{0};
+  std::atomic<uint64_t> post_retried{0};
+  std::atomic<uint64_t> post_redriven{0};
+  std::atomic<uint64_t> post_dropped{0};
 };
 
 class TopicFigures {

@@ -3,7 +3,7 @@
 # All from Debian 12; docs/dependencies.md says what each is for. What a build and its fast tests need:
 readonly build_packages=(
   g++ cmake ninja-build pkg-config ccache python3
-  liburing-dev libxxhash-dev libssl-dev libboost1.81-dev libmimalloc-dev
+  liburing-dev libxxhash-dev libssl-dev libcurl4-openssl-dev libboost1.81-dev libmimalloc-dev
   node-llhttp libcli11-dev libtomlplusplus-dev libfmt-dev nlohmann-json3-dev
   libgtest-dev libsimdjson-dev libpugixml-dev libbenchmark-dev python3-boto3 curl
 )
