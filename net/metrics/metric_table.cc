@@ -82,6 +82,9 @@ constexpr MetricFamily kTable[] = {
      "What became of their copies: delivered to a queue, filtered out, redriven to a "
      "subscription's "
      "dead-letter queue, or dropped because no queue could take them."},
+    {"millrace_topic_posts_total", kCounter,
+     "What became of deliveries over HTTP: delivered, retried after a failure, redriven to the "
+     "subscription's dead-letter queue in the end, or dropped."},
     {"millrace_audit_lines_total", kCounter, "Lines written to the audit log."},
     {"millrace_audit_lines_dropped_total", kCounter,
      "Lines of the audit log lost, for want of room or because its file could not be written."},

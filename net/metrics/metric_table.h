@@ -69,6 +69,7 @@ enum Metric : size_t {
   kTopics,
   kTopicPublished,
   kTopicCopies,
+  kTopicPosts,
   // Of the audit log.
   kAuditLines,
   kAuditDropped,

@@ -16,10 +16,14 @@ namespace millrace::net {
 inline constexpr std::array<std::string_view, 4> kTopicResults{"delivered", "filtered", "redriven",
                                                                "dropped"};
 
+inline constexpr std::array<std::string_view, 4> kPostResults{"delivered", "retried", "redriven",
+                                                              "dropped"};
+
 // Of one topic, or of several together.
 struct TopicSums {
   uint64_t published = 0;
   std::array<uint64_t, kTopicResults.size()> copies{};  // in the order of kTopicResults
+  std::array<uint64_t, kPostResults.size()> posts{};    // of kPostResults
 };
 
 // `counts`: null: nothing was published to it.
@@ -33,6 +37,10 @@ inline void add_topic(TopicSums& sum, const topics::PublishCounts* counts) {
   for (const auto* one :
        {&counts->delivered, &counts->filtered, &counts->redriven, &counts->dropped})
     sum.copies[at++] += now(*one);
+  at = 0;
+  for (const auto* one :
+       {&counts->posted, &counts->post_retried, &counts->post_redriven, &counts->post_dropped})
+    sum.posts[at++] += now(*one);
 }
 
 inline void write_topic(Exposition& to, std::string_view name, const TopicSums& sums) {
@@ -40,6 +48,8 @@ inline void write_topic(Exposition& to, std::string_view name, const TopicSums& 
   to.sample(kTopicPublished, label, sums.published);
   for (size_t i = 0; i < sums.copies.size(); ++i)
     to.sample(kTopicCopies, label, {"result", kTopicResults[i]}, sums.copies[i]);
+  for (size_t i = 0; i < sums.posts.size(); ++i)
+    to.sample(kTopicPosts, label, {"result", kPostResults[i]}, sums.posts[i]);
 }
 
 }  // namespace millrace::net

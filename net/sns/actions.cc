@@ -115,7 +115,7 @@ constexpr Action kSnsTable[] = {
         .is_void()
         .owner_only()
         .audited_as(AuditEvent::unsubscribed)
-        .then(nothing_left),
+        .then(unsubscribed),
     TopicRow<list_subscriptions>("ListSubscriptions", kListShape).owner_only(),
     TopicRow<list_subscriptions_of_topic>("ListSubscriptionsByTopic", kListByTopicShape),
     TopicRow<get_subscription_attributes>("GetSubscriptionAttributes", kSubscriptionShape)

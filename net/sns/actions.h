@@ -17,6 +17,7 @@
 #include "net/aws/kept.h"
 #include "net/aws/operation.h"
 #include "net/aws/service_front.h"
+#include "net/delivery/endpoint_desk.h"
 #include "net/sns/errors.h"
 #include "net/sns/inputs.h"
 #include "net/sns/names.h"
@@ -33,6 +34,8 @@ class Answer : public ServiceAnswer {
 
   const SnsSettings& settings();
   TopicPort& topics() { return port().topics(); }
+  // Null: nothing is delivered outside.
+  delivery::EndpointDesk* endpoints();
   // Of the names that the caller uses.
   const std::string& region() const { return region_; }
 
@@ -127,6 +130,7 @@ void unsubscribe(Request& request, const SubscriptionInput& input);
 void list_subscriptions(Request& request, const ListInput& input);
 void list_subscriptions_of_topic(Request& request, const ListByTopicInput& input);
 void subscribed(Reply& reply, const TopicReply& from_shard);
+void unsubscribed(Reply& reply, const TopicReply& from_shard);
 
 // subscription_attributes.cc
 void get_subscription_attributes(Request& request, const SubscriptionInput& input);

@@ -5,11 +5,11 @@
 
 #include <fmt/format.h>
 
+#include "base/uuid.h"
 #include "millrace/named_text.h"
 #include "net/aws/arn.h"
 #include "net/aws/request_claims.h"
 #include "net/topics/delivery_right.h"
-#include "base/uuid.h"
 
 namespace millrace::net::sns {
 namespace {
@@ -49,14 +49,27 @@ SnsFront::SnsFront(ShardPort& port, std::unique_ptr<Authorizer> authorizer, Http
       settings_(settings),
       publisher_({.port = port,
                   .signer = shared.signer(),
-                  .wake = std::move(wake),
-                  .may_deliver =
-                      [this](const QueueInfo& queue, std::string_view topic_arn) {
-                        return topics::topic_may_send(*authorizer_, topic_arn, queue,
-                                                      settings_.region, settings_.account);
-                      },
+                  .wake = wake,
+                  .may_deliver = may_deliver(),
                   .figures = &shared.publishes(),
-                  .seed = ids_.fork()}) {}
+                  .seed = ids_.fork()}) {
+  delivery::Poster* const poster = shared.poster();
+  if (poster == nullptr) return;
+  outside_ = std::make_unique<Outside>(port, shared.signer(), *poster, wake, ids_.fork(),
+                                       delivery::CourierParts{.port = port,
+                                                              .shards = settings_.shards,
+                                                              .poster = *poster,
+                                                              .wake = wake,
+                                                              .may_deliver = may_deliver(),
+                                                              .figures = &shared.publishes()});
+}
+
+topics::MayDeliver SnsFront::may_deliver() {
+  return [this](const QueueInfo& queue, std::string_view topic_arn) {
+    return topics::topic_may_send(*authorizer_, topic_arn, queue, settings_.region,
+                                  settings_.account);
+  };
+}
 
 size_t SnsFront::figure_of(const Operation* operation) const {
   const std::span<const Action> all = action_table();
@@ -72,9 +85,13 @@ void SnsFront::handle(const HttpRequest& request, HttpExchange& exchange) {
     if (!answer_certificate(request, exchange)) others_.handle(request, exchange);
     return;
   }
+  // A delivery to a server's own front would go round for ever.
+  const bool delivered = !request.field("x-amz-sns-message-type").empty();
   arena_.clear();
   kept_.clear();
   Request work(*this, request, exchange, caller_);
+  if (delivered)
+    return work.refuse(invalid_parameter("Endpoint Reason: a notification is no request of SNS"));
   // Before anything of the body is decoded where it lies.
   if (!authenticate(work, raw_parameter(request, "Action"))) return;
   work.region_ = caller_.region;
@@ -249,6 +266,10 @@ void SnsFront::on_published(uint64_t token, const topics::Published& published) 
 
 Answer::Answer(SnsFront& front, HttpExchange& exchange, std::string_view region)
     : ServiceAnswer(front, exchange, true), sns_(front), region_(region) {}
+
+delivery::EndpointDesk* Answer::endpoints() {
+  return sns_.outside_ == nullptr ? nullptr : &sns_.outside_->desk;
+}
 
 const SnsSettings& Answer::settings() {
   return sns_.settings_;

@@ -22,6 +22,8 @@
 #include "net/aws/call_table.h"
 #include "net/aws/query_reader.h"
 #include "net/aws/service_front.h"
+#include "net/delivery/courier.h"
+#include "net/delivery/endpoint_desk.h"
 #include "net/sns/actions.h"
 #include "net/sns/settings.h"
 
@@ -40,7 +42,10 @@ class SnsFront final : public ServiceFront, private topics::PublishSink {
   void stop_waiting(HttpExchange& exchange) override;
 
   // Once in each turn of the shard's loop.
-  void turn() { publisher_.turn(); }
+  void turn() {
+    publisher_.turn();
+    if (outside_ != nullptr) outside_->turn();
+  }
 
   size_t under_way() const { return calls_.size(); }
 
@@ -48,6 +53,18 @@ class SnsFront final : public ServiceFront, private topics::PublishSink {
   friend class Answer;
   struct Call : CallBase {
     std::string region{};
+  };
+  // What delivers outside.
+  struct Outside {
+    Outside(ShardPort& port, topics::Signer& signer, delivery::Poster& poster,
+            std::function<void()> wake, uint64_t seed, delivery::CourierParts parts)
+        : desk(port, signer, poster, std::move(wake), seed), courier(std::move(parts)) {}
+    delivery::EndpointDesk desk;
+    delivery::Courier courier;
+    void turn() {
+      desk.turn();
+      courier.turn();
+    }
   };
 
   void on_topics(uint64_t token, const TopicReply& reply) override;
@@ -62,6 +79,7 @@ class SnsFront final : public ServiceFront, private topics::PublishSink {
   void on_queues(uint64_t, const QueueReply&) override {}
   void on_stats(uint64_t, const BrokerStatsReply&) override {}
 
+  topics::MayDeliver may_deliver();
   size_t figure_of(const Operation* operation) const override;
   // The certificate that notifications are checked with. False: it is not what is asked for.
   bool answer_certificate(const HttpRequest& request, HttpExchange& exchange);
@@ -77,6 +95,7 @@ class SnsFront final : public ServiceFront, private topics::PublishSink {
   CallTable<Call> calls_;
   QueryReader query_reader_;
   topics::Publisher publisher_;
+  std::unique_ptr<Outside> outside_;  // null: nothing is delivered outside
 };
 
 }  // namespace millrace::net::sns

@@ -1,13 +1,19 @@
 // Subscribe, ConfirmSubscription, Unsubscribe, ListSubscriptions, ListSubscriptionsByTopic.
 #include <algorithm>
+#include <array>
 #include <charconv>
+#include <memory>
 #include <vector>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
+#include "base/scram.h"
 #include "engine/topic_attributes.h"
+#include "net/aws/request_claims.h"
 #include "net/sns/actions.h"
 #include "net/sns/pages.h"
+#include "net/topics/delivery_policy.h"
 #include "net/topics/endpoint.h"
 
 namespace millrace::net::sns {
@@ -75,11 +81,70 @@ void answer_page(Request& request, TopicId topic, std::string_view list, const T
 
 }  // namespace
 
+namespace {
+
+bool is_outside(std::string_view protocol) {
+  return protocol == "http" || protocol == "https";
+}
+
+// What confirms a subscription by who is asked there. Nobody else can guess it.
+std::string make_token() {
+  std::array<uint8_t, 32> random;
+  base::scram_random(random.data(), random.size());
+  return fmt::format("{:02x}", fmt::join(random, ""));
+}
+
+// An endpoint outside is looked at before it is subscribed.
+void subscribe_outside(Request& request, const SubscribeInput& input, TopicSettings settings) {
+  for (const NamedText& one : settings.attributes) {
+    if (one.name != "DeliveryPolicy") continue;
+    const std::string fault = topics::delivery_policy_fault(one.value, false);
+    if (!fault.empty())
+      return request.refuse(
+          invalid_parameter(fmt::format("Attributes Reason: DeliveryPolicy: {}", fault)));
+  }
+  struct Asked {
+    TopicId topic;
+    std::string protocol, endpoint, token;
+    TopicSettings settings;
+  };
+  const auto asked = std::make_shared<const Asked>(
+      Asked{request.topic->id, std::string(input.protocol.value), std::string(input.endpoint.value),
+            make_token(), std::move(settings)});
+  TopicPort& topics = request.topics();
+  delivery::EndpointDesk& endpoints = *request.endpoints();
+  const ReplyTo reply = request.wait();
+  endpoints.judge(asked->protocol, asked->endpoint, [asked, reply, &topics](const auto& fault) {
+    if (!fault.empty())
+      return reply.sink->on_topics(reply.token, {Errc::invalid_argument, fault, {}, {}});
+    topics.subscribe({.topic = asked->topic,
+                      .protocol = asked->protocol,
+                      .endpoint = asked->endpoint,
+                      .queue = {},
+                      .settings = asked->settings,
+                      .token = asked->token},
+                     reply);
+  });
+}
+
+delivery::LetterAbout letter_about(Reply& reply, const SubscriptionInfo& subscription,
+                                   std::string_view topic, std::string_view base) {
+  return {.endpoint = subscription.endpoint,
+          .token = subscription.token,
+          .uuid = subscription.uuid,
+          .topic = subscription.topic,
+          .topic_arn = reply.topic_arn(topic),
+          .base_url = std::string(base)};
+}
+
+}  // namespace
+
 void subscribe(Request& request, const SubscribeInput& input) {
   if (!input.protocol.given) return request.refuse(value_is_null("protocol"));
   const std::string_view protocol = input.protocol.value;
   const SnsSettings& settings = request.settings();
-  if (const auto fault = topics::protocol_fault(protocol, settings.accept_undeliverable);
+  const bool delivers = request.endpoints() != nullptr;
+  if (const auto fault = topics::protocol_fault(protocol, delivers, settings.accept_undeliverable);
       !fault.empty())
     return request.refuse(invalid_parameter(fault));
   SubscribeRequest asked;
@@ -94,6 +159,8 @@ void subscribe(Request& request, const SubscribeInput& input) {
     asked.settings.attributes.push_back({std::string(one.name), std::string(one.value)});
   keep_text(request.kept(), request.topic->name);
   keep(request.kept(), input.return_subscription_arn.value == "true");
+  keep_text(request.kept(), base_url(request.http, settings.advertise));
+  if (is_outside(protocol)) return subscribe_outside(request, input, std::move(asked.settings));
   request.topics().subscribe(asked, request.wait());
 }
 
@@ -102,11 +169,14 @@ void subscribed(Reply& reply, const TopicReply& from_shard) {
     return reply.refuse(error_at_subscribe(from_shard.error, from_shard.detail));
   const std::string_view topic = reply.request.text();
   const bool always = reply.request.take<bool>();
+  const std::string_view base = reply.request.text();
   const SubscriptionInfo& made = from_shard.subscriptions[0];
   reply.begin().text("SubscriptionArn", made.pending && !always
                                             ? std::string(kPending)
                                             : reply.subscription_arn(topic, made.uuid));
   reply.finish();
+  if (made.pending && is_outside(made.protocol) && reply.endpoints() != nullptr)
+    reply.endpoints()->ask_to_confirm(letter_about(reply, made, topic, base));
 }
 
 void confirm_subscription(Request& request, const ConfirmInput& input) {
@@ -120,6 +190,7 @@ void confirm_subscription(Request& request, const ConfirmInput& input) {
   if (found == SubscriptionId{}) return request.refuse(invalid_parameter("Token"));
   keep_text(request.kept(), request.topic->name);
   keep(request.kept(), true);
+  keep_text(request.kept(), {});
   // Who wants to be asked again when it ends must be known now.
   const bool authenticated =
       !request.anonymous && input.authenticate_on_unsubscribe.value == "true";
@@ -135,7 +206,31 @@ void unsubscribe(Request& request, const SubscriptionInput& /*input*/) {
   if (subscription.pending)
     return request.refuse(
         invalid_parameter("SubscriptionArn Reason: the subscription is not confirmed"));
-  request.topics().unsubscribe(subscription.id, request.wait());
+  // Of one outside, to tell it so.
+  const SubscriptionId id = subscription.id;
+  keep(request.kept(), is_outside(subscription.protocol));
+  keep_text(request.kept(), request.topic_name);
+  keep_text(request.kept(), base_url(request.http, request.settings().advertise));
+  keep_text(request.kept(), subscription.endpoint);
+  keep_text(request.kept(), subscription.token);
+  keep(request.kept(), subscription.uuid);
+  keep(request.kept(), subscription.topic);
+  request.topics().unsubscribe(id, request.wait());
+}
+
+void unsubscribed(Reply& reply, const TopicReply& from_shard) {
+  const bool outside = reply.request.take<bool>();
+  if (outside && from_shard.error == Errc::ok && reply.endpoints() != nullptr) {
+    const std::string_view topic = reply.request.text();
+    const std::string_view base = reply.request.text();
+    SubscriptionInfo gone;
+    gone.endpoint = reply.request.text();
+    gone.token = reply.request.text();
+    gone.uuid = reply.request.take<Uuid>();
+    gone.topic = reply.request.take<TopicId>();
+    reply.endpoints()->tell_of_end(letter_about(reply, gone, topic, base));
+  }
+  nothing_left(reply, from_shard);
 }
 
 void list_subscriptions(Request& request, const ListInput& input) {

@@ -17,12 +17,14 @@ constexpr std::array<std::string_view, 6> kUndeliverable{"email",       "email-j
 
 }  // namespace
 
-std::string protocol_fault(std::string_view protocol, bool accept_undeliverable) {
+std::string protocol_fault(std::string_view protocol, bool outside, bool accept_undeliverable) {
   constexpr size_t kShownMax = 64;
   if (protocol == "sqs") return {};
-  if (protocol == "http" || protocol == "https")
+  if (protocol == "http" || protocol == "https") {
+    if (outside) return {};
     return fmt::format("Protocol Reason: this server does not deliver over {}; sqs it does",
                        protocol);
+  }
   const bool known =
       std::find(kUndeliverable.begin(), kUndeliverable.end(), protocol) != kUndeliverable.end();
   if (known && accept_undeliverable) return {};

@@ -10,8 +10,9 @@
 namespace millrace::net::topics {
 
 // What is wrong with it, in SNS's words without its "Invalid parameter: "; empty: nothing.
-// `accept_undeliverable`: those that nothing is ever delivered to are taken, too.
-std::string protocol_fault(std::string_view protocol, bool accept_undeliverable);
+// `outside`: http and https are delivered to. `accept_undeliverable`: those that nothing is ever
+// delivered to are taken, too.
+std::string protocol_fault(std::string_view protocol, bool outside, bool accept_undeliverable);
 
 // The name of the queue that an ARN is of; empty: it is none of this account's. A view of
 // `endpoint`.

@@ -8,26 +8,21 @@
 namespace millrace::net::topics {
 namespace {
 
-struct Form {
-  bool raw;
-  size_t bytes;  // as queues count them
-};
-
-bool takes(const QueueInfo* queue, const PublishedMessage& message, const Form& form) {
-  return queue != nullptr && form.bytes <= queue->attributes.message_bytes_max &&
-         (!form.raw || message.attributes <= kAttributesMax);
-}
-
 constexpr size_t stride_of(size_t properties, size_t body) {
   return sizeof(MessageHeader) + padded8(properties + body);
 }
 
 }  // namespace
 
-const QueueInfo* FanOut::queue_of(const std::string& name, std::string_view topic_arn) const {
+bool FanOut::takes(const Place& place, const PublishedMessage& message, const Form& form) {
+  return place.queue != QueueId{} && form.bytes <= place.bytes_max &&
+         (!form.raw || message.attributes <= kAttributesMax);
+}
+
+FanOut::Place FanOut::place_of(const std::string& name, std::string_view topic_arn) const {
   const QueueInfo* queue = name.empty() ? nullptr : port_.find_queue(name);
-  return queue != nullptr && !queue->attributes.fifo && may_deliver_(*queue, topic_arn) ? queue
-                                                                                        : nullptr;
+  if (queue == nullptr || queue->attributes.fifo || !may_deliver_(*queue, topic_arn)) return {};
+  return {queue->id, queue->attributes.message_bytes_max};
 }
 
 void FanOut::lay_out(std::string_view properties, std::string_view body, size_t stamp) {
@@ -46,8 +41,9 @@ FanOut::Copies FanOut::send(TopicId topic, std::string_view topic_arn,
   Copies copies;
   ways_.clear();
   for (const PublishTarget& target : targets)
-    ways_.push_back(
-        {queue_of(target.queue, topic_arn), queue_of(target.dead_letter_queue, topic_arn)});
+    ways_.push_back({target.outbox != QueueId{} ? Place{target.outbox, kMessageBytesMax}
+                                                : place_of(target.queue, topic_arn),
+                     place_of(target.dead_letter_queue, topic_arn)});
   run_.clear();
   stamps_.clear();
   for (size_t i = 0; i < messages.size(); ++i) {
@@ -80,8 +76,8 @@ FanOut::Copies FanOut::send(TopicId topic, std::string_view topic_arn,
     if (wants_enveloped) lay_out(ids, message.envelope, message.uuid_at);
     each_copy([&](Way& way, const Form& form, bool own, bool dead) {
       const uint64_t bit = form.raw ? raw_bit : enveloped_bit;
-      if (own) way.to_own |= bit;
-      if (dead) way.to_dead |= bit;
+      if (own) way.own.messages |= bit;
+      if (dead) way.dead.messages |= bit;
       ++(own ? copies.delivered : dead ? copies.redriven : copies.dropped);
     });
   }
@@ -94,12 +90,11 @@ void FanOut::flush(TopicId topic, std::span<const PublishTarget> targets, ReplyT
   if (stamps_.empty()) return;
   copies_.clear();
   for (size_t t = 0; t < targets.size(); ++t) {
-    Way& way = ways_[t];
-    if (way.to_own != 0)
-      copies_.push_back({way.own->id, targets[t].subscription, way.to_own, targets[t].uuid});
-    if (way.to_dead != 0)
-      copies_.push_back({way.dead->id, targets[t].subscription, way.to_dead, targets[t].uuid});
-    way.to_own = way.to_dead = 0;
+    for (Place* place : {&ways_[t].own, &ways_[t].dead}) {
+      if (place->messages == 0) continue;
+      copies_.push_back({place->queue, targets[t].subscription, place->messages, targets[t].uuid});
+      place->messages = 0;
+    }
   }
   ++copies->requests;
   port_.publish({.topic = topic,

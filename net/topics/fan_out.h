@@ -8,6 +8,7 @@
 // Memory: reused: the forms of one request (kBatchBytesMax), 40 bytes a target.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -30,6 +31,7 @@ struct PublishedMessage {
   size_t attributes = 0;
   size_t attribute_bytes = 0;  // names, types and values
   bool enveloped = false;      // somebody wants it so
+  uint8_t apart = 0;           // bit i: kOutsideProtocols[i] has another text
   std::string envelope{};
   size_t uuid_at = 0;  // in the envelope: the text of the subscription's UUID
   // On a FIFO topic: where else the envelope is filled in, what a standard queue gets for
@@ -45,12 +47,14 @@ struct PublishedMessage {
 struct PublishTarget {
   SubscriptionId subscription{};
   std::string queue;
+  QueueId outbox{};  // instead, of one outside: it holds envelopes
   std::string dead_letter_queue;
   Uuid uuid{};
   bool raw = false;
   uint64_t messages = 0;  // bit i: the i-th
 };
 inline constexpr size_t kPublishedTogetherMax = 64;
+inline constexpr std::array<std::string_view, 2> kOutsideProtocols{"http", "https"};
 
 // Whether the policies in force let this topic send to that queue.
 using MayDeliver = std::function<bool(const QueueInfo& queue, std::string_view topic_arn)>;
@@ -65,6 +69,14 @@ class FanOut {
     uint64_t redriven = 0;  // to a dead-letter queue
     uint64_t dropped = 0;
     size_t requests = 0;
+
+    Copies& operator+=(const Copies& more) {
+      delivered += more.delivered;
+      redriven += more.redriven;
+      dropped += more.dropped;
+      requests += more.requests;
+      return *this;
+    }
   };
   // Each request is answered through `reply`, at once or later. At most kPublishedTogetherMax
   // messages.
@@ -72,14 +84,21 @@ class FanOut {
               std::span<const PublishTarget> targets, ReplyTo reply);
 
  private:
-  // A target's queues; null: it has none, or it may not.
-  struct Way {
-    const QueueInfo* own = nullptr;
-    const QueueInfo* dead = nullptr;
-    uint64_t to_own = 0;  // of the forms that are laid out
-    uint64_t to_dead = 0;
+  struct Form {
+    bool raw;
+    size_t bytes;  // as queues count them
   };
-  const QueueInfo* queue_of(const std::string& name, std::string_view topic_arn) const;
+  struct Place {
+    QueueId queue{};  // 0: there is none, or it may not
+    uint32_t bytes_max = 0;
+    uint64_t messages = 0;  // of the forms that are laid out
+  };
+  // A target's queues.
+  struct Way {
+    Place own, dead;
+  };
+  static bool takes(const Place& place, const PublishedMessage& message, const Form& form);
+  Place place_of(const std::string& queue, std::string_view topic_arn) const;
   void lay_out(std::string_view properties, std::string_view body, size_t stamp);
   void flush(TopicId topic, std::span<const PublishTarget> targets, ReplyTo reply, Copies* copies);
 

@@ -6,6 +6,7 @@
 
 #include "base/log_line.h"
 #include "base/uuid.h"
+#include "engine/outbox.h"
 #include "millrace/message.h"
 #include "millrace/message_id.h"
 #include "millrace/named_text.h"
@@ -13,6 +14,9 @@
 #include "net/aws/sha256.h"
 
 namespace millrace::net::topics {
+
+using engine::is_outside;
+
 namespace {
 
 constexpr std::string_view kQueueProtocol = "sqs";
@@ -60,10 +64,9 @@ void Publisher::publish(PublishPlace place, std::span<const Publication> message
   for (const Publication& one : messages)
     add_message(one, publish);
   choose_targets(publish);
+  bool signs = false;
   // Nothing of a FIFO topic is signed.
-  const bool signs = !publish.ordered &&
-                     std::any_of(publish.messages.begin(), publish.messages.end(),
-                                 [](const PublishedMessage& message) { return message.enveloped; });
+  if (!publish.ordered) for_enveloped(publish, [&](const PublishedMessage&) { signs = true; });
   if (signs)
     sign(number, publish);
   else
@@ -80,7 +83,8 @@ void Publisher::count(const Publish& publish, std::atomic<uint64_t> PublishCount
 void Publisher::add_message(const Publication& publication, Publish& publish) {
   PublishedMessage message;
   message.id = ids_.next().text();
-  message.text = ProtocolTexts(publication).of(kQueueProtocol);
+  const ProtocolTexts texts(publication);
+  message.text = texts.of(kQueueProtocol);
   if (publication.subject) message.subject = *publication.subject;
   if (publish.ordered)
     add_order(publication, publish.by_group, message);
@@ -88,6 +92,17 @@ void Publisher::add_message(const Publication& publication, Publish& publish) {
     message.properties = publication_properties(publication, &message.ids_end);
   message.attributes = publication.attributes.size();
   message.attribute_bytes = publication_bytes(publication) - publication.message->size();
+  for (size_t i = 0; !publish.ordered && i < kOutsideProtocols.size(); ++i) {
+    const std::string_view protocol = kOutsideProtocols[i];
+    if (texts.of(protocol) == message.text) continue;
+    auto apart = std::find_if(publish.apart.begin(), publish.apart.end(),
+                              [&](const Apart& one) { return one.protocol == protocol; });
+    if (apart == publish.apart.end())
+      apart = publish.apart.insert(apart, Apart{.protocol = protocol});
+    apart->messages.push_back(message);
+    apart->messages.back().text = texts.of(protocol);
+    message.apart |= static_cast<uint8_t>(1u << i);
+  }
   publish.messages.push_back(std::move(message));
 }
 
@@ -110,22 +125,59 @@ void Publisher::add_order(const Publication& publication, bool by_group,
   message.id.assign(kUuidTextBytes, '0');
 }
 
+template <class Wanted>
+size_t Publisher::choose(Audience::Of& audience, std::vector<PublishedMessage>& messages,
+                         size_t index, std::vector<PublishTarget>& targets,
+                         std::map<SubscriptionId, size_t>& places, Wanted&& wanted) {
+  PublishedMessage& message = messages[index];
+  audience.find({as_bytes(message.properties), message.text}, &found_);
+  for (const SubscriptionInfo* one : found_) {
+    if (!wanted(*one)) continue;
+    const bool outside = is_outside(*one);
+    const auto [place, fresh] = places.emplace(one->id, targets.size());
+    if (fresh)
+      targets.push_back({.subscription = one->id,
+                         .queue = one->queue,
+                         .outbox = outside ? outbox_id(one->id) : QueueId{},
+                         .dead_letter_queue = one->attributes.dead_letter_queue,
+                         .uuid = one->uuid,
+                         .raw = one->attributes.raw && !outside});
+    targets[place->second].messages |= uint64_t{1} << index;
+    message.enveloped |= outside || (!one->queue.empty() && !one->attributes.raw);
+  }
+  return audience.size() - found_.size();
+}
+
 void Publisher::choose_targets(Publish& publish) {
   Audience::Of audience = audience_.of(publish.place.topic);
   std::map<SubscriptionId, size_t> places;  // in publish.targets
   for (size_t i = 0; i < publish.messages.size(); ++i) {
-    PublishedMessage& message = publish.messages[i];
-    audience.find({as_bytes(message.properties), message.text}, &found_);
-    count(publish, &PublishCounts::filtered, audience.size() - found_.size());
-    for (const SubscriptionInfo* one : found_) {
-      const auto [place, fresh] = places.emplace(one->id, publish.targets.size());
-      if (fresh)
-        publish.targets.push_back({one->id, one->queue, one->attributes.dead_letter_queue,
-                                   one->uuid, one->attributes.raw});
-      publish.targets[place->second].messages |= uint64_t{1} << i;
-      message.enveloped |= !one->queue.empty() && !one->attributes.raw;
-    }
+    const uint8_t apart = publish.messages[i].apart;
+    const auto wanted = [apart](const SubscriptionInfo& one) {
+      for (size_t p = 0; apart != 0 && p < kOutsideProtocols.size(); ++p)
+        if ((apart >> p & 1) != 0 && one.protocol == kOutsideProtocols[p]) return false;
+      return true;
+    };
+    count(publish, &PublishCounts::filtered,
+          choose(audience, publish.messages, i, publish.targets, places, wanted));
   }
+  for (Apart& apart : publish.apart) {
+    places.clear();
+    for (size_t i = 0; i < apart.messages.size(); ++i)
+      choose(audience, apart.messages, i, apart.targets, places,
+             [&](const SubscriptionInfo& one) { return one.protocol == apart.protocol; });
+  }
+}
+
+template <class F>
+void Publisher::for_enveloped(Publish& publish, F&& f) {
+  const auto each = [&](std::vector<PublishedMessage>& messages) {
+    for (PublishedMessage& message : messages)
+      if (message.enveloped) f(message);
+  };
+  each(publish.messages);
+  for (Apart& apart : publish.apart)
+    each(apart.messages);
 }
 
 Notification Publisher::notification_of(const Publish& publish,
@@ -144,8 +196,9 @@ Notification Publisher::notification_of(const Publish& publish,
 
 void Publisher::sign(uint64_t number, Publish& publish) {
   std::vector<std::string> texts;
-  for (const PublishedMessage& message : publish.messages)
-    if (message.enveloped) texts.push_back(text_to_sign(notification_of(publish, message)));
+  for_enveloped(publish, [&](const PublishedMessage& message) {
+    texts.push_back(text_to_sign(notification_of(publish, message)));
+  });
   const bool taken =
       desk_.sign(std::move(texts), publish.signature_version,
                  [this, number](std::span<const std::string> signatures, const SigningKey& key) {
@@ -160,14 +213,13 @@ void Publisher::take_signatures(uint64_t number, std::span<const std::string> si
                                 const SigningKey& key) {
   Publish& publish = *publishes_.at(number);
   size_t next = 0;
-  for (PublishedMessage& message : publish.messages) {
-    if (!message.enveloped) continue;
+  for_enveloped(publish, [&](PublishedMessage& message) {
     const NotificationSignature signature{publish.signature_version, signatures[next++],
                                           key.path()};
     Envelope envelope = make_envelope(notification_of(publish, message), &signature);
     message.envelope = std::move(envelope.text);
     message.uuid_at = envelope.uuid_at;
-  }
+  });
   send_all(number, publish);
 }
 
@@ -176,11 +228,15 @@ void Publisher::take_signatures(uint64_t number, std::span<const std::string> si
 void Publisher::send_all(uint64_t number, Publish& publish) {
   // An answer that comes at once must not end it.
   publish.requests = kBeingMade;
-  const FanOut::Copies copies =
-      publish.ordered
-          ? send_ordered(number, publish)
-          : fan_out_.send(publish.place.topic, publish.place.topic_arn, publish.messages,
-                          publish.targets, {this, number * kRequestsPerPublish});
+  const auto fan_out = [&](std::span<const PublishedMessage> messages,
+                           std::span<const PublishTarget> targets) {
+    return fan_out_.send(publish.place.topic, publish.place.topic_arn, messages, targets,
+                         {this, number * kRequestsPerPublish});
+  };
+  FanOut::Copies copies =
+      publish.ordered ? send_ordered(number, publish) : fan_out(publish.messages, publish.targets);
+  for (const Apart& apart : publish.apart)
+    copies += fan_out(apart.messages, apart.targets);
   count(publish, &PublishCounts::delivered, copies.delivered);
   count(publish, &PublishCounts::redriven, copies.redriven);
   count(publish, &PublishCounts::dropped, copies.dropped);
@@ -206,10 +262,7 @@ FanOut::Copies Publisher::send_ordered(uint64_t number, Publish& publish) {
         publish.place.topic, publish.place.topic_arn, messages.subspan(first, count), first,
         publish.targets,
         {this, number * kRequestsPerPublish + first / OrderedFanOut::kTogetherMax});
-    all.delivered += copies.delivered;
-    all.redriven += copies.redriven;
-    all.dropped += copies.dropped;
-    all.requests += copies.requests;
+    all += copies;
   }
   return all;
 }

@@ -90,6 +90,12 @@ class Publisher final : private ReplySink {
 
  private:
   static constexpr size_t kBeingMade = size_t{1} << 32;  // more requests than there can be
+  // Messages of which subscribers by this protocol get a text of their own; in a record of theirs.
+  struct Apart {
+    std::string_view protocol;
+    std::vector<PublishedMessage> messages{};
+    std::vector<PublishTarget> targets{};
+  };
   struct Publish {
     PublishSink* sink = nullptr;
     uint64_t token = 0;
@@ -98,6 +104,7 @@ class Publisher final : private ReplySink {
     std::string signature_version;
     std::vector<PublishedMessage> messages;
     std::vector<PublishTarget> targets;
+    std::vector<Apart> apart;
     size_t bytes = 0;       // of its messages
     size_t requests = 0;    // that are not answered yet; kBeingMade more while they are made
     bool ordered = false;   // to a FIFO topic
@@ -120,6 +127,13 @@ class Publisher final : private ReplySink {
   void add_message(const Publication& publication, Publish& publish);
   static void add_order(const Publication& publication, bool by_group, PublishedMessage& message);
   void choose_targets(Publish& publish);
+  // Of those that `wanted` takes. Returns how many subscriptions pass the message by.
+  template <class Wanted>
+  size_t choose(Audience::Of& audience, std::vector<PublishedMessage>& messages, size_t index,
+                std::vector<PublishTarget>& targets, std::map<SubscriptionId, size_t>& places,
+                Wanted&& wanted);
+  template <class F>
+  static void for_enveloped(Publish& publish, F&& f);
   Notification notification_of(const Publish& publish, const PublishedMessage& message) const;
   void sign(uint64_t number, Publish& publish);
   void take_signatures(uint64_t number, std::span<const std::string> signatures,

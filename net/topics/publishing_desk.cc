@@ -163,7 +163,8 @@ std::string PublishingDesk::settings_fault(const TopicSettings& settings) {
 
 std::string PublishingDesk::read_endpoint(std::string_view protocol, std::string_view endpoint,
                                           SubscribeRequest* request, std::string* kept) {
-  if (std::string fault = protocol_fault(protocol, accept_undeliverable_); !fault.empty())
+  // Who subscribes an endpoint outside must see it confirmed: that is SNS's to do.
+  if (std::string fault = protocol_fault(protocol, false, accept_undeliverable_); !fault.empty())
     return fault;
   request->protocol = protocol;
   request->endpoint = endpoint;

@@ -35,6 +35,11 @@ std::unique_ptr<net::Authorizer> HttpFronts::make_authorizer() const {
       credentials_, sqs_.account, sqs_.region, +[] { return base::os_wall_ms() / 1000; });
 }
 
+std::unique_ptr<net::delivery::Poster> HttpFronts::make_poster(const Settings& settings) {
+  if (settings.deliver_to.off()) return nullptr;
+  return std::make_unique<net::delivery::Poster>(settings.deliver_to, settings.deliver_ca);
+}
+
 void HttpFronts::add(ShardPort& port, net::HttpRouter& router) {
   if (settings_.test_api) {
     router.add(std::string(net::kEchoPath), router.own(std::make_unique<net::EchoFront>()));

@@ -32,7 +32,7 @@ class HttpFronts {
         sns_(settings.sns),
         credentials_(std::move(credentials)),
         holders_(std::move(holders)),
-        sns_shared_(std::move(signer)) {
+        sns_shared_(std::move(signer), make_poster(settings)) {
     sqs_.shards = shards;
     sqs_.holders = holders_.get();
     sqs_.audit = audit;
@@ -40,6 +40,7 @@ class HttpFronts {
     sns_.region = sqs_.region;
     sns_.advertise = sqs_.advertise;
     sns_.audit = audit;
+    sns_.shards = shards;
   }
   // The fronts of one shard.
   void add(ShardPort& port, net::HttpRouter& router);
@@ -52,6 +53,8 @@ class HttpFronts {
 
  private:
   std::unique_ptr<net::Authorizer> make_authorizer() const;
+  // Null: nothing is delivered outside.
+  static std::unique_ptr<net::delivery::Poster> make_poster(const Settings& settings);
 
   const Settings& settings_;
   net::sqs::SqsSettings sqs_;

@@ -168,6 +168,13 @@ bool read_undeliverable(const std::string& text, Settings& settings) {
   return text == "accept" || text == "refuse";
 }
 
+bool read_deliver_to(const std::string& text, Settings& settings) {
+  std::string why;
+  const auto reach = net::delivery::Reach::parse(text, &why);
+  if (reach) settings.deliver_to = *reach;
+  return reach.has_value();
+}
+
 bool read_log(const std::string& text, Settings& settings) {
   settings.log_format = text == "json" ? base::LogFormat::json : base::LogFormat::text;
   return text == "json" || text == "text";
@@ -227,6 +234,15 @@ constexpr Row kRows[] = {
      "subscriptions of topics to email, sms, lambda and the like, to which nothing is ever "
      "delivered",
      read_undeliverable},
+    {"deliver-to", "LIST", "off",
+     "off, or of these, with commas: public, names (*.example.com too), addresses, blocks such as "
+     "10.1.0.0/16",
+     "endpoints that topics deliver to over HTTP and HTTPS; what is not of the public Internet is "
+     "reached by its address only",
+     read_deliver_to},
+    {"deliver-ca", "FILE", "", "a file",
+     "certificates that sign those of https endpoints, PEM; empty: the system's",
+     [](const std::string& text, Settings& s) { return read_path(text, s.deliver_ca); }},
     {"credentials", "FILE", "", "a file",
      "access keys and what they may do, for HTTP; read again on SIGHUP. Without it any signature "
      "is "

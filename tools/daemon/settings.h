@@ -11,6 +11,7 @@
 
 #include "base/log_line.h"
 #include "millrace/options.h"
+#include "net/delivery/reach.h"
 #include "net/metrics/metrics_front.h"
 #include "net/sns/settings.h"
 #include "net/sqs/settings.h"
@@ -28,7 +29,9 @@ struct Settings {
   std::string credentials;    // files; empty: none
   std::string tls_certificate;
   std::string tls_key;
-  std::string audit;  // a file, or "-"; empty: none
+  std::string audit;                // a file, or "-"; empty: none
+  net::delivery::Reach deliver_to;  // nobody, unless it is said
+  std::string deliver_ca;           // a file; empty: the system's
   bool insecure = false;
   bool test_api = false;
   bool localstack = false;  // be found where LocalStack is
