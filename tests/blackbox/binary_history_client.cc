@@ -157,6 +157,26 @@ void BinaryHistoryClient::ask_change() {
   if (at.purged && prng().chance(1, 3)) return ask_purge(queue);
 }
 
+void BinaryHistoryClient::ask_publish(std::vector<Copies> messages) {
+  client::PublishBatch batch;
+  for (const Copies& copies : messages)
+    if (!batch.add({.message = copies.front().second.body}))
+      return complain("a publish is too large");
+  asked(client_->publish(kTopic, batch,
+                         [this, messages = std::move(messages)](const client::Answer& answer) {
+                           std::vector<client::PublishedMessage> results;
+                           if (answer) results = answer.published();
+                           for (size_t i = 0; i < messages.size(); ++i) {
+                             const Errc error = !answer              ? answer.error()
+                                                : i < results.size() ? results[i].error
+                                                                     : Errc::malformed;
+                             for (const auto& [queue, copy] : messages[i])
+                               sent(copy, queue, end_of(error), {}, 0, {}, name_of(error));
+                           }
+                         }),
+        "publish");
+}
+
 void BinaryHistoryClient::ask_purge(size_t queue) {
   checker::HistoryFields fields;
   fields.q = world().queues[queue].name;

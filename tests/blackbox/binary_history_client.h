@@ -26,6 +26,7 @@ class BinaryHistoryClient final : public HistoryClient {
   void ask_remove(std::vector<Held> held, std::vector<uint64_t> numbers) override;
   void ask_visibility(const Held& held, uint64_t number, uint32_t visibility_ms) override;
   void ask_change() override;
+  void ask_publish(std::vector<Copies> messages) override;
   void ask_purge(size_t queue);
   void ask_again(size_t queue);
   void ask_creation(size_t queue);

@@ -12,8 +12,8 @@ std::vector<Queue> crash_queues() {
     queues.push_back(std::move(queue));
     return queues.size() - 1;
   };
-  add({.name = "plain"});
-  add({.name = "delayed", .delay_ms = 150, .purged = true});
+  add({.name = "plain", .subscribed = true});
+  add({.name = "delayed", .delay_ms = 150, .subscribed = true, .purged = true});
   add({.name = "again", .purged = true, .made_again = true});
   add({.name = "strict.fifo", .fifo = true, .purged = true});
   add({.name = "groups.fifo", .fifo = true, .spread = true});
@@ -21,7 +21,11 @@ std::vector<Queue> crash_queues() {
   for (const bool fifo : {false, true}) {
     const std::string end = fifo ? ".fifo" : "";
     const size_t dead = add({.name = "dead" + end, .fifo = fifo, .sent_to = false});
-    add({.name = "work" + end, .fifo = fifo, .receives_max = 3, .dead_letters = dead});
+    add({.name = "work" + end,
+         .fifo = fifo,
+         .receives_max = 3,
+         .dead_letters = dead,
+         .subscribed = !fifo});
     // Of a FIFO chain, to one shard from all of them: that takes moves across shards.
     int target = Queue::kBack;
     if (fifo)
@@ -35,7 +39,8 @@ std::vector<Queue> crash_queues() {
          .fifo = fifo,
          .spread = fifo,
          .receives_max = 2,
-         .dead_letters = failed});
+         .dead_letters = failed,
+         .subscribed = !fifo});
   }
   return queues;
 }
@@ -68,6 +73,16 @@ checker::HistoryFields fields_of(const std::vector<Queue>& queues, const Queue& 
     fields.mr = queue.receives_max;
   }
   return fields;
+}
+
+std::string World::key_of(std::string_view body, size_t queue) const {
+  std::string key(body.substr(0, body.find(' ')));
+  if (!key.starts_with(kPublishedKey)) return key;
+  // One chain of dead letters each, so a dead letter's queue says where it was published to.
+  for (size_t source = 0; source < queues.size(); ++source)
+    if (queues[source].receives_max > 0 && queues[source].dead_letters == queue)
+      return key + "@" + queues[source].name;
+  return key + "@" + queues[queue].name;
 }
 
 bool World::steady(size_t queue) const {

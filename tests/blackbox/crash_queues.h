@@ -32,18 +32,22 @@ struct Queue {
   uint32_t receives_max = 0;  // then to `dead_letters`
   size_t dead_letters = 0;
   bool sent_to = true;
+  bool subscribed = false;  // to the topic, raw
   bool purged = false;
   bool made_again = false;  // deleted and created again
   int moved_to =
       kNowhere;  // what move tasks do: back to where it came from, or the index of a queue
 };
 
+inline constexpr const char* kTopic = "orders";
+inline constexpr std::string_view kPublishedKey = "t-";  // begins one
+
 std::vector<Queue> crash_queues();
 QueueSettings settings_of(const std::vector<Queue>& queues, const Queue& queue);
 // Of its mkq line.
 checker::HistoryFields fields_of(const std::vector<Queue>& queues, const Queue& queue);
 
-// What must be, and what must not be, in the queues after a crash. Keys are the bodies' own.
+// What must be, and what must not be, in the queues after a crash. Keys as key_of() makes them.
 struct Obligations {
   std::set<std::string> present;   // send acknowledged, delete not asked for
   std::set<std::string> absent;    // delete acknowledged
@@ -66,6 +70,9 @@ struct World {
   // Deduplication ids to be used again, of each queue: group and id.
   std::vector<std::deque<std::pair<std::string, std::string>>> ids{queues.size()};
 
+  // A body's own, and in a subscribed queue or behind one with that queue's name: what is published
+  // comes into all of them.
+  std::string key_of(std::string_view body, size_t queue) const;
   // Whether what was acknowledged there has to be there, and what was deleted not, at any time.
   bool steady(size_t queue) const;
 };

@@ -13,7 +13,6 @@
 #include <fmt/format.h>
 
 #include "base/os_clock.h"
-#include "clients/cpp/blocking_client.h"
 #include "tests/blackbox/binary_history_client.h"
 #include "tests/blackbox/http_history_client.h"
 #include "tests/blackbox/image_check.h"
@@ -116,7 +115,19 @@ bool CrashRun::make_queues() {
     queue.id = *id;
     history_.end(number, "ok", "mkq", {});
   }
-  return history_.flush();
+  return make_topic(**connected) && history_.flush();
+}
+
+// Once: it and its subscriptions outlive the server.
+bool CrashRun::make_topic(client::BlockingClient& client) {
+  if (has_topic_) return true;
+  has_topic_ = client.create_topic(kTopic).has_value();
+  const NamedText raw_delivery{"RawMessageDelivery", "true"};
+  for (const Queue& queue : world_.queues)
+    if (queue.subscribed && has_topic_)
+      has_topic_ =
+          client.subscribe_topic(kTopic, "sqs", queue.name, {&raw_delivery, 1}).has_value();
+  return has_topic_ || failed(fmt::format("cannot create a topic: {}", client.error_text()));
 }
 
 bool CrashRun::connect_clients() {

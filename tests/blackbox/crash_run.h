@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/prng.h"
+#include "clients/cpp/blocking_client.h"
 #include "tests/blackbox/crash_points.h"
 #include "tests/blackbox/crash_queues.h"
 #include "tests/blackbox/history_client.h"
@@ -42,6 +43,7 @@ class CrashRun {
   bool set_up();
   bool boot();
   bool make_queues();
+  bool make_topic(client::BlockingClient& client);
   bool connect_clients();
   // Until the server is gone; `strike`: kills it after a random time.
   bool load(bool strike, int64_t until_ns);
@@ -76,6 +78,7 @@ class CrashRun {
   std::vector<std::unique_ptr<HistoryClient>> clients_;
   std::map<std::string, uint32_t> struck_;
   std::string why_;
+  bool has_topic_ = false;
   bool violation_ = false;
   uint32_t kills_ = 0, doubles_ = 0, images_ = 0, alike_ = 0, drainers_ = 0;
 };

@@ -23,10 +23,6 @@ std::string receipt_text(const Receipt& receipt) {
   return text;
 }
 
-std::string key_in(std::string_view body) {
-  return std::string(body.substr(0, body.find(' ')));
-}
-
 std::string_view phase(End end) {
   return end == End::ok ? "ok" : end == End::fail ? "fail" : "info";
 }
@@ -67,6 +63,8 @@ void HistoryClient::request() {
   const uint64_t dice = prng_.below(1000);
   if (dice < 380 && (world_->unfinished < kUnfinishedWanted || prng_.chance(1, 8))) return send();
   if (dice < 390 && manner().administers) return ask_change();
+  if (dice < 410 && manner().administers && world_->unfinished < kUnfinishedWanted)
+    return publish();
   if (dice < 700 || (held_.empty() && world_->handed_over.empty())) {
     if (held_.size() >= kHeldMax) return;
     const uint32_t wait =
@@ -100,10 +98,7 @@ void HistoryClient::send() {
   for (uint64_t i = 0; i < count; ++i) {
     Outgoing message;
     message.key = fmt::format("{}-{}", name_, next_key_++);
-    message.body = message.key + " ";
-    const uint64_t bytes = prng_.chance(1, 100) ? prng_.below(40'000) : prng_.below(300);
-    for (uint64_t b = 0; b < bytes; ++b)
-      message.body += static_cast<char>('a' + prng_.below(26));
+    message.body = random_body(message.key);
     checker::HistoryFields fields;
     if (to.fifo) {
       const auto& ids = world_->ids[queue];
@@ -130,6 +125,41 @@ void HistoryClient::send() {
   history_.flush();
   sends_ += messages.size();
   ask_send(queue, std::move(messages));
+}
+
+std::string HistoryClient::random_body(std::string_view key) {
+  std::string body = fmt::format("{} ", key);
+  const uint64_t bytes = prng_.chance(1, 100) ? prng_.below(40'000) : prng_.below(300);
+  for (uint64_t b = 0; b < bytes; ++b)
+    body += static_cast<char>('a' + prng_.below(26));
+  return body;
+}
+
+// To the checker each copy is a send of its own.
+void HistoryClient::publish() {
+  std::vector<Copies> messages;
+  for (uint64_t left = prng_.between(1, 8); left > 0; --left) {
+    const std::string key = fmt::format("{}{}-{}", kPublishedKey, name_, next_key_++);
+    const std::string body = random_body(key);
+    const std::string hash = checker::body_hash(body);
+    Copies copies;
+    for (size_t queue = 0; queue < world_->queues.size(); ++queue) {
+      if (!world_->queues[queue].subscribed) continue;
+      Outgoing copy;
+      copy.key = world_->key_of(body, queue);
+      copy.body = body;
+      checker::HistoryFields fields;
+      fields.q = world_->queues[queue].name;
+      fields.k = copy.key;
+      fields.h = hash;
+      copy.number = history_.begin_later("send", fields);
+      copies.emplace_back(queue, std::move(copy));
+    }
+    messages.push_back(std::move(copies));
+  }
+  history_.flush();
+  sends_ += messages.size();
+  ask_publish(std::move(messages));
 }
 
 void HistoryClient::sent(const Outgoing& message, size_t queue, End end, std::string_view id,
@@ -168,7 +198,7 @@ void HistoryClient::receive(size_t queue, uint32_t visibility_ms, uint32_t wait_
 
 void HistoryClient::received(size_t queue, uint64_t number, const std::vector<Incoming>& messages) {
   for (const Incoming& message : messages) {
-    Held held{key_in(message.body), queue, message.receipt};
+    Held held{world_->key_of(message.body, queue), queue, message.receipt};
     checker::HistoryFields fields;
     const std::string hash = checker::body_hash(message.body);
     const std::string receipt = receipt_text(message.receipt);

@@ -10,6 +10,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/prng.h"
@@ -65,7 +66,7 @@ class HistoryClient {
   };
   struct Manner {
     uint32_t batch_max, receive_max, under_way_max;
-    bool administers;    // purges, deletes and creates queues, starts move tasks
+    bool administers;    // purges, deletes and creates queues, starts move tasks; publishes
     bool whole_seconds;  // of visibility timeouts; receives use the queue's
   };
   static constexpr uint32_t kQueuesOwn = UINT32_MAX;  // visibility timeout of a receive
@@ -82,6 +83,9 @@ class HistoryClient {
   virtual void ask_remove(std::vector<Held> held, std::vector<uint64_t> numbers) = 0;
   virtual void ask_visibility(const Held& held, uint64_t number, uint32_t visibility_ms) = 0;
   virtual void ask_change() {}  // something of what `administers` says
+  // `copies`: of each message, by queue.
+  using Copies = std::vector<std::pair<size_t, Outgoing>>;
+  virtual void ask_publish(std::vector<Copies> /*messages*/) {}
 
   // --- its answers ---
   void sent(const Outgoing& message, size_t queue, End end, std::string_view id, uint64_t place,
@@ -102,6 +106,8 @@ class HistoryClient {
 
   void request();
   void send();
+  void publish();
+  std::string random_body(std::string_view key);
   void receive(size_t queue, uint32_t visibility_ms, uint32_t wait_ms, uint32_t messages_max);
   void remove(size_t count);
   void change_visibility(const Held& held, uint32_t visibility_ms);

@@ -47,6 +47,7 @@ class LaterEnvironment final : public Environment {
 // Gathers the keys of all messages that are received.
 class KeySink final : public ReplySink {
  public:
+  explicit KeySink(const World& of) : world(of) {}
   void on_send(uint64_t, const SendReply&) override {}
   void on_results(uint64_t, const ResultsReply& reply) override {
     answered = true;
@@ -65,9 +66,11 @@ class KeySink final : public ReplySink {
       std::memcpy(&header, delivery.message.data(), sizeof header);
       const std::string_view body = as_text(
           delivery.message.subspan(sizeof header + header.properties_bytes, header.body_bytes));
-      keys.insert(std::string(body.substr(0, body.find(' '))));
+      keys.insert(world.key_of(body, queue));
     }
   }
+  const World& world;
+  size_t queue = 0;  // that is received from
   bool answered = false;
   Errc error = Errc::ok;
   std::vector<Receipt> received;
@@ -124,13 +127,14 @@ std::string check_image(const std::string& data_directory, const World& world) {
   environment.move_on(kHourNs);
   for (int i = 0; i < 8; ++i)
     tick_all(*broker);
-  KeySink sink;
+  KeySink sink(world);
   // A dead letter is shown once its move is durable, which here is a matter of the disk's own time.
   std::string missing;
   for (int look = 0; look < kLooksMax; ++look) {
     // Dead letters last: what is one by now is one before they are looked at.
     for (const bool sent_to : {true, false})
-      for (const Queue& queue : world.queues) {
+      for (sink.queue = 0; sink.queue < world.queues.size(); ++sink.queue) {
+        const Queue& queue = world.queues[sink.queue];
         if (queue.sent_to != sent_to || broker->shard(ShardId{}).find_queue(queue.id) == nullptr)
           continue;
         if (const std::string failed = take_all(*broker, queue.id, sink); !failed.empty())
