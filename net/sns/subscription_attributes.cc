@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "engine/topic_attributes.h"
+#include "millrace/named_text.h"
 #include "net/aws/arn.h"
 #include "net/sns/actions.h"
 #include "net/topics/delivery_policy.h"
