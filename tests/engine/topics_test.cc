@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "engine/limits.h"
 #include "engine/topic_attributes.h"
 #include "tests/engine/sim_engine_harness.h"
 
@@ -228,6 +229,49 @@ TEST_F(TopicsTest, ATopicTakesItsSubscriptionsWithIt) {
   kill();
   open();
   EXPECT_EQ(known(), before);
+}
+
+// All at once, as the disk here is quick and its turns are not.
+TEST_F(TopicsTest, NoMoreThanABrokerMayHave) {
+  options_.segment_bytes = 64u << 20;
+  open();
+  const auto all = [&](uint32_t count, auto&& ask_one) {
+    const uint64_t first = token_ + 1;
+    for (uint32_t i = 0; i < count; ++i) {
+      ask_one(i, reply());
+      if (i % 500 == 499) turns(4);
+    }
+    until([&] { return sink_.topics.contains(token_); });
+    turns(100);
+    uint32_t good = 0;
+    for (uint64_t token = first; token <= token_; ++token)
+      good += sink_.topics[token].error == Errc::ok;
+    const auto last = sink_.topics[token_];
+    sink_.topics.clear();
+    return std::pair{good, fmt::format("{} {}", errc_name(last.error), last.detail)};
+  };
+  const auto topics_made = all(kTopicsMax + 1, [&](uint32_t i, ReplyTo to) {
+    topics().create(fmt::format("topic-{}", i), {}, to);
+  });
+  EXPECT_EQ(topics_made,
+            (std::pair{kTopicsMax, std::string("over_limit there may be 10000 topics")}));
+  const TopicId topic = topics().find("topic-0")->id;
+  const auto outside = all(kOutboxesMax + 1, [&](uint32_t i, ReplyTo to) {
+    topics().subscribe({.topic = topic,
+                        .protocol = "https",
+                        .endpoint = fmt::format("https://example.com/{}", i),
+                        .queue = {},
+                        .token = "t"},
+                       to);
+  });
+  EXPECT_EQ(outside, (std::pair{kOutboxesMax, std::string("over_limit there may be 10000 "
+                                                          "subscriptions by http and https")}));
+  const auto queues = all(kSubscriptionsMax - kOutboxesMax + 1, [&](uint32_t i, ReplyTo to) {
+    const std::string queue = fmt::format("q{}", i);
+    topics().subscribe({.topic = topic, .protocol = "sqs", .endpoint = queue, .queue = queue}, to);
+  });
+  EXPECT_EQ(queues, (std::pair{kSubscriptionsMax - kOutboxesMax,
+                               std::string("over_limit there may be 100000 subscriptions")}));
 }
 
 TEST_F(TopicsTest, NoMoreThanATopicMayHave) {
