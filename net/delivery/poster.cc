@@ -1,7 +1,6 @@
 #include "net/delivery/poster.h"
 
 #include <algorithm>
-#include <atomic>
 #include <cstring>
 #include <netinet/in.h>
 #include <optional>
@@ -38,34 +37,6 @@ std::optional<IpAddress> address_of(const ::sockaddr& socket) {
 }
 
 }  // namespace
-
-struct Poster::Answers {
-  struct One {
-    uint64_t number;
-    Posted posted;
-  };
-  std::mutex mutex;
-  std::vector<One> done;
-  std::function<void()> wake;  // null: nobody is there any more
-  std::atomic<bool> any{false};
-
-  // Under the lock: afterwards the desk may be gone, and with it who is woken.
-  void put(One one) {
-    const std::lock_guard lock(mutex);
-    done.push_back(std::move(one));
-    call();
-  }
-  void wake_up() {
-    const std::lock_guard lock(mutex);
-    call();
-  }
-
- private:
-  void call() {
-    any.store(true, std::memory_order_release);
-    if (wake) wake();
-  }
-};
 
 // libcurl's side: the posts that are under way. All on the poster's thread but wake().
 class Poster::Transfers {
@@ -291,13 +262,10 @@ void Poster::run() {
 }
 
 PostingDesk::PostingDesk(Poster& poster, std::function<void()> wake)
-    : poster_(poster), answers_(std::make_shared<Poster::Answers>()) {
-  answers_->wake = std::move(wake);
-}
+    : poster_(poster), answers_(std::make_shared<Poster::Answers>(std::move(wake))) {}
 
 PostingDesk::~PostingDesk() {
-  const std::lock_guard lock(answers_->mutex);
-  answers_->wake = nullptr;
+  answers_->close();
 }
 
 void PostingDesk::post(Post post, Done done) {
@@ -310,15 +278,9 @@ void PostingDesk::wake_in(int64_t ms) {
 }
 
 bool PostingDesk::turn() {
-  // Acquires what was put in before it was set.
-  if (!answers_->any.load(std::memory_order_acquire)) return false;
-  std::vector<Poster::Answers::One> done;
-  {
-    const std::lock_guard lock(answers_->mutex);
-    done.swap(answers_->done);
-    answers_->any.store(false, std::memory_order_relaxed);
-  }
-  for (Poster::Answers::One& one : done) {
+  std::vector<Poster::Answer> done;
+  if (!answers_->take(&done)) return false;
+  for (Poster::Answer& one : done) {
     const auto found = waiting_.find(one.number);
     const Done call = std::move(found->second);
     waiting_.erase(found);

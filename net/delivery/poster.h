@@ -24,6 +24,7 @@
 #include <vector>
 
 #include "net/delivery/reach.h"
+#include "net/helper_answers.h"
 
 namespace millrace::net::delivery {
 
@@ -67,7 +68,11 @@ class Poster {
  private:
   friend class PostingDesk;
   class Transfers;
-  struct Answers;  // lives as long as somebody may still put something into it
+  struct Answer {
+    uint64_t number = 0;
+    Posted posted;
+  };
+  using Answers = HelperAnswers<Answer>;
   struct Job {
     std::shared_ptr<Answers> answers;
     uint64_t number = 0;

@@ -1,24 +1,11 @@
 #include "net/topics/signer.h"
 
-#include <atomic>
 #include <utility>
 
 #include "base/assert.h"
 #include "base/log_line.h"
 
 namespace millrace::net::topics {
-
-struct Signer::Answers {
-  struct One {
-    uint64_t number;
-    std::vector<std::string> signatures;
-    std::shared_ptr<const SigningKey> key;
-  };
-  std::mutex mutex;
-  std::vector<One> done;
-  std::function<void()> wake;  // null: nobody is there any more
-  std::atomic<bool> any{false};
-};
 
 std::unique_ptr<Signer> Signer::open(std::unique_ptr<storage::Disk> disk, std::string* why) {
   std::shared_ptr<const SigningKey> key = SigningKey::read(*disk, why);
@@ -74,29 +61,20 @@ void Signer::run() {
     std::shared_ptr<const SigningKey> key = key_;
     lock.unlock();
     if (key == nullptr) key = make_key();
-    Answers::One answer{job.number, {}, key};
+    Answer answer{job.number, {}, key};
     for (const std::string& text : job.texts)
       answer.signatures.push_back(key->sign(text, job.version));
-    {
-      const std::lock_guard put(job.answers->mutex);
-      job.answers->done.push_back(std::move(answer));
-      job.answers->any.store(true, std::memory_order_release);
-      // Under the lock: afterwards the desk may be gone, and with it who is woken.
-      if (job.answers->wake) job.answers->wake();
-    }
+    job.answers->put(std::move(answer));
     lock.lock();
     key_ = std::move(key);
   }
 }
 
 SigningDesk::SigningDesk(Signer& signer, std::function<void()> wake)
-    : signer_(signer), answers_(std::make_shared<Signer::Answers>()) {
-  answers_->wake = std::move(wake);
-}
+    : signer_(signer), answers_(std::make_shared<Signer::Answers>(std::move(wake))) {}
 
 SigningDesk::~SigningDesk() {
-  const std::lock_guard lock(answers_->mutex);
-  answers_->wake = nullptr;
+  answers_->close();
 }
 
 bool SigningDesk::sign(std::vector<std::string> texts, std::string_view version, Done done) {
@@ -107,15 +85,9 @@ bool SigningDesk::sign(std::vector<std::string> texts, std::string_view version,
 }
 
 void SigningDesk::turn() {
-  // Acquires what was put in before it was set.
-  if (!answers_->any.load(std::memory_order_acquire)) return;
-  std::vector<Signer::Answers::One> done;
-  {
-    const std::lock_guard lock(answers_->mutex);
-    done.swap(answers_->done);
-    answers_->any.store(false, std::memory_order_relaxed);
-  }
-  for (const Signer::Answers::One& one : done) {
+  std::vector<Signer::Answer> done;
+  if (!answers_->take(&done)) return;
+  for (const Signer::Answer& one : done) {
     MR_ASSERT(!waiting_.empty() && waiting_.front().number == one.number);
     const Done call = std::move(waiting_.front().done);
     waiting_.pop_front();

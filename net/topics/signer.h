@@ -23,6 +23,7 @@
 #include <thread>
 #include <vector>
 
+#include "net/helper_answers.h"
 #include "net/topics/signing_key.h"
 #include "storage/disk.h"
 
@@ -44,8 +45,12 @@ class Signer {
 
  private:
   friend class SigningDesk;
-  // Lives as long as somebody may still put an answer into it.
-  struct Answers;
+  struct Answer {
+    uint64_t number = 0;
+    std::vector<std::string> signatures;
+    std::shared_ptr<const SigningKey> key;
+  };
+  using Answers = HelperAnswers<Answer>;
   struct Job {
     std::shared_ptr<Answers> answers;
     uint64_t number = 0;
