@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <array>
-#include <bit>
 #include <cstring>
 #include <utility>
 
+#include "base/each_bit.h"
 #include "engine/limits.h"
 #include "millrace/message_id.h"
 
@@ -14,13 +14,6 @@ namespace {
 
 // The token of what nobody waits for: the error, if there is one, comes at once.
 constexpr uint64_t kStandard = 0;
-
-// Calls f(i) for each bit.
-template <class F>
-void each_bit(uint64_t bits, F&& f) {
-  for (; bits != 0; bits &= bits - 1)
-    f(static_cast<size_t>(std::countr_zero(bits)));
-}
 
 }  // namespace
 
@@ -178,7 +171,6 @@ void FifoTopics::number(const Partition& window, Line& line) {
   std::map<base::Hash128, std::pair<Slot, size_t>> here;
   for (size_t p = 0; p < line.round.size(); ++p) {
     OrderedPublish& publish = *line.round[p];
-    uint64_t fresh = 0;  // messages
     for (size_t i = 0; i < publish.ids.size(); ++i) {
       const base::Hash128& id = publish.ids[i];
       if (const DedupWindow::Entry* known = window.dedup().find(id, parts_.now)) {
@@ -188,7 +180,7 @@ void FifoTopics::number(const Partition& window, Line& line) {
       const auto [first, is_first] = here.try_emplace(id, line.next, p);
       publish.slots.push_back(raw(first->second.first));
       if (is_first) {
-        fresh |= uint64_t{1} << i;
+        publish.fresh |= uint64_t{1} << i;
         line.next = line.next + 1;
       } else if (first->second.second != p) {
         publish.repeats.push_back(first->second.second);
@@ -196,11 +188,9 @@ void FifoTopics::number(const Partition& window, Line& line) {
     }
     uint64_t forms = 0;
     for (size_t f = 0; f < publish.forms.size(); ++f)
-      forms |= (fresh >> publish.forms[f].message & 1) << f;
+      forms |= (publish.fresh >> publish.forms[f].message & 1) << f;
     for (PublishCopy& copy : publish.copies)
       copy.messages &= forms;
-    for (size_t i = 0; i < publish.ids.size(); ++i)
-      if ((fresh >> i & 1) == 0) publish.ids[i] = {};  // nothing to remember
   }
 }
 
@@ -292,14 +282,14 @@ Errc FifoTopics::store_standard(OrderedPublish& publish) {
   std::vector<std::byte> run;
   std::vector<uint32_t> stamps;
   std::array<uint64_t, kSharedMessagesMax> bit_of{};
-  each_bit(wanted, [&](size_t f) {
+  base::each_bit(wanted, [&](size_t f) {
     bit_of[f] = uint64_t{1} << stamps.size();
     append_form(publish, f, {}, &run);
     stamps.push_back(publish.stamps[f]);
   });
   for (PublishCopy& copy : copies) {
     uint64_t messages = 0;
-    each_bit(copy.messages, [&](size_t f) { messages |= bit_of[f]; });
+    base::each_bit(copy.messages, [&](size_t f) { messages |= bit_of[f]; });
     copy.messages = messages;
   }
   standard_error_ = Errc::ok;
@@ -320,10 +310,10 @@ void FifoTopics::end_round(TopicId topic) {
       if (round[first]->error != Errc::ok) publish->error = round[first]->error;
     if (publish->error == Errc::ok) publish->error = store_standard(*publish);
     if (publish->error != Errc::ok) continue;
-    for (size_t i = 0; i < publish->ids.size(); ++i)
-      if (publish->ids[i] != base::Hash128{})
-        marks.push_back(
-            {publish->ids[i].low, publish->ids[i].high, publish->slots[i], parts_.now.value});
+    base::each_bit(publish->fresh, [&](size_t i) {
+      const base::Hash128& id = publish->ids[i];
+      marks.push_back({id.low, id.high, publish->slots[i], parts_.now.value});
+    });
   }
   Errc noted = Errc::ok;
   if (window != nullptr)

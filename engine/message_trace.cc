@@ -180,9 +180,7 @@ void MessageTrace::on_publish(const storage::Record& record) {
   const uint64_t slot = id_.shard_slot & 0xFFFF'FFFF'FFFF;
   for (const PublishTarget& target :
        items_after<PublishTarget, PublishHead>(record.body, head.target_count)) {
-    if (target.queue_id != id_.queue_id || slot < target.first_slot ||
-        slot - target.first_slot >= static_cast<uint64_t>(std::popcount(target.messages)))
-      continue;
+    if (target.queue_id != id_.queue_id || !holds(target, slot)) continue;
     // The how-manieth of the target's messages it is.
     uint64_t messages = target.messages;
     for (uint64_t skip = slot - target.first_slot; skip > 0; --skip)

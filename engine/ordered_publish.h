@@ -25,6 +25,7 @@ struct OrderedPublish {
   uint64_t job = 0;
   Errc error = Errc::ok;
   std::vector<uint64_t> slots{};  // of each message, once it has one
+  uint64_t fresh = 0;             // bit i: the i-th has it for the first time
   // Publishes of this round, by number, that brought a message here first.
   std::vector<size_t> repeats{};
   uint64_t bytes() const { return sizeof *this + run.size() + copies.size() * sizeof(PublishCopy); }

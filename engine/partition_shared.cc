@@ -1,7 +1,6 @@
 // The part of Partition for published messages, which other queues may have too: they lie once in
 // the log, and each queue refers to them.
-#include <bit>
-
+#include "base/each_bit.h"
 #include "engine/partition.h"
 
 namespace millrace::engine {
@@ -28,8 +27,7 @@ uint64_t Partition::apply_publish(const PartitionContext& context, const Publish
     bytes += shared_cost(header);
     apart += kCarriedAloneBytes;
   };
-  for (uint64_t left = target.messages; left != 0; left &= left - 1)
-    chosen.push_back(offsets[static_cast<size_t>(std::countr_zero(left))]);
+  base::each_bit(target.messages, [&](size_t i) { chosen.push_back(offsets[i]); });
   const Slot first{target.first_slot};
   const auto count = static_cast<uint32_t>(chosen.size());
   uint64_t came = target.messages;

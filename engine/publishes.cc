@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <array>
-#include <bit>
+#include <tuple>
 
 #include "engine/request_check.h"
 
@@ -42,9 +42,8 @@ Errc Publishes::check(const PublishRequest& request) {
     if (queue == nullptr || parts_.state.find(copy.queue) == nullptr) return Errc::queue_not_found;
     if (queue->attributes.fifo) return Errc::invalid_argument;
     if (longest > queue->attributes.message_bytes_max)
-      for (uint64_t left = copy.messages; left != 0; left &= left - 1)
-        if (body_bytes[static_cast<size_t>(std::countr_zero(left))] >
-            queue->attributes.message_bytes_max)
+      for (uint32_t i = 0; i < request.count; ++i)
+        if ((copy.messages >> i & 1) != 0 && body_bytes[i] > queue->attributes.message_bytes_max)
           return Errc::message_too_large;
     const Durability level = parts_.level(*queue);
     level_ = std::max(level_, level);
@@ -61,10 +60,10 @@ void Publishes::publish(const PublishRequest& request, ReplyTo to) {
   if (const Errc error = check(request); error != Errc::ok) return refuse(error);
   if (const Errc refusal = gate_.judge(); refusal != Errc::ok) return refuse(refusal);
   if (parts_.state.log().fenced()) return refuse(Errc::shard_fenced);
-  // Those of one queue stay together.
   std::sort(targets_.begin(), targets_.end(),
             [](const ShardState::Target& a, const ShardState::Target& b) {
-              return a.copy->queue < b.copy->queue;
+              return std::tie(a.copy->queue, a.copy->subscription) <
+                     std::tie(b.copy->queue, b.copy->subscription);
             });
   Position end{};
   for (std::span<const ShardState::Target> left = targets_; !left.empty();) {

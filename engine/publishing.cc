@@ -10,8 +10,8 @@
 #include <algorithm>
 #include <array>
 #include <bit>
-#include <tuple>
 
+#include "base/each_bit.h"
 #include "engine/limits.h"
 #include "engine/shard_state.h"
 #include "storage/format.h"
@@ -21,10 +21,6 @@ namespace {
 
 constexpr uint64_t kRecordHeader = sizeof(storage::RecordHeader);
 
-bool holds(const PublishTarget& target, uint64_t slot) {
-  return slot >= target.first_slot &&
-         slot - target.first_slot < static_cast<uint64_t>(std::popcount(target.messages));
-}
 bool holds(const SharedReference& reference, uint64_t slot) {
   return slot == reference.slot;
 }
@@ -65,26 +61,17 @@ Result<Position> ShardState::publish(const PublishRequest& request, std::span<co
   uint64_t delayed = 0;
   for (const Target& target : targets) {
     const PublishCopy& copy = *target.copy;
+    const bool same_queue = !targets_.empty() && targets_.back().queue_id == raw(copy.queue);
+    const uint64_t slot = same_queue ? targets_.back().first_slot + slots_of(targets_.back())
+                                     : raw(find(copy.queue)->slot_end());
     PublishTarget to{
-        raw(copy.queue), target.delay_ms, 0, copy.messages, raw(copy.subscription), 0, {}};
+        raw(copy.queue), target.delay_ms, slot, copy.messages, raw(copy.subscription), 0, {}};
     std::copy(copy.stamp.begin(), copy.stamp.end(), std::begin(to.stamp));
     targets_.push_back(to);
-    for (uint64_t left = copy.messages; left != 0; left &= left - 1)
-      ++references[static_cast<size_t>(std::countr_zero(left))];
-    if (target.delay_ms != 0) delayed += static_cast<uint64_t>(std::popcount(copy.messages));
+    base::each_bit(copy.messages, [&](size_t i) { ++references[i]; });
+    if (target.delay_ms != 0) delayed += slots_of(to);
   }
   if (delayed > 0 && timers_.size() + delayed > kTimersPerShardMax) return fail(Errc::over_limit);
-  std::sort(targets_.begin(), targets_.end(), [](const PublishTarget& a, const PublishTarget& b) {
-    return std::tie(a.queue_id, a.subscription_id) < std::tie(b.queue_id, b.subscription_id);
-  });
-  for (size_t i = 0; i < targets_.size(); ++i) {
-    PublishTarget& to = targets_[i];
-    const PublishTarget* before = i > 0 ? &targets_[i - 1] : nullptr;
-    to.first_slot =
-        before != nullptr && before->queue_id == to.queue_id
-            ? before->first_slot + static_cast<uint64_t>(std::popcount(before->messages))
-            : raw(find(QueueId{to.queue_id})->slot_end());
-  }
   const PublishHead head{
       raw(request.topic), static_cast<uint32_t>(targets_.size()), request.count, 0, now.value, 0};
   const Bytes table = bytes_of(std::span<const PublishTarget>(targets_));
@@ -124,12 +111,9 @@ Result<Position> ShardState::publish(const PublishRequest& request, std::span<co
   // Those of one queue lie together.
   for (size_t i = 0; i < targets_.size(); ++i) {
     Partition& partition = *find(QueueId{targets_[i].queue_id});
-    partition.tally.sent += static_cast<uint64_t>(std::popcount(targets_[i].messages));
+    partition.tally.sent += slots_of(targets_[i]);
     if (i + 1 < targets_.size() && targets_[i + 1].queue_id == targets_[i].queue_id) continue;
-    const auto asked = std::find_if(targets.begin(), targets.end(), [&](const Target& target) {
-      return target.copy->queue == partition.queue();
-    });
-    become_visible(partition, last_end_, asked->durable);
+    become_visible(partition, last_end_, targets[i].durable);
   }
   return last_end_;
 }
@@ -143,9 +127,8 @@ void ShardState::apply_publish(const PublishHead& head, Bytes body, Position rec
     note_queue(target.queue_id);
     Partition* partition = find(QueueId{target.queue_id});
     if (partition == nullptr) continue;  // deleted since
-    uint64_t here = partition->apply_publish(context(), head, target, body, at, published_);
-    for (; here != 0; here &= here - 1)
-      ++came[static_cast<size_t>(std::countr_zero(here))];
+    base::each_bit(partition->apply_publish(context(), head, target, body, at, published_),
+                   [&](size_t i) { ++came[i]; });
     told(*partition, record);
   }
   for (size_t i = 0; i < published_.size(); ++i) {

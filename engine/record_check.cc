@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <array>
-#include <bit>
 #include <span>
 #include <utility>
 
+#include "base/each_bit.h"
 #include "engine/limits.h"
 #include "millrace/engine.h"
 #include "millrace/publish.h"
@@ -160,11 +160,9 @@ std::string_view wrong_body(const PublishHead& head, Bytes body) {
   for (const PublishTarget& target : targets) {
     if (target.messages == 0 || (target.messages & ~all) != 0)
       return "a queue gets a message that it does not have";
-    if (!are_slots(target.first_slot, static_cast<uint64_t>(std::popcount(target.messages))))
-      return kSlot;
+    if (!are_slots(target.first_slot, slots_of(target))) return kSlot;
     if (target.delay_ms > kDelayMsMax) return "a queue has a delay that none can have";
-    for (uint64_t left = target.messages; left != 0; left &= left - 1)
-      ++references[static_cast<size_t>(std::countr_zero(left))];
+    base::each_bit(target.messages, [&](size_t i) { ++references[i]; });
   }
   if (!are_in_order(targets, &PublishTarget::first_slot)) return "its queues are in no order";
   return wrong_shared(body, sizeof head + table, head.message_count,

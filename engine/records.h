@@ -41,6 +41,7 @@
 //   meta          CatalogMeta              what belongs to the whole directory
 #pragma once
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -198,6 +199,13 @@ struct PublishTarget {
   uint8_t stamp[16];         // 32  the UUID that is to stand at stamp_at
 };
 static_assert(sizeof(PublishTarget) == 48);
+// How many messages come to the target's queue by it, and whether this slot there is of one.
+inline uint64_t slots_of(const PublishTarget& target) {
+  return static_cast<uint64_t>(std::popcount(target.messages));
+}
+inline bool holds(const PublishTarget& target, uint64_t slot) {
+  return slot >= target.first_slot && slot - target.first_slot < slots_of(target);
+}
 
 struct CarrySharedHead {
   uint32_t reference_count;  //  0  SharedReferences that follow, by queue, rising, then by slot

@@ -87,8 +87,8 @@ class ShardState final : public storage::ReplaySink {
   Result<Enqueued> enqueue(Partition& partition, Bytes run, uint32_t count, uint32_t delay_ms,
                            bool wait_durable, TimeMs now, std::span<const MessageNames> names = {});
   // Publishing (publishing.cc). One record: each message comes into all of its queues or into none.
-  // `request` was checked; its copies are those of `targets`, kTargetsPerRecordMax at most. Errors:
-  // as of enqueue().
+  // `request` was checked; its copies are those of `targets`, by queue and subscription,
+  // kTargetsPerRecordMax at most. Errors: as of enqueue().
   struct Target {
     const PublishCopy* copy;
     uint32_t delay_ms;
