@@ -83,6 +83,13 @@ AwsError check_batch_entries(const List<MessageInput>& entries) {
   return {};
 }
 
+// The id and, on a FIFO topic, the sequence number of a message.
+void write_published(AnswerWriter& writer, const topics::Published& done, size_t message) {
+  writer.plain("MessageId", done.message_ids[message]);
+  if (!done.sequences.empty())
+    writer.plain("SequenceNumber", std::to_string(done.sequences[message]));
+}
+
 }  // namespace
 
 void publish(Request& request, const PublishInput& input) {
@@ -96,13 +103,6 @@ void publish(Request& request, const PublishInput& input) {
   if (const auto refusal = check_ids(message, topic)) return request.refuse(error_of(refusal));
   request.publish(request.topic->id, request.topic->name,
                   base_url(request.http, request.settings().advertise), {&message, 1});
-}
-
-// The id and, on a FIFO topic, the sequence number of a message.
-static void write_published(AnswerWriter& writer, const topics::Published& done, size_t message) {
-  writer.plain("MessageId", done.message_ids[message]);
-  if (!done.sequences.empty())
-    writer.plain("SequenceNumber", std::to_string(done.sequences[message]));
 }
 
 void message_published(Reply& reply, const topics::Published& done) {

@@ -1,6 +1,7 @@
 #include "net/topics/publisher.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <utility>
 
@@ -109,12 +110,12 @@ void Publisher::add_message(const Publication& publication, Publish& publish) {
 // Its id by content, if it has no other; and what FIFO and standard queues get.
 void Publisher::add_order(const Publication& publication, bool by_group,
                           PublishedMessage& message) {
-  Sha256 sha;
-  sha.begin();
-  sha.add(*publication.message);
-  const auto hash = hex_of(sha.end());
   Publication whole = publication;
-  if (!whole.deduplication_id) whole.deduplication_id = view_of(hash);
+  std::array<char, 64> hash{};
+  if (!whole.deduplication_id) {
+    hash = hex_of(Sha256().of(*publication.message));
+    whole.deduplication_id = view_of(hash);
+  }
   message.properties = publication_properties(whole, &message.ids_end);
   message.deduplication_key = *whole.deduplication_id;
   if (by_group) message.deduplication_key.append("\n").append(*whole.group);
