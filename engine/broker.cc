@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "base/log_line.h"
+#include "base/printable.h"
 #include "base/server_clock.h"
 #include "engine/data_directory.h"
 #include "engine/directory_logs.h"
@@ -103,10 +104,18 @@ Result<std::unique_ptr<BrokerOnDisk>> BrokerOnDisk::open_directory(const BrokerO
     }
   const uint16_t before = catalog.shard_count();
   if (const QueueInfo* tied = count > before ? catalog.catalog().tied_to(before) : nullptr) {
+    const std::string name = base::printable(tied->name);
+    if (before == 0) {
+      *message = fmt::format(
+          "the catalog has the FIFO queue '{}' and does not say how many shards there are: the "
+          "record that did is gone",
+          name);
+      return fail(Errc::damaged);
+    }
     *message = fmt::format(
         "the queue '{0}' is spread over the {1} shards there are in a way that more would break; "
         "open the directory with {1}, or first empty, delete and create the queue again",
-        tied->name, before);
+        name, before);
     return fail(Errc::invalid_argument);
   }
   broker->room_ = std::make_unique<Mailroom>(count);
