@@ -6,19 +6,26 @@
 // Threads: any; no state.
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <optional>
+#include <string_view>
 
 #include "millrace/engine.h"
 
 namespace millrace::engine {
 
-inline bool is_outside(const SubscriptionInfo& subscription) {
-  return subscription.protocol == "http" || subscription.protocol == "https";
+// Those that whoever is above the engine delivers by.
+inline constexpr std::array<std::string_view, 2> kOutsideProtocols{"http", "https"};
+
+inline bool is_outside(std::string_view protocol) {
+  return std::find(kOutsideProtocols.begin(), kOutsideProtocols.end(), protocol) !=
+         kOutsideProtocols.end();
 }
 
 // Nothing: it has none, as it is a queue's, not confirmed, or of a protocol that nobody delivers.
 inline std::optional<QueueInfo> outbox_of(const SubscriptionInfo& subscription) {
-  if (!is_outside(subscription) || subscription.pending) return std::nullopt;
+  if (!is_outside(subscription.protocol) || subscription.pending) return std::nullopt;
   QueueInfo outbox;
   outbox.id = outbox_id(subscription.id);
   outbox.created_at_ms = subscription.created_at_ms;

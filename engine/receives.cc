@@ -4,6 +4,7 @@
 #include <bit>
 
 #include "base/assert.h"
+#include "base/each_bit.h"
 #include "engine/deliveries.h"
 #include "engine/limits.h"
 
@@ -472,12 +473,12 @@ void Receives::tell_interested() {
   for (const QueueId queue : ready_) {
     Partition* partition = parts_.state.find(queue);
     if (partition == nullptr || !partition->has_visible_ready()) continue;
-    for (uint64_t rest = partition->interested_shards; rest != 0; rest &= rest - 1) {
+    base::each_bit(partition->interested_shards, [&](size_t shard) {
       auto mail = std::make_unique<Mail>();
       mail->kind = MailKind::something_ready;
       mail->queue = queue;
-      parts_.mailbox.post(ShardId{static_cast<uint16_t>(std::countr_zero(rest))}, std::move(mail));
-    }
+      parts_.mailbox.post(ShardId{static_cast<uint16_t>(shard)}, std::move(mail));
+    });
     partition->interested_shards = 0;
   }
   ready_.clear();

@@ -101,7 +101,7 @@ void Topics::count(Entry& entry, const SubscriptionInfo& subscription, bool ther
   ++entry.changes;
   const uint32_t one = there ? 1 : UINT32_MAX;
   (subscription.pending ? entry.info.pending : entry.info.confirmed) += one;
-  if (is_outside(subscription)) {
+  if (is_outside(subscription.protocol)) {
     outside_ += there ? 1 : SIZE_MAX;
     ++outbox_changes_;
     if (there && !subscription.pending)

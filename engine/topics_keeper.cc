@@ -274,8 +274,7 @@ TopicsKeeper::Decided TopicsKeeper::subscribe(const Mail& mail, TimeMs now) {
     return no(valid.error(), std::move(detail));
   if (topics_.subscriptions() >= kSubscriptionsMax || next_id_ > kQueueIdMax)
     return no(Errc::over_limit, fmt::format("there may be {} subscriptions", kSubscriptionsMax));
-  wanted.protocol = ask.protocol;
-  if (is_outside(wanted)) {
+  if (is_outside(ask.protocol)) {
     if (topic->attributes.fifo)
       return no(Errc::invalid_argument,
                 "Invalid parameter: Endpoint Reason: a FIFO topic delivers to queues only");
@@ -290,6 +289,7 @@ TopicsKeeper::Decided TopicsKeeper::subscribe(const Mail& mail, TimeMs now) {
   wanted.id = SubscriptionId{next_id_};
   wanted.topic = topic->id;
   wanted.uuid = ask.uuid;
+  wanted.protocol = ask.protocol;
   wanted.endpoint = ask.endpoint;
   wanted.queue = ask.queue;
   wanted.token = ask.token;

@@ -1,7 +1,6 @@
 #include "net/delivery/courier.h"
 
 #include <algorithm>
-#include <array>
 #include <cstring>
 #include <optional>
 #include <utility>
@@ -14,6 +13,7 @@
 #include "millrace/named_text.h"
 #include "millrace/properties.h"
 #include "net/topics/envelope.h"
+#include "net/topics/message_run.h"
 
 namespace millrace::net::delivery {
 namespace {
@@ -42,15 +42,6 @@ Content content_of(std::span<const std::byte> message) {
           text.substr(header.properties_bytes, header.body_bytes)};
 }
 
-std::string run_of(std::string_view properties, std::string_view body) {
-  const MessageHeader header{static_cast<uint32_t>(body.size()),
-                             static_cast<uint32_t>(properties.size()), kDelayQueueDefault, 0};
-  std::string run(reinterpret_cast<const char*>(&header), sizeof header);
-  run.append(properties).append(body);
-  run.resize(message_stride(header), '\0');
-  return run;
-}
-
 }  // namespace
 
 Courier::Courier(CourierParts parts)
@@ -67,7 +58,7 @@ Courier::~Courier() {
 void Courier::turn() {
   // The loop has slept: its clock may be as old as that.
   if (desk_.turn()) port_.refresh_clock();
-  if (!follows_ || port_.topics().outbox_changes() != seen_) follow();
+  if (port_.topics().outbox_changes() != seen_) follow();
   if (port_.now().value >= look_ms_) look();
 }
 
@@ -75,7 +66,6 @@ void Courier::turn() {
 
 void Courier::follow() {
   seen_ = port_.topics().outbox_changes();
-  follows_ = true;
   std::vector<SubscriptionInfo> all;
   port_.topics().list_outboxes(&all);
   std::unordered_map<uint32_t, Box> before;
@@ -211,7 +201,8 @@ void Courier::give_up(uint64_t number, Letter& letter, std::string_view body,
     count(letter, &topics::PublishCounts::post_dropped);
     return acknowledge(number, letter);
   }
-  const std::string run = run_of(letter.properties, body);
+  std::string run;
+  topics::append_message(run, letter.properties, body, kDelayQueueDefault);
   port_.send({.queue = dead->id, .count = 1, .messages = as_bytes(run)}, {this, number});
 }
 
@@ -334,9 +325,7 @@ void Courier::end_pending() {
 
 void Courier::count(const Letter& letter,
                     std::atomic<uint64_t> topics::PublishCounts::*what) const {
-  if (figures_ == nullptr) return;
-  (figures_->*what).fetch_add(1, std::memory_order_relaxed);
-  (letter.counts.get()->*what).fetch_add(1, std::memory_order_relaxed);
+  if (figures_ != nullptr) figures_->count(*letter.counts, what, 1);
 }
 
 }  // namespace millrace::net::delivery

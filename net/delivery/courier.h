@@ -113,10 +113,10 @@ class Courier final : private ReplySink {
   std::unordered_map<uint32_t, Box> boxes_;       // by subscription
   std::unordered_map<uint64_t, Letter> letters_;  // by number
   uint64_t next_ = 0;
-  uint64_t bytes_ = 0;    // of letters
-  uint64_t seen_ = 0;     // of TopicPort::outbox_changes()
-  bool follows_ = false;  // boxes_ are what they should be
-  int64_t look_ms_ = 0;   // when credit or leases are looked at next
+  uint64_t bytes_ = 0;  // of letters
+  uint64_t seen_ =
+      UINT64_MAX;        // of TopicPort::outbox_changes(), when boxes_ were as they should be
+  int64_t look_ms_ = 0;  // when credit or leases are looked at next
   int64_t pending_ms_ = 0;
 };
 

@@ -11,23 +11,27 @@
 #include "millrace/named_text.h"
 #include "net/aws/error.h"
 #include "net/delivery/endpoint_url.h"
-#include "net/topics/envelope.h"
 
 namespace millrace::net::delivery {
 namespace {
 
 constexpr size_t kShownMax = 200;
 
-std::string subscribe_url(const LetterAbout& about) {
-  return fmt::format("{}/?Action=ConfirmSubscription&TopicArn={}&Token={}", about.base_url,
-                     about.topic_arn, about.token);
-}
-
 }  // namespace
 
 EndpointDesk::EndpointDesk(ShardPort& port, topics::Signer& signer, Poster& poster,
                            std::function<void()> wake, uint64_t seed)
     : port_(port), signing_(signer, wake), posting_(poster, wake), ids_(seed) {}
+
+topics::Confirmation EndpointDesk::Letter::content() const {
+  return {.type = type,
+          .message_id = message_id,
+          .token = about.token,
+          .topic_arn = about.topic_arn,
+          .message = message,
+          .subscribe_url = subscribe_url,
+          .timestamp = timestamp};
+}
 
 void EndpointDesk::judge(std::string_view protocol, std::string_view endpoint, Judged judged) {
   if (!endpoint.starts_with(fmt::format("{}://", protocol)))
@@ -71,6 +75,9 @@ void EndpointDesk::send(LetterAbout about, bool ends) {
                  "You have chosen to subscribe to the topic {}.\nTo confirm the subscription, "
                  "visit the SubscribeURL included in this message.",
                  letter.about.topic_arn);
+  letter.subscribe_url =
+      fmt::format("{}/?Action=ConfirmSubscription&TopicArn={}&Token={}", letter.about.base_url,
+                  letter.about.topic_arn, letter.about.token);
   letter.message_id = ids_.next().text();
   letter.timestamp = base::utc_text(port_.now().value);
   letter.signature_version = "1";
@@ -80,14 +87,7 @@ void EndpointDesk::send(LetterAbout about, bool ends) {
     letter.policy = topics::delivery_policy_of(value_of(topic->attributes.texts, "DeliveryPolicy"),
                                                std::string_view());
   }
-  const std::string url = subscribe_url(letter.about);
-  std::string text = topics::text_to_sign(topics::Confirmation{.type = letter.type,
-                                                               .message_id = letter.message_id,
-                                                               .token = letter.about.token,
-                                                               .topic_arn = letter.about.topic_arn,
-                                                               .message = letter.message,
-                                                               .subscribe_url = url,
-                                                               .timestamp = letter.timestamp});
+  std::string text = topics::text_to_sign(letter.content());
   const bool taken = signing_.sign(
       {std::move(text)}, letter.signature_version,
       [this, number](std::span<const std::string> signatures, const topics::SigningKey& key) {
@@ -99,17 +99,9 @@ void EndpointDesk::send(LetterAbout about, bool ends) {
 void EndpointDesk::put_signature(uint64_t number, std::string_view signature,
                                  const topics::SigningKey& key) {
   Letter& letter = letters_.at(number);
-  const std::string url = subscribe_url(letter.about);
   letter.post.url = letter.about.endpoint;
-  letter.post.body = topics::make_confirmation({.type = letter.type,
-                                                .message_id = letter.message_id,
-                                                .token = letter.about.token,
-                                                .topic_arn = letter.about.topic_arn,
-                                                .message = letter.message,
-                                                .subscribe_url = url,
-                                                .timestamp = letter.timestamp},
-                                               {letter.signature_version, signature, key.path()},
-                                               letter.about.base_url);
+  letter.post.body = topics::make_confirmation(
+      letter.content(), {letter.signature_version, signature, key.path()}, letter.about.base_url);
   letter.post.fields = {fmt::format("Content-Type: {}", letter.policy.content_type),
                         fmt::format("x-amz-sns-message-type: {}", letter.type),
                         fmt::format("x-amz-sns-message-id: {}", letter.message_id),

@@ -18,6 +18,7 @@
 #include "net/aws/request_id.h"
 #include "net/delivery/poster.h"
 #include "net/topics/delivery_policy.h"
+#include "net/topics/envelope.h"
 #include "net/topics/signer.h"
 
 namespace millrace::net::delivery {
@@ -56,12 +57,14 @@ class EndpointDesk {
     std::string type;
     std::string message;
     std::string message_id;
+    std::string subscribe_url;
     std::string timestamp;
     std::string signature_version;
     topics::DeliveryPolicy policy;
     Post post{};
     uint32_t tries = 0;
-    int64_t due_ns = INT64_MAX;  // when it is tried again
+    int64_t due_ns = INT64_MAX;            // when it is tried again
+    topics::Confirmation content() const;  // views of it
   };
 
   void send(LetterAbout about, bool ends);

@@ -3,10 +3,12 @@
 
 #include <fmt/format.h>
 
+#include "engine/outbox.h"
 #include "engine/topic_attributes.h"
 #include "millrace/named_text.h"
 #include "net/aws/arn.h"
 #include "net/sns/actions.h"
+#include "net/sns/topic_policy.h"
 #include "net/topics/delivery_policy.h"
 
 namespace millrace::net::sns {
@@ -35,7 +37,7 @@ void get_subscription_attributes(Request& request, const SubscriptionInput& /*in
                                    subscription.attributes.dead_letter_queue));
     writer.pair(kAttributes, text.name, redrive.empty() ? text.value : redrive);
   }
-  if (subscription.protocol.starts_with("http"))
+  if (engine::is_outside(subscription.protocol))
     writer.pair(kAttributes, "EffectiveDeliveryPolicy",
                 topics::effective_delivery_policy(
                     value_of(request.topic->attributes.texts, "DeliveryPolicy"),
@@ -57,11 +59,9 @@ void get_subscription_attributes(Request& request, const SubscriptionInput& /*in
 
 void set_subscription_attributes(Request& request, const SetSubscriptionAttributesInput& input) {
   if (!input.attribute_name.given) return request.refuse(value_is_null("attributeName"));
-  if (input.attribute_name.value == "DeliveryPolicy") {
-    const std::string fault = topics::delivery_policy_fault(input.attribute_value.value, false);
-    if (!fault.empty())
-      return request.refuse(invalid_parameter(fmt::format("DeliveryPolicy: {}", fault)));
-  }
+  if (input.attribute_name.value == "DeliveryPolicy")
+    if (const auto error = check_delivery_policy(input.attribute_value.value, false))
+      return request.refuse(error);
   TopicSettings settings;
   settings.attributes.push_back(
       {std::string(input.attribute_name.value), std::string(input.attribute_value.value)});

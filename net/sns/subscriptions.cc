@@ -9,11 +9,12 @@
 #include <fmt/ranges.h>
 
 #include "base/scram.h"
+#include "engine/outbox.h"
 #include "engine/topic_attributes.h"
 #include "net/aws/request_claims.h"
 #include "net/sns/actions.h"
 #include "net/sns/pages.h"
-#include "net/topics/delivery_policy.h"
+#include "net/sns/topic_policy.h"
 #include "net/topics/endpoint.h"
 
 namespace millrace::net::sns {
@@ -83,10 +84,6 @@ void answer_page(Request& request, TopicId topic, std::string_view list, const T
 
 namespace {
 
-bool is_outside(std::string_view protocol) {
-  return protocol == "http" || protocol == "https";
-}
-
 // What confirms a subscription by who is asked there. Nobody else can guess it.
 std::string make_token() {
   std::array<uint8_t, 32> random;
@@ -96,13 +93,10 @@ std::string make_token() {
 
 // An endpoint outside is looked at before it is subscribed.
 void subscribe_outside(Request& request, const SubscribeInput& input, TopicSettings settings) {
-  for (const NamedText& one : settings.attributes) {
-    if (one.name != "DeliveryPolicy") continue;
-    const std::string fault = topics::delivery_policy_fault(one.value, false);
-    if (!fault.empty())
-      return request.refuse(
-          invalid_parameter(fmt::format("Attributes Reason: DeliveryPolicy: {}", fault)));
-  }
+  for (const NamedText& one : settings.attributes)
+    if (one.name == "DeliveryPolicy")
+      if (const auto error = check_delivery_policy(one.value, false, "Attributes Reason: "))
+        return request.refuse(error);
   struct Asked {
     TopicId topic;
     std::string protocol, endpoint, token;
@@ -160,7 +154,8 @@ void subscribe(Request& request, const SubscribeInput& input) {
   keep_text(request.kept(), request.topic->name);
   keep(request.kept(), input.return_subscription_arn.value == "true");
   keep_text(request.kept(), base_url(request.http, settings.advertise));
-  if (is_outside(protocol)) return subscribe_outside(request, input, std::move(asked.settings));
+  if (engine::is_outside(protocol))
+    return subscribe_outside(request, input, std::move(asked.settings));
   request.topics().subscribe(asked, request.wait());
 }
 
@@ -175,7 +170,7 @@ void subscribed(Reply& reply, const TopicReply& from_shard) {
                                             ? std::string(kPending)
                                             : reply.subscription_arn(topic, made.uuid));
   reply.finish();
-  if (made.pending && is_outside(made.protocol) && reply.endpoints() != nullptr)
+  if (made.pending && engine::is_outside(made.protocol) && reply.endpoints() != nullptr)
     reply.endpoints()->ask_to_confirm(letter_about(reply, made, topic, base));
 }
 
@@ -199,7 +194,7 @@ void confirm_subscription(Request& request, const ConfirmInput& input) {
 
 void unsubscribe(Request& request, const SubscriptionInput& /*input*/) {
   const SubscriptionInfo& subscription = *request.subscription;
-  const bool by_link = subscription.protocol.starts_with("http");
+  const bool by_link = engine::is_outside(subscription.protocol);
   if (request.anonymous && (!by_link || subscription.authenticated_unsubscribe))
     return request.refuse({errors::kAuthorizationError,
                            "Only the subscription's owner may end it, with a signed request"});
@@ -207,19 +202,19 @@ void unsubscribe(Request& request, const SubscriptionInput& /*input*/) {
     return request.refuse(
         invalid_parameter("SubscriptionArn Reason: the subscription is not confirmed"));
   // Of one outside, to tell it so.
-  const SubscriptionId id = subscription.id;
-  keep(request.kept(), is_outside(subscription.protocol));
-  keep_text(request.kept(), request.topic_name);
-  keep_text(request.kept(), base_url(request.http, request.settings().advertise));
-  keep_text(request.kept(), subscription.endpoint);
-  keep_text(request.kept(), subscription.token);
-  keep(request.kept(), subscription.uuid);
-  keep(request.kept(), subscription.topic);
-  request.topics().unsubscribe(id, request.wait());
+  if (engine::is_outside(subscription.protocol)) {
+    keep_text(request.kept(), request.topic_name);
+    keep_text(request.kept(), base_url(request.http, request.settings().advertise));
+    keep_text(request.kept(), subscription.endpoint);
+    keep_text(request.kept(), subscription.token);
+    keep(request.kept(), subscription.uuid);
+    keep(request.kept(), subscription.topic);
+  }
+  request.topics().unsubscribe(subscription.id, request.wait());
 }
 
 void unsubscribed(Reply& reply, const TopicReply& from_shard) {
-  const bool outside = reply.request.take<bool>();
+  const bool outside = !reply.request.empty();
   if (outside && from_shard.error == Errc::ok && reply.endpoints() != nullptr) {
     const std::string_view topic = reply.request.text();
     const std::string_view base = reply.request.text();

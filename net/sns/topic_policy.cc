@@ -4,6 +4,7 @@
 
 #include "net/aws/policy.h"
 #include "net/sns/errors.h"
+#include "net/topics/delivery_policy.h"
 
 namespace millrace::net::sns {
 
@@ -22,6 +23,12 @@ AwsError check_topic_policy(std::string_view text) {
   PolicyRefusal refusal;
   if (Policy::parse(text, PolicyOf::topic, &refusal)) return {};
   return invalid_parameter(fmt::format("Policy Error: {}", refusal.text));
+}
+
+AwsError check_delivery_policy(std::string_view text, bool of_topic, std::string_view reason) {
+  const std::string fault = topics::delivery_policy_fault(text, of_topic);
+  if (fault.empty()) return {};
+  return invalid_parameter(fmt::format("{}DeliveryPolicy: {}", reason, fault));
 }
 
 }  // namespace millrace::net::sns

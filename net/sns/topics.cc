@@ -28,10 +28,8 @@ AwsError error_at_creation(Errc code, std::string_view detail) {
 AwsError check_document(std::string_view name, std::string_view value,
                         std::string_view reason = {}) {
   if (name == "Policy") return check_topic_policy(value);
-  if (name != "DeliveryPolicy") return {};
-  const std::string fault = topics::delivery_policy_fault(value, true);
-  if (fault.empty()) return {};
-  return invalid_parameter(fmt::format("{}DeliveryPolicy: {}", reason, fault));
+  if (name == "DeliveryPolicy") return check_delivery_policy(value, true, reason);
+  return {};
 }
 
 void answer_topic(Answer& answer, std::string_view name) {

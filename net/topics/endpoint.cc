@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "engine/outbox.h"
 #include "net/aws/arn.h"
 #include "net/aws/error.h"
 
@@ -20,7 +21,7 @@ constexpr std::array<std::string_view, 6> kUndeliverable{"email",       "email-j
 std::string protocol_fault(std::string_view protocol, bool outside, bool accept_undeliverable) {
   constexpr size_t kShownMax = 64;
   if (protocol == "sqs") return {};
-  if (protocol == "http" || protocol == "https") {
+  if (engine::is_outside(protocol)) {
     if (outside) return {};
     return fmt::format("Protocol Reason: this server does not deliver over {}; sqs it does",
                        protocol);

@@ -4,6 +4,7 @@
 
 #include "millrace/message.h"
 #include "millrace/properties.h"
+#include "net/topics/message_run.h"
 
 namespace millrace::net::topics {
 namespace {
@@ -26,12 +27,7 @@ FanOut::Place FanOut::place_of(const std::string& name, std::string_view topic_a
 }
 
 void FanOut::lay_out(std::string_view properties, std::string_view body, size_t stamp) {
-  const MessageHeader header{static_cast<uint32_t>(body.size()),
-                             static_cast<uint32_t>(properties.size()), 0, 0};
-  const size_t begin = run_.size();
-  run_.append(reinterpret_cast<const char*>(&header), sizeof header);
-  run_.append(properties).append(body);
-  run_.resize(begin + message_stride(header), '\0');
+  append_message(run_, properties, body, 0);
   stamps_.push_back(static_cast<uint32_t>(stamp));
 }
 

@@ -8,7 +8,6 @@
 // Memory: reused: the forms of one request (kBatchBytesMax), 40 bytes a target.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -31,7 +30,7 @@ struct PublishedMessage {
   size_t attributes = 0;
   size_t attribute_bytes = 0;  // names, types and values
   bool enveloped = false;      // somebody wants it so
-  uint8_t apart = 0;           // bit i: kOutsideProtocols[i] has another text
+  uint8_t apart = 0;           // bit i: engine::kOutsideProtocols[i] has another text
   std::string envelope{};
   size_t uuid_at = 0;  // in the envelope: the text of the subscription's UUID
   // On a FIFO topic: where else the envelope is filled in, what a standard queue gets for
@@ -54,7 +53,6 @@ struct PublishTarget {
   uint64_t messages = 0;  // bit i: the i-th
 };
 inline constexpr size_t kPublishedTogetherMax = 64;
-inline constexpr std::array<std::string_view, 2> kOutsideProtocols{"http", "https"};
 
 // Whether the policies in force let this topic send to that queue.
 using MayDeliver = std::function<bool(const QueueInfo& queue, std::string_view topic_arn)>;

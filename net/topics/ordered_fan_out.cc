@@ -2,8 +2,8 @@
 
 #include <array>
 
-#include "millrace/message.h"
 #include "millrace/properties.h"
+#include "net/topics/message_run.h"
 
 namespace millrace::net::topics {
 
@@ -20,12 +20,7 @@ uint64_t OrderedFanOut::lay_out(const PublishedMessage& message, const Form& for
   const size_t ids_end = form.fifo ? message.ids_end : message.standard_ids_end;
   const std::string_view properties = form.raw ? all : all.substr(0, ids_end);
   const std::string_view body = form.raw ? message.text : message.envelope;
-  const MessageHeader header{static_cast<uint32_t>(body.size()),
-                             static_cast<uint32_t>(properties.size()), 0, 0};
-  const size_t begin = run_.size();
-  run_.append(reinterpret_cast<const char*>(&header), sizeof header);
-  run_.append(properties).append(body);
-  run_.resize(begin + message_stride(header), '\0');
+  append_message(run_, properties, body, 0);
   const uint64_t bit = uint64_t{1} << forms_.size();
   const auto place = [&](size_t at) { return form.raw ? 0 : static_cast<uint32_t>(at); };
   forms_.push_back({number, place(message.id_at), place(message.sequence_at)});

@@ -60,6 +60,12 @@ class TopicFigures {
 
 struct PublishFigures : PublishCounts {
   TopicFigures topics;
+
+  // In all, and of one topic.
+  void count(PublishCounts& of_topic, std::atomic<uint64_t> PublishCounts::*what, uint64_t more) {
+    for (PublishCounts* counts : {static_cast<PublishCounts*>(this), &of_topic})
+      (counts->*what).fetch_add(more, std::memory_order_relaxed);
+  }
 };
 
 }  // namespace millrace::net::topics

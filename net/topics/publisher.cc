@@ -17,6 +17,7 @@
 namespace millrace::net::topics {
 
 using engine::is_outside;
+using engine::kOutsideProtocols;
 
 namespace {
 
@@ -76,9 +77,7 @@ void Publisher::publish(PublishPlace place, std::span<const Publication> message
 
 void Publisher::count(const Publish& publish, std::atomic<uint64_t> PublishCounts::*what,
                       uint64_t more) {
-  if (figures_ == nullptr) return;
-  (figures_->*what).fetch_add(more, std::memory_order_relaxed);
-  (publish.counts.get()->*what).fetch_add(more, std::memory_order_relaxed);
+  if (figures_ != nullptr) figures_->count(*publish.counts, what, more);
 }
 
 void Publisher::add_message(const Publication& publication, Publish& publish) {
@@ -134,7 +133,7 @@ size_t Publisher::choose(Audience::Of& audience, std::vector<PublishedMessage>& 
   audience.find({as_bytes(message.properties), message.text}, &found_);
   for (const SubscriptionInfo* one : found_) {
     if (!wanted(*one)) continue;
-    const bool outside = is_outside(*one);
+    const bool outside = is_outside(one->protocol);
     const auto [place, fresh] = places.emplace(one->id, targets.size());
     if (fresh)
       targets.push_back({.subscription = one->id,
