@@ -20,10 +20,11 @@ class FifoTopicsUnderCrashes : public SimEngineTest, public testing::WithParamIn
     options_.durability = Durability::commit;
     prng_ = base::Prng(static_cast<uint64_t>(GetParam()));
     open();
-    const ReplyTo to = reply();
-    shard().topics().create("events.fifo", {.attributes = {{"FifoTopic", "true"}}}, to);
-    until([&] { return sink_.topics.contains(to.token); });
-    topic_ = sink_.topics[to.token].topics.at(0).id;
+    topic_ = ask([&](ReplyTo to) {
+               topics().create("events.fifo", {.attributes = {{"FifoTopic", "true"}}}, to);
+             })
+                 .topics.at(0)
+                 .id;
     QueueAttributes fifo;
     fifo.fifo = true;
     for (int i = 0; i < kQueues; ++i)

@@ -12,14 +12,6 @@ namespace {
 
 class Outboxes : public SimEngineTest {
  protected:
-  TopicPort& topics(uint16_t at = 0) { return shard(at).topics(); }
-  template <class Ask>
-  RecordingSink::Topics ask(Ask&& ask) {
-    const ReplyTo to = reply();
-    ask(to);
-    until([&] { return sink_.topics.contains(to.token); });
-    return sink_.topics[to.token];
-  }
   TopicId made(std::string_view name, const TopicSettings& settings = {}) {
     return ask([&](ReplyTo to) { topics().create(name, settings, to); }).topics.at(0).id;
   }

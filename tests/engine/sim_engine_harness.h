@@ -50,6 +50,15 @@ class SimEngineTest : public testing::Test {
       turns(1);
     ASSERT_TRUE(done());
   }
+  TopicPort& topics(uint16_t at = 0) { return shard(at).topics(); }
+  // Its answer.
+  template <class Ask>
+  RecordingSink::Topics ask(Ask&& ask) {
+    const ReplyTo to = reply();
+    ask(to);
+    until([&] { return sink_.topics.contains(to.token); });
+    return sink_.topics[to.token];
+  }
   QueueId create(std::string_view name, const QueueAttributes& attributes = {}) {
     const ReplyTo to = reply();
     shard().create_queue(name, settings_of(attributes), to);

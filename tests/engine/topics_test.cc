@@ -15,14 +15,6 @@ class TopicsTest : public SimEngineTest {
  protected:
   TopicsTest() { options_.durability = Durability::none; }
 
-  TopicPort& topics(uint16_t at = 0) { return shard(at).topics(); }
-  template <class Ask>
-  RecordingSink::Topics ask(Ask&& ask) {
-    const ReplyTo to = reply();
-    ask(to);
-    until([&] { return sink_.topics.contains(to.token); });
-    return sink_.topics[to.token];
-  }
   RecordingSink::Topics create_topic(std::string_view name, const TopicSettings& settings = {}) {
     return ask([&](ReplyTo to) { topics().create(name, settings, to); });
   }

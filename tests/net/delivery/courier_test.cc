@@ -36,14 +36,6 @@ class CourierTest : public engine::SimEngineTest {
                        .may_deliver = [](const QueueInfo&, std::string_view) { return true; },
                        .figures = &figures_}));
   }
-  TopicPort& topics() { return shard().topics(); }
-  template <class Ask>
-  engine::RecordingSink::Topics ask(Ask&& ask) {
-    const ReplyTo to = reply();
-    ask(to);
-    until([&] { return sink_.topics.contains(to.token); });
-    return sink_.topics[to.token];
-  }
   SubscriptionInfo subscribe(const std::string& url, std::vector<NamedText> attributes = {}) {
     if (topic_ == TopicId{})
       topic_ = ask([&](ReplyTo to) { topics().create("orders", {}, to); }).topics.at(0).id;
