@@ -4,40 +4,22 @@ through filters, in batches, to dead-letter queues; and only where policies let 
 Arguments: millraced, millrace.
 """
 
-import base64
 import json
 import sys
 import unittest
-import urllib.request
 
 import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import padding
 
+from letters import check_signature
 from server import STRICT, arn, serve
 
 SERVER = None
-SIGNED = ("Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type")
 
 
 def client(service):
     return boto3.client(service, endpoint_url=SERVER.endpoint, config=Config(retries={"max_attempts": 0}))
-
-
-def signed_text(envelope):
-    return "".join(f"{key}\n{envelope[key]}\n" for key in SIGNED if key in envelope).encode()
-
-
-def check_signature(envelope):
-    """Raises unless the certificate that the envelope names was used to sign it."""
-    with urllib.request.urlopen(envelope["SigningCertURL"]) as answer:
-        certificate = x509.load_pem_x509_certificate(answer.read())
-    algorithm = {"1": hashes.SHA1, "2": hashes.SHA256}[envelope["SignatureVersion"]]
-    certificate.public_key().verify(base64.b64decode(envelope["Signature"]), signed_text(envelope),
-                                    padding.PKCS1v15(), algorithm())
 
 
 class Deliveries(unittest.TestCase):

@@ -3,7 +3,6 @@
 Arguments: millraced, millrace.
 """
 
-import base64
 import datetime
 import ipaddress
 import json
@@ -23,14 +22,13 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, padding
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 import broker as programs
+from letters import check_signature
 from server import ENVIRONMENT, Server, arn
 
-NOTIFIED = ("Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type")
-CONFIRMED = ("Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type")
 LOOPBACK = ("--deliver-to", "127.0.0.0/8")
 
 
@@ -103,14 +101,6 @@ def certify(path):
     return path
 
 
-def check_signature(letter, keys):
-    with urllib.request.urlopen(letter["SigningCertURL"]) as answer:
-        certificate = x509.load_pem_x509_certificate(answer.read())
-    text = "".join(f"{key}\n{letter[key]}\n" for key in keys if key in letter).encode()
-    algorithm = {"1": hashes.SHA1, "2": hashes.SHA256}[letter["SignatureVersion"]]
-    certificate.public_key().verify(base64.b64decode(letter["Signature"]), text, padding.PKCS1v15(), algorithm())
-
-
 class Served(unittest.TestCase):
     """A server with a topic, and an endpoint that confirms."""
 
@@ -168,7 +158,7 @@ class OverHttp(Served):
         letter = json.loads(body)
         self.assertEqual(list(letter), ["Type", "MessageId", "Token", "TopicArn", "Message", "SubscribeURL", "Timestamp",
                                         "SignatureVersion", "Signature", "SigningCertURL"])
-        check_signature(letter, CONFIRMED)
+        check_signature(letter)
         self.assertEqual(headers["Content-Type"], "text/plain; charset=UTF-8")
         self.assertEqual(headers["User-Agent"], "Amazon Simple Notification Service Agent")
         self.assertEqual(headers["x-amz-sns-message-id"], letter["MessageId"])
@@ -178,7 +168,7 @@ class OverHttp(Served):
             "kind": {"DataType": "String", "StringValue": "a"}})
         headers, body = self.endpoint.taken("Notification")[0]
         notification = json.loads(body)
-        check_signature(notification, NOTIFIED)
+        check_signature(notification)
         self.assertEqual(notification["Message"], "one, with ümlaut")
         self.assertEqual(notification["MessageAttributes"], {"kind": {"Type": "String", "Value": "a"}})
         self.assertEqual(notification["MessageId"], published["MessageId"])
@@ -189,7 +179,7 @@ class OverHttp(Served):
         with urllib.request.urlopen(notification["UnsubscribeURL"]) as answer:
             self.assertEqual(answer.status, 200)
         headers, body = self.endpoint.taken("UnsubscribeConfirmation")[0]
-        check_signature(json.loads(body), CONFIRMED)
+        check_signature(json.loads(body))
         self.assertEqual(headers["x-amz-sns-subscription-arn"], subscription)
         self.sns.publish(TopicArn=self.topic, Message="two")
         time.sleep(0.3)
