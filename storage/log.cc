@@ -264,7 +264,7 @@ void Log::start_jobs(TimeMs now, bool hold_sync) {
     prepare_token_ = next_token(JobType::prepare);
     pool_->prepare(prepare_token_, !filling_fast());
   } else if (over_bound(log_segments())) {
-    pool_->remove_surplus(next_token(JobType::remove), spares_to_keep());
+    pool_->remove_surplus(next_token(JobType::remove), spares_to_keep(), !mark_fits());
   }
   if (scrubber_ && scrubber_->due(now_))
     scrubber_->start(segments_, durable_, now_, next_token(JobType::scrub));

@@ -177,8 +177,10 @@ void SegmentPool::on_prepared(const Completion& completion, TimeMs now) {
   failed(error, now);
 }
 
-bool SegmentPool::remove_surplus(uint64_t token, uint64_t keep) {
-  if (spares_.size() <= keep) return false;
+bool SegmentPool::remove_surplus(uint64_t token, uint64_t keep, bool released_too) {
+  const bool surplus = spares_.size() > keep || (released_too && spares_.size() > 1 &&
+                                                 spares_.size() + released_.size() > keep);
+  if (!surplus) return false;
   const SegmentStorage storage = spares_.back();
   spares_.pop_back();
   remove(storage, token);

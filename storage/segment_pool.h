@@ -67,8 +67,9 @@ class SegmentPool {
   bool preparing() const { return preparing_; }
   TimeMs retry_at() const { return retry_at_; }
 
-  // Removes one spare if there are more than `keep`.
-  bool remove_surplus(uint64_t token, uint64_t keep);
+  // Removes one spare if there are more than `keep`, of them `released_too` the freed files that no
+  // mark lets go before the next rotation; for that one spare stays.
+  bool remove_surplus(uint64_t token, uint64_t keep, bool released_too);
 
   // Why the last file could not be made; ok once one was.
   Errc failure() const { return told_; }

@@ -380,6 +380,38 @@ TEST(Log, FreedSegmentComesBackOnlyAfterAMarkNamesTheNewHead) {
   EXPECT_FALSE(h.replayed.empty());
 }
 
+// The segment that is appended to is full to the last bytes: no mark gives the freed file back
+// before the next record comes.
+TEST(Log, FreedFileCountsForTheBoundWhereNoMarkFits) {
+  LogHarness h;
+  ASSERT_TRUE(h.open());
+  h.settle();
+  h.clean();
+  h.settle();
+  fill_segment(h);
+  h.settle();
+  // Small messages of one record: alone they would take three times what they do.
+  const auto at = h.append(std::string(10'000, 'm'));
+  ASSERT_TRUE(at);
+  h.log->add_live(*at, 30'000);
+  h.log->add_apart(20'000);
+  const uint64_t full = (h.log->segment_of(*at) + 1) * kTestSegmentBytes;
+  ASSERT_TRUE(h.append(std::string(40'000, 'f')));
+  h.settle();
+  const uint64_t left = full - h.log->end().value - kMarkRecordBytes - sizeof(RecordHeader);
+  ASSERT_TRUE(h.append(std::string(left, 'f')));
+  h.settle();
+  ASSERT_EQ(h.log->end().value, full);
+  h.clean();
+  ASSERT_EQ(h.log->segment_of(h.log->head()), h.log->segment_of(*at));
+  h.settle();
+  EXPECT_EQ(h.log->bytes_on_disk(), 3 * kTestSegmentBytes);
+  // What is left is enough to go on with.
+  ASSERT_TRUE(h.append("next"));
+  h.settle();
+  EXPECT_EQ(h.log->bytes_on_disk(), 3 * kTestSegmentBytes);
+}
+
 TEST(Log, IdleLogTellsTheDurablePositionOnce) {
   LogHarness h;
   ASSERT_TRUE(h.open());
