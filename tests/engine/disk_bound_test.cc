@@ -61,7 +61,7 @@ TEST_F(DiskBound, HoldsForSmallMessagesTakenApartAndCleaningComesToRest) {
   for (int round = 0; round < 12; ++round) {
     send(held_, batch(400, 8));
     std::vector<Receipt> receipts;
-    const std::vector<Got> got = receive(held_, 400, 3'600'000);
+    const std::vector<Got> got = receive(held_, 400, kVisibilityMsMax);
     for (size_t i = 0; i < got.size(); i += 2)
       receipts.push_back(got[i].receipt);
     ack(receipts);

@@ -3,14 +3,12 @@
 #pragma once
 
 #include <algorithm>
-#include <chrono>
 #include <cstring>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <thread>
 #include <vector>
 
 #include <fmt/format.h>
@@ -23,6 +21,7 @@
 #include "engine/queue_attributes.h"
 #include "millrace/engine.h"
 #include "millrace/properties.h"
+#include "tests/support/patience.h"
 #include "tests/support/temporary_directory.h"
 
 namespace millrace::engine {
@@ -220,11 +219,11 @@ class EngineTest : public testing::Test {
   // Ticks until `done`; a sync takes real time.
   template <class Done>
   void until(Done&& done) {
-    for (int i = 0; i < 20'000; ++i) {
+    Patience patience;
+    do {
       if (done()) return;
       tick();
-      if (i > 20) std::this_thread::sleep_for(std::chrono::microseconds(200));
-    }
+    } while (patience.nap());
     FAIL() << "it did not come to pass";
   }
   void settle() {

@@ -101,8 +101,7 @@ TEST_F(MovesAcrossShards, ARateACancelAndADestinationThatGoesLeaveEachMessageSom
   redrive(queue, "dead.fifo");
   // What is on its way between two shards waits for their syncs, at home nowhere yet.
   const auto all_arrived = [&] {
-    for (int n = 0; n < 2'000 && counters(dead).leased > 0; ++n)
-      std::this_thread::sleep_for(std::chrono::microseconds(200));
+    until([&] { return counters(dead).leased == 0; });
     settle();
   };
   const auto home = [&](QueueId id) { return shard().find_queue(id)->first_shard; };

@@ -6,6 +6,7 @@
 #include "net/topics/envelope.h"
 #include "tests/engine/sim_engine_harness.h"
 #include "tests/net/delivery/tiny_server.h"
+#include "tests/support/patience.h"
 
 namespace millrace::net::delivery {
 namespace {
@@ -73,7 +74,8 @@ class CourierTest : public engine::SimEngineTest {
   // A millisecond of the broker's and of ours, until it is done.
   template <class Done>
   void drive(Done&& done) {
-    for (int i = 0; i < 20'000 && !done(); ++i) {
+    Patience patience;
+    while (!done() && patience.nap()) {
       turns(1);
       for (const auto& courier : couriers_)
         courier->turn();

@@ -1,12 +1,10 @@
 // SnsFront on a broker with simulated disks: requests as forms, answers read from their XML.
 #pragma once
 
-#include <chrono>
 #include <map>
 #include <memory>
 #include <string>
 #include <string_view>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -19,6 +17,7 @@
 #include "tests/engine/sim_engine_harness.h"
 #include "tests/net/fake_exchange.h"
 #include "tests/net/sqs/query_form.h"
+#include "tests/support/patience.h"
 #include "tests/support/temporary_directory.h"
 
 namespace millrace::net::sns {
@@ -147,10 +146,9 @@ class SnsTest : public engine::SimEngineTest {
   }
   // A signature comes from another thread.
   void wait_for(const FakeExchange& exchange) {
-    for (int i = 0; i < 10'000 && !exchange.answered; ++i) {
+    for (Patience patience; !exchange.answered && patience.nap();) {
       front_->turn();
       turns(1);
-      if (!exchange.answered && i > 100) std::this_thread::sleep_for(std::chrono::milliseconds(1));
     }
     ASSERT_TRUE(exchange.answered);
   }

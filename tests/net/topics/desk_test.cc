@@ -1,8 +1,6 @@
 // PublishingDesk: PUBLISH frames up to what queues get of them, on a broker with simulated disks.
-#include <chrono>
 #include <memory>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -13,6 +11,7 @@
 #include "net/topics/publishing_desk.h"
 #include "storage/real_disk.h"
 #include "tests/engine/sim_engine_harness.h"
+#include "tests/support/patience.h"
 #include "tests/support/temporary_directory.h"
 
 namespace millrace::net::topics {
@@ -98,11 +97,9 @@ class DeskTest : public engine::SimEngineTest {
     listener_.answers = 0;
     desk_->publish(topic, entries, listener_, 1);
     // A signature comes from another thread.
-    for (int i = 0; i < 10'000 && listener_.answers == 0; ++i) {
+    for (Patience patience; listener_.answers == 0 && patience.nap();) {
       desk_->turn();
       turns(1);
-      if (listener_.answers == 0 && i > 100)
-        std::this_thread::sleep_for(std::chrono::milliseconds(1));
     }
     ASSERT_EQ(listener_.answers, 1);
   }
@@ -245,10 +242,9 @@ TEST_F(DeskTest, WhoIsGoneIsNotAnswered) {
   desk_->publish("orders", entries, listener_, 1);
   desk_->forget(listener_);
   std::set<std::string> there;
-  for (int i = 0; i < 10'000 && there.empty(); ++i) {
+  for (Patience patience; there.empty() && patience.nap();) {
     desk_->turn();
     there = all_of(queue);
-    std::this_thread::sleep_for(std::chrono::milliseconds(there.empty() ? 1 : 0));
   }
   EXPECT_EQ(there.size(), 1u);
   EXPECT_EQ(listener_.answers, 0);
