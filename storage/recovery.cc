@@ -57,12 +57,6 @@ class Planner {
       return std::move(plan_);
     }
     const uint64_t newest = header(chain_.back()).sequence;
-    if (plan_.newest_sequence - newest > kSequencesSkippedMax) {
-      plan_.conflict = by_sequence_.at(plan_.newest_sequence);
-      refuse(fmt::format("{} names the impossible sequence {}", files_[*plan_.conflict].name,
-                         plan_.newest_sequence));
-      return std::move(plan_);
-    }
     if (durable_ > 0 && (durable_ - 1) / plan_.segment_bytes > newest) {
       plan_.missing_sequence = (durable_ - 1) / plan_.segment_bytes;
       refuse(fmt::format("segment {} is missing: the log was durable up to position {}{}",
@@ -70,6 +64,7 @@ class Planner {
       return std::move(plan_);
     }
     find_end();
+    if (!judge_newest()) return std::move(plan_);
     find_head();
     if (plan_.error != Errc::ok || !judge_unreadable_headers()) return std::move(plan_);
     collect();
@@ -309,6 +304,20 @@ class Planner {
     if (files_[last.file].bytes.size() < plan_.segment_bytes) return;
     if (plan_.end + kMarkRecordBytes > last.limit) return;  // no room to say that it is open again
     plan_.clean_mark = mark;
+  }
+
+  // The next segment is numbered after all there are, and follows the last one that holds something
+  // durable: a recovery writes what lies behind that anew.
+  bool judge_newest() {
+    const auto last = std::ranges::find_if(
+        chain_.rbegin(), chain_.rend(),
+        [&](const ScannedSegment& segment) { return data_begin(segment) < plan_.durable; });
+    if (last == chain_.rend()) return true;
+    if (plan_.newest_sequence + 1 - header(*last).sequence <= kSequencesSkippedMax) return true;
+    plan_.conflict = by_sequence_.at(plan_.newest_sequence);
+    refuse(fmt::format("{} names the impossible sequence {}", files_[*plan_.conflict].name,
+                       plan_.newest_sequence));
+    return false;
   }
 
   void find_head() {
