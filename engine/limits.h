@@ -105,7 +105,5 @@ inline constexpr uint64_t kSlotsSkippedAfterLoss = 1u << 26;
 
 inline constexpr uint16_t kCatalogLogId = 0x1000;  // shards have their number
 inline constexpr uint64_t kCatalogSegmentBytes = 256u << 10;
-// How often a clean stop looks whether its checkpoint is written: a good part of a second in all.
-inline constexpr int kLooksForCheckpointMax = 200'000;
 
 }  // namespace millrace::engine

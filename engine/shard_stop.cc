@@ -1,5 +1,4 @@
 // Stopping a shard: the logs are closed, and whoever still waits is told.
-#include "engine/limits.h"
 #include "engine/shard.h"
 #include "engine/take_each.h"
 
@@ -35,11 +34,8 @@ void Shard::answer_rest() {
 // only until the log's head moves on, and the log's length is bounded by what is alive anyway.
 void Shard::save_checkpoint() {
   log_->save_checkpoint(log_->durable(), state_.save());
-  // The job runs elsewhere and there is no clock to wait by here: each look costs a system call.
-  for (int look = 0; look < kLooksForCheckpointMax && log_->checkpoint_in_flight(); ++look) {
-    if (!disk_->free_bytes()) return;
-    reap_disk();
-  }
+  disk_->finish(storage::JobKind::replace_file);
+  reap_disk();
 }
 
 }  // namespace millrace::engine

@@ -53,6 +53,7 @@ enum class JobKind : uint8_t {
   read_back,  // read_back() of [offset, offset+bytes) of `file` to `into`, all of it or io_error;
               // canceled if the file was closed meanwhile
 };
+inline constexpr size_t kJobKinds = 5;
 
 struct Job {
   JobKind kind;
@@ -115,8 +116,8 @@ class Disk {
   // submitted.
   virtual size_t reap(std::span<Completion> out) = 0;
 
-  // Blocks until every sync job submitted so far is done and can be reaped. For closing a log.
-  virtual void finish_syncs() = 0;
+  // Blocks until every job of `kind` submitted so far is done and can be reaped. For closing a log.
+  virtual void finish(JobKind kind) = 0;
 };
 
 }  // namespace millrace::storage

@@ -350,7 +350,7 @@ Status Log::close(TimeMs now) {
   // The error of a failed sync is reported once, to whoever asks first: the one in flight must be
   // heard before a blocking one can be believed.
   while (sync_in_flight()) {
-    disk_.finish_syncs();
+    disk_.finish(JobKind::sync);
     Completion completions[16];
     const size_t count = disk_.reap(completions);
     for (const Completion& completion : std::span(completions).first(count))

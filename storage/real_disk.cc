@@ -394,8 +394,8 @@ void RealDisk::submit(Job job) {
   workers_->submit(std::move(job));
 }
 
-void RealDisk::finish_syncs() {
-  workers_->finish_syncs();
+void RealDisk::finish(JobKind kind) {
+  workers_->finish(kind);
 }
 
 size_t RealDisk::reap(std::span<Completion> out) {

@@ -60,7 +60,7 @@ class RealDisk final : public Disk {
   [[nodiscard]] Result<uint64_t> free_bytes() override;
   void submit(Job job) override;
   size_t reap(std::span<Completion> out) override;
-  void finish_syncs() override;
+  void finish(JobKind kind) override;
 
   // Which file an open FileId is, across renames: its inode number. For ShadowDisk.
   [[nodiscard]] Result<uint64_t> inode(FileId file);

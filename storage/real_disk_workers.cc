@@ -49,7 +49,7 @@ RealDiskWorkers::~RealDiskWorkers() {
 
 void RealDiskWorkers::submit(Job job) {
   Worker& worker = job.kind == JobKind::sync ? sync_worker_ : slow_worker_;
-  if (job.kind == JobKind::sync) ++syncs_submitted_;
+  ++submitted_[static_cast<size_t>(job.kind)];
   {
     const std::lock_guard lock(worker.mutex);
     worker.queue.push_back(std::move(job));
@@ -67,9 +67,10 @@ size_t RealDiskWorkers::reap(std::span<Completion> out) {
   return count;
 }
 
-void RealDiskWorkers::finish_syncs() {
+void RealDiskWorkers::finish(JobKind kind) {
+  const auto of_kind = static_cast<size_t>(kind);
   std::unique_lock lock(done_mutex_);
-  sync_done_.wait(lock, [&] { return syncs_done_ == syncs_submitted_; });
+  some_ended_.wait(lock, [&] { return ended_[of_kind] == submitted_[of_kind]; });
 }
 
 void RealDiskWorkers::serve(Worker& worker) {
@@ -101,10 +102,10 @@ void RealDiskWorkers::complete(const Completion& completion) {
     const std::lock_guard lock(done_mutex_);
     first = done_.empty();
     done_.push_back(completion);
-    if (completion.kind == JobKind::sync) ++syncs_done_;
+    ++ended_[static_cast<size_t>(completion.kind)];
     some_done_.store(true, std::memory_order_release);
   }
-  if (completion.kind == JobKind::sync) sync_done_.notify_one();
+  some_ended_.notify_one();
   if (first && hooks_.wake) hooks_.wake();
 }
 

@@ -10,6 +10,7 @@
 // that is inside the kernel, and joins.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <condition_variable>
 #include <deque>
@@ -38,7 +39,7 @@ class RealDiskWorkers {
 
   void submit(Job job);
   size_t reap(std::span<Completion> out);
-  void finish_syncs();
+  void finish(JobKind kind);
 
  private:
   struct Worker {
@@ -58,9 +59,9 @@ class RealDiskWorkers {
   std::atomic<bool> some_done_{false};  // lets reap() return without the mutex; see complete()
   std::mutex done_mutex_;
   std::vector<Completion> done_;
-  uint64_t syncs_submitted_ = 0;  // by the owner
-  uint64_t syncs_done_ = 0;       // under done_mutex_
-  std::condition_variable sync_done_;
+  std::array<uint64_t, kJobKinds> submitted_{};  // by the owner
+  std::array<uint64_t, kJobKinds> ended_{};      // under done_mutex_
+  std::condition_variable some_ended_;
   Worker sync_worker_;
   Worker slow_worker_;
 };

@@ -296,9 +296,9 @@ void ShadowDisk::submit(Job job) {
     workers_->submit(std::move(job));
 }
 
-void ShadowDisk::finish_syncs() {
-  workers_->finish_syncs();
-  real_->finish_syncs();
+void ShadowDisk::finish(JobKind kind) {
+  workers_->finish(kind);
+  real_->finish(kind);
 }
 
 size_t ShadowDisk::reap(std::span<Completion> out) {

@@ -75,7 +75,7 @@ class ShadowDisk final : public Disk {
   [[nodiscard]] Result<uint64_t> free_bytes() override { return real_->free_bytes(); }
   void submit(Job job) override;
   size_t reap(std::span<Completion> out) override;
-  void finish_syncs() override;
+  void finish(JobKind kind) override;
 
  private:
   struct Range {

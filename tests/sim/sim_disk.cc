@@ -278,7 +278,7 @@ Status SimDisk::remove(std::string_view path) {
 
 Result<uint64_t> SimDisk::free_bytes() {
   if (!alive()) return fail(Errc::io_error);
-  (void)step_jobs(prng_);  // a shard that stops looks again and again until its checkpoint is saved
+  (void)step_jobs(prng_);  // calls take time, in which jobs go on
   const SimSpace& space = *image_.space_;
   return space.used >= space.capacity ? 0 : space.capacity - space.used;
 }
@@ -292,10 +292,10 @@ void SimDisk::submit(Job job) {
         {.sync = {}, .last_write = 0, .run = std::make_unique<JobRun>(*this, std::move(job))});
 }
 
-void SimDisk::finish_syncs() {
-  std::deque<JobUnderWay>& syncs = jobs_[static_cast<size_t>(JobKind::sync)];
-  while (!syncs.empty())
-    step(syncs);
+void SimDisk::finish(JobKind kind) {
+  std::deque<JobUnderWay>& jobs = jobs_[static_cast<size_t>(kind)];
+  while (!jobs.empty())
+    step(jobs);
 }
 
 size_t SimDisk::reap(std::span<Completion> out) {
@@ -313,7 +313,7 @@ size_t SimDisk::jobs_under_way() const {
 }
 
 std::deque<SimDisk::JobUnderWay>* SimDisk::pick(base::Prng& prng) {
-  std::array<std::deque<JobUnderWay>*, kKinds> some{};
+  std::array<std::deque<JobUnderWay>*, storage::kJobKinds> some{};
   size_t count = 0;
   for (auto& jobs : jobs_)
     if (!jobs.empty()) some[count++] = &jobs;

@@ -112,7 +112,7 @@ class SimDisk final : public storage::Disk {
   [[nodiscard]] Result<uint64_t> free_bytes() override;
   void submit(storage::Job job) override;
   size_t reap(std::span<storage::Completion> out) override;
-  void finish_syncs() override;
+  void finish(storage::JobKind kind) override;
 
  private:
   struct OpenFile {
@@ -133,7 +133,6 @@ class SimDisk final : public storage::Disk {
     std::shared_ptr<SimFile> file;
     uint64_t last_write;
   };
-  static constexpr size_t kKinds = 5;
 
   bool alive() { return image_.step_in(life_); }
   OpenFile& find(storage::FileId file);
@@ -154,7 +153,7 @@ class SimDisk final : public storage::Disk {
   uint32_t next_file_ = 0;
   // Maps of one file share an address.
   std::unordered_multimap<const std::byte*, std::shared_ptr<SimFile>> maps_;
-  std::array<std::deque<JobUnderWay>, kKinds> jobs_;  // by JobKind
+  std::array<std::deque<JobUnderWay>, storage::kJobKinds> jobs_;  // by JobKind
   std::deque<storage::Completion> done_;
   std::vector<PlannedFault> faults_;
   std::set<const SimFile*> failed_late_;                 // their next sync reports it

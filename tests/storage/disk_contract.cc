@@ -291,6 +291,23 @@ TEST_P(DiskContract, ReplaceFileSwapsTheContentAndLeavesNoOtherName) {
   }
 }
 
+TEST_P(DiskContract, FinishWaitsForAllOfAKind) {
+  const Bytes bytes = as_bytes("state");
+  disk().submit(
+      {.kind = JobKind::prepare_segment, .bytes = 4u << 20, .path = "segment", .content = {}});
+  for (const char* path : {"one", "two"})
+    disk().submit(
+        {.kind = JobKind::replace_file, .path = path, .content = {bytes.begin(), bytes.end()}});
+  disk().finish(JobKind::replace_file);
+  Completion done[8];
+  size_t replaced = 0;
+  for (const Completion& each : std::span(done, disk().reap(done)))
+    replaced += each.kind == JobKind::replace_file && each.error == Errc::ok;
+  EXPECT_EQ(replaced, 2u);
+  for (const char* path : {"one", "two"})
+    EXPECT_EQ(content_of(path), "state");
+}
+
 TEST_P(DiskContract, RemoveJobUnlinksAndReportsWhatIsNotThere) {
   disk().close(make_file("file", "x"));
   EXPECT_EQ(run({.kind = JobKind::remove, .path = "file", .content = {}}).error, Errc::ok);
