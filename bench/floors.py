@@ -6,7 +6,9 @@
     bench/floors.py --build build --smoke                           # that every cell can be measured; figures mean nothing
 
 The server has one core, the load another. Rounds take turns through all cells, so that a slow minute of the machine is
-not one cell's; shown is the median, and the least and the most. Exit 0: measured, whatever it was.
+not one cell's; shown is the median, and the least and the most. What the machine gives to any program is measured in every
+round and shown below: no broker's latency is less than the bare ping-pong of the same minutes. Exit 0: measured, whatever
+it was.
 """
 
 import argparse
@@ -17,6 +19,7 @@ import platform
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 
 import cells
@@ -45,6 +48,41 @@ def table(found):
         shown = [short(v, figure.unit) for v in (median, min(values), max(values), figure.floor, figure.goal)]
         lines.append(f"| {figure.name} | {figure.unit} | {shown[0]} | {shown[1]}..{shown[2]} | {shown[3]} | {shown[4]} | "
                      f"{verdict(figure, median)} |")
+    return "\n".join(lines)
+
+
+# What the machine itself gives, by machine_floor in every round: (where in its answer, unit, title).
+MACHINE = [
+    (("asleep_us", "p50"), "us", "16 bytes to the other core and back, the sender asleep: p50"),
+    (("asleep_us", "p99"), "us", "the same: p99"),
+    (("awake_us", "p50"), "us", "the same, the sender awake: p50"),
+    (("awake_us", "p99"), "us", "the same: p99"),
+    (("durable_us", "p50"), "us", "4 KiB written and made durable: p50"),
+    (("durable_us", "p99"), "us", "the same: p99"),
+    (("frames_per_s",), "msg/s", "frames of 128 bytes echoed, 100 a write"),
+    (("stolen", 0), "of it", "time that a thread on the server's core is not run, in gaps above 100 us"),
+    (("stolen", 1), "of it", "the same on the load's core"),
+]
+
+
+def machine_floor(build):
+    done = subprocess.run([build / "bench/machine_floor", "--json", tempfile.gettempdir()], capture_output=True, text=True,
+                          timeout=120, check=True)
+    found = json.loads(done.stdout)
+    values = []
+    for path, _, _ in MACHINE:
+        value = found
+        for step in path:
+            value = value[step]
+        values.append(value)
+    return values
+
+
+def machine_table(rounds):
+    lines = ["| the machine itself | unit | median | least..most |", "|---|---|---:|---:|"]
+    for (_, unit, title), values in zip(MACHINE, zip(*rounds)):
+        shown = [short(v, unit) for v in (statistics.median(values), min(values), max(values))]
+        lines.append(f"| {title} | {unit} | {shown[0]} | {shown[1]}..{shown[2]} |")
     return "\n".join(lines)
 
 
@@ -78,7 +116,9 @@ def main():
     if not chosen:
         sys.exit(f"floors.py: no cell begins with {options.only}; there are: " + "; ".join(c.title for c in cells.CELLS))
     values = {cell.title: [] for cell in chosen}
+    floors = []
     for turn in range(options.rounds):
+        floors.append(machine_floor(place.build))
         for cell in chosen:
             if not cell.slow or turn % 3 == 0:
                 values[cell.title].append(cell.measure(place))
@@ -87,11 +127,14 @@ def main():
                       file=sys.stderr, flush=True)
     found = [(figure, [round_[i] for round_ in values[cell.title]])
              for cell in chosen for i, figure in enumerate(cell.figures)]
-    print(table(found))
+    print(table(found), end="\n\n")
+    print(machine_table(floors))
     if options.json:
         figures = [{"figure": f.name, "unit": f.unit, "floor": f.floor, "goal": f.goal, "less_is_better": f.less,
                     "values": v} for f, v in found]
-        options.json.write_text(json.dumps({"machine": machine(), "seconds": options.seconds, "figures": figures}, indent=1))
+        itself = [{"figure": title, "unit": unit, "values": v} for (_, unit, title), v in zip(MACHINE, zip(*floors))]
+        options.json.write_text(json.dumps({"machine": machine(), "seconds": options.seconds, "figures": figures,
+                                            "machine_itself": itself}, indent=1))
 
 
 if __name__ == "__main__":
