@@ -6,6 +6,7 @@
 
 #include "base/assert.h"
 #include "base/crash_point.h"
+#include "base/turn_trace.h"
 #include "engine/limits.h"
 
 namespace millrace::engine {
@@ -217,20 +218,32 @@ bool Shard::tick() {
   state_.begin_turn();
   reap_disk();
   bool more = drain_mail();
+  base::turn_step("the disk's answers and mail");
   more |= expire_timers();
+  base::turn_step("timers");
   (void)serve_waiters();
+  base::turn_step("receives");
   more |= move_work_.step([&](Partition& partition) { receives_.something_ready(partition); });
+  base::turn_step("move tasks");
   more |= cleaner_.step();  // what it carries can't be read before it is written
+  base::turn_step("cleaning");
   write_and_reveal();
   // What became visible just now goes out this turn.
-  for (uint32_t pass = 0; pass < kServePassesPerTickMax && serve_waiters(); ++pass)
+  for (uint32_t pass = 0; pass < kServePassesPerTickMax && serve_waiters(); ++pass) {
+    base::turn_step("receives");
     write_and_reveal();
+  }
   receives_.tell_interested();
   mailbox_.flush();
+  base::turn_step("revealing");
   answer();
+  base::turn_step("answers");
   cleaner_.free_head();
+  base::turn_step("freeing");
   backups_.step();
+  base::turn_step("backups");
   start_jobs();
+  base::turn_step("jobs for the disk");
   note_gate();
   if (keeper_ != nullptr) {
     // Nobody objected in a day.
@@ -240,6 +253,7 @@ bool Shard::tick() {
     backup_keeper_->tick(now_, mailbox_);
   }
   mailbox_.flush();
+  base::turn_step("the catalog");
   ++ticks_;
   busy_ticks_ += log_->written() != end_before;
   return more || ticks_held_ > 0 || receives_.has_work() || mailbox_.has_own_mail() ||

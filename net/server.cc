@@ -245,6 +245,7 @@ void ThreadedServer::run_shard(uint16_t shard, int core) {
                   .audit = options_.audit,
                   .doors = doors(shard),
                   .spin_us = options_.spin_us,
+                  .trace_turns_us = options_.trace_turns_us,
                   .insecure_address = shard == 0 ? insecure_addresses_ : std::string()});
   report_.ready((*reactor)->name());
   loop.run();

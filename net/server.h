@@ -73,6 +73,7 @@ struct ServerOptions {
   Durability durability = Durability::commit;  // the broker's, as WELCOME tells it to clients
   bool pin_threads = true;  // one core each, if there are as many cores as shards and more than one
   uint32_t spin_us = 0;     // how long an idle turn polls before it sleeps
+  uint32_t trace_turns_us = 0;  // turns of a shard that take longer are told of in the log; 0: none
   MetricsSettings metrics{};
   Limits limits{};
   // Who asks for messages, as PEEK tells it; for fronts that tell it of their callers too. Null:

@@ -43,6 +43,8 @@ ShardLoop::ShardLoop(ShardPort& port, Reactor& reactor, Admission& admission, St
     protocols_.push_back(door.make_protocol(setting));
   }
   port_.set_waker(setting.wake);
+  if (options_.trace_turns_us > 0)
+    trace_.emplace(fmt::format("shard {}", raw(port.id())), options_.trace_turns_us);
 }
 
 ShardLoop::~ShardLoop() {
@@ -60,7 +62,7 @@ void ShardLoop::run() {
   now_ns_ = base::os_monotonic_ns();
   if (!options_.insecure_address.empty()) warn_insecure();
   while (!stopped()) {
-    const std::span<const Event> events = reactor_.run_turn(wait_ns());
+    const std::span<const Event> events = next_events();
     now_ns_ = base::os_monotonic_ns();
     if (!events.empty()) {
       busy_ns_ = now_ns_;
@@ -69,18 +71,33 @@ void ShardLoop::run() {
     for (const Event& event : events) {
       act(event);
     }
+    base::turn_step("requests");
     for (const auto& protocol : protocols_)
       protocol->turn();
+    base::turn_step("what protocols do by themselves");
     more_ = port_.tick();
     port_.note_memory(pool_.bytes() + connection_bytes_);
     if (port_.fenced()) [[unlikely]]
       gate_.report_fence(port_.id());
     settle();
+    base::turn_step("output");
     if (now_ns_ >= watch_at_ns_) watch();
     if (now_ns_ >= warn_at_ns_) warn_insecure();
     trim_buffers();
     if (!stopping_ && gate_.stop_asked()) begin_stop();
   }
+}
+
+// Sleeping is no part of a turn; what the kernel does in a call that does not sleep, is.
+std::span<const Event> ShardLoop::next_events() {
+  const int64_t wait = wait_ns();
+  if (!trace_) return reactor_.run_turn(wait);
+  trace_->end();
+  if (wait == 0) trace_->begin();
+  const std::span<const Event> events = reactor_.run_turn(wait);
+  base::turn_step("the kernel's sends and receives");
+  if (wait != 0) trace_->begin();
+  return events;
 }
 
 int64_t ShardLoop::wait_ns() const {

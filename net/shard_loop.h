@@ -14,10 +14,12 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "base/turn_trace.h"
 #include "millrace/engine.h"
 #include "net/admission.h"
 #include "net/buffer_pool.h"
@@ -44,6 +46,7 @@ struct ShardLoopOptions {
   AuditLog* audit = nullptr;
   std::vector<Door> doors;  // at most 255
   uint32_t spin_us = 0;
+  uint32_t trace_turns_us = 0;   // turns that take longer are told of in the log; 0: none
   std::string insecure_address;  // not empty: this shard says now and then that it is open to all
 };
 
@@ -111,6 +114,7 @@ class ShardLoop final : private ConversationHost {
   void trim_buffers();
   void begin_stop();
   bool stopped();
+  std::span<const Event> next_events();
   int64_t wait_ns() const;
   Connection* find(uint32_t id) {
     return id < connections_.size() ? connections_[id].get() : nullptr;
@@ -138,6 +142,7 @@ class ShardLoop final : private ConversationHost {
   int64_t warn_at_ns_ = INT64_MAX;
   int64_t trim_at_ns_ = INT64_MAX;  // while the pool keeps something
   int64_t stop_by_ns_ = 0;
+  std::optional<base::TurnTrace> trace_;
 };
 
 }  // namespace millrace::net

@@ -7,6 +7,7 @@
 #include "base/crash_point.h"
 #include "base/hash.h"
 #include "base/planted.h"
+#include "base/turn_trace.h"
 #include "storage/checkpoint_file.h"
 #include "storage/log_opening.h"
 #include "storage/segment_header.h"
@@ -95,10 +96,12 @@ Status Log::write_gathered(TimeMs now, uint32_t flags) {
   mark.generation = active_->generation;
   const uint64_t chain = batch_.close(mark, chain_);
   const Bytes parts[] = {batch_.bytes()};
+  base::turn_step("gathering a batch");
   base::crash_here("before-write");
   if (const Status status = disk_.write(active_->storage.file, written_ - active_->start, parts);
       !status)
     return fence(status.error());
+  base::turn_step("writing it");
   base::crash_here("after-write");
   written_ += batch_.size();
   MR_ASSERT(written_ - active_->start <= segment_bytes_);
@@ -167,6 +170,7 @@ Status Log::begin_segment(const SegmentStorage& storage, TimeMs now) {
       return fence(status.error());
     }
     bytes_written_ += pages.size();
+    base::turn_step("beginning a segment");
     base::crash_here("segment-header-written");
   }
   active_ = segments_.add(std::move(segment));

@@ -7,6 +7,7 @@
 #include "base/crash_point.h"
 #include "base/log_line.h"
 #include "base/planted.h"
+#include "base/turn_trace.h"
 #include "storage/segment_header.h"
 
 namespace millrace::storage {
@@ -51,6 +52,7 @@ SegmentStorage SegmentPool::take() {
 }
 
 Status SegmentPool::create(TimeMs now) {
+  base::turn_step("what is before a file made on the spot");
   SegmentStorage storage;
   storage.written = false;
   storage.number = next_number_++;
@@ -74,6 +76,7 @@ Status SegmentPool::create(TimeMs now) {
       (void)disk_.remove(name);  // what is left is found by the next start
     }
   }
+  base::turn_step("a file made on the spot");
   if (status) {
     add_spare(storage);
     tell(Errc::ok);
@@ -128,8 +131,10 @@ void SegmentPool::on_durable(uint64_t durable, uint64_t token) {
 }
 
 void SegmentPool::remove(const SegmentStorage& storage, uint64_t token) {
+  base::turn_step("what is before a file removed");
   if (!storage.map.empty()) disk_.unmap(storage.map);
   disk_.close(storage.file);
+  base::turn_step("unmapping a file");
   Job job{};
   job.kind = JobKind::remove;  // what is left is found by the next start
   job.token = token;

@@ -90,6 +90,7 @@ net::ServerOptions server_options(const Settings& settings, const Protection& pr
   options.insecure_listen = settings.insecure;
   options.durability = settings.broker.durability;
   options.spin_us = settings.spin_us;
+  options.trace_turns_us = settings.trace_turns_us;
   options.metrics = settings.metrics;
   protection.apply(options);
   return options;

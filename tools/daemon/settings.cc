@@ -123,6 +123,13 @@ bool read_spin(const std::string& text, Settings& settings) {
   return us <= kSpinUsMax;
 }
 
+bool read_trace_turns(const std::string& text, Settings& settings) {
+  constexpr uint64_t kTraceUsMax = 10'000'000;
+  const uint64_t us = parse_whole(text).value_or(kTraceUsMax + 1);
+  settings.trace_turns_us = static_cast<uint32_t>(std::min(us, kTraceUsMax));
+  return us <= kTraceUsMax;
+}
+
 bool read_region(const std::string& text, Settings& settings) {
   settings.sqs.region = text;
   return !text.empty() && text.size() <= 32 && std::all_of(text.begin(), text.end(), [](char c) {
@@ -220,6 +227,9 @@ constexpr Row kRows[] = {
      "with "
      "CPU time",
      read_spin},
+    {"trace-turns", "US", "0", "0 to 10000000 (microseconds)",
+     "turns of a shard's loop that take longer are told of in the log, with what they did; 0: none",
+     read_trace_turns},
     {"region", "NAME", "us-east-1", "lower-case letters, digits and hyphens",
      "the region in ARNs, where a request's signature names none", read_region},
     {"account", "ID", "000000000000", "12 digits", "the account in ARNs and queue URLs",

@@ -38,6 +38,7 @@ struct Settings {
   std::string definitions;  // a file; empty: none
   net::MetricsSettings metrics{.version = MILLRACE_VERSION};
   uint32_t spin_us = 0;
+  uint32_t trace_turns_us = 0;
   base::LogFormat log_format = base::LogFormat::text;
   base::LogLevel log_level = base::LogLevel::info;
   bool check_config = false;
