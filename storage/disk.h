@@ -42,7 +42,8 @@ struct DirectoryEntry {
 };
 
 enum class JobKind : uint8_t {
-  sync,             // fdatasync `file`. Covers what was written before the job was submitted
+  sync,             // fdatasync `file`. Covers what was written before the job was submitted; of
+                    // that [offset, offset + bytes) is new since the last, as a hint
   prepare_segment,  // create `path` exclusively, reserve `bytes`, write zeros once over all of it
                     // unless `reserve_only` in steps of at most 64 KiB, synced every 2 MiB, sync
                     // file and directory; completion.file is open read_write. On failure nothing is

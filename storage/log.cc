@@ -226,6 +226,8 @@ void Log::submit_sync() {
   Job job{};
   job.kind = JobKind::sync;
   job.token = sync_token_;
+  job.offset = std::max(durable_, segment->start) - segment->start;
+  job.bytes = segment->end - segment->start - job.offset;
   job.file = sync_file_;
   disk_.submit(std::move(job));
 }

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/uio.h>
+#include <thread>
 #include <unistd.h>
 #include <utility>
 
@@ -26,6 +27,7 @@ namespace {
 constexpr int kAlways = O_CLOEXEC | O_NOFOLLOW;
 constexpr mode_t kFileMode = 0600;
 constexpr mode_t kDirectoryMode = 0700;
+constexpr uint64_t kWriteBackBytes = 512u << 10;
 constexpr size_t kPartsPerCall = 256;  // below IOV_MAX (1024), and 4 KiB of stack
 
 Errc from_errno(int error) {
@@ -68,6 +70,19 @@ auto retry_on_signal(Call call) {
 Status status_of(int result) {
   if (result < 0) return last_error();
   return {};
+}
+
+// A sync of many pages keeps its core for milliseconds, which may be a shard's. What it will have
+// to write is begun in pieces, and between two of them whoever waits for the core has a turn. Of
+// errors the sync tells: this call asks for none and so takes none away from it.
+void begin_to_write_back(int fd, uint64_t offset, uint64_t bytes) {
+  for (const uint64_t end = offset + bytes; offset < end; offset += kWriteBackBytes) {
+    const uint64_t piece = std::min(kWriteBackBytes, end - offset);
+    if (::sync_file_range(fd, static_cast<off64_t>(offset), static_cast<off64_t>(piece),
+                          SYNC_FILE_RANGE_WRITE) != 0)
+      return;
+    std::this_thread::yield();
+  }
 }
 
 Status sync_descriptor(int fd) {
@@ -113,7 +128,7 @@ Result<std::unique_ptr<RealDisk>> RealDisk::open_directory(const std::string& da
 
 RealDisk::RealDisk(OpenFile root, std::function<void()> wake) : root_(std::move(root)) {
   workers_.emplace(*this,
-                   RealDiskWorkers::Hooks{.sync = [this](FileId file) { return sync_job(file); },
+                   RealDiskWorkers::Hooks{.sync = [this](const Job& job) { return sync_job(job); },
                                           .wake = std::move(wake)});
 }
 
@@ -402,9 +417,10 @@ size_t RealDisk::reap(std::span<Completion> out) {
   return workers_->reap(out);
 }
 
-Errc RealDisk::sync_job(FileId file) const {
-  const OpenFile open_file = find_if_open(file);
+Errc RealDisk::sync_job(const Job& job) const {
+  const OpenFile open_file = find_if_open(job.file);
   if (open_file == nullptr) return Errc::canceled;
+  if (job.bytes > kWriteBackBytes) begin_to_write_back(open_file->fd(), job.offset, job.bytes);
   return sync_descriptor(open_file->fd()).error();
 }
 

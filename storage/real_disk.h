@@ -84,7 +84,7 @@ class RealDisk final : public Disk {
   OpenFile find_if_open(FileId file) const;
   OpenFile find(FileId file) const;
   void tell_open(std::string_view path, int error);
-  Errc sync_job(FileId file) const;
+  Errc sync_job(const Job& job) const;
 
   const OpenFile root_;
   OpenFile lock_file_;

@@ -89,7 +89,7 @@ void RealDiskWorkers::serve(Worker& worker) {
 }
 
 Completion RealDiskWorkers::execute(Job job) {
-  if (job.kind == JobKind::sync) return {job.kind, job.token, hooks_.sync(job.file), job.file};
+  if (job.kind == JobKind::sync) return {job.kind, job.token, hooks_.sync(job), job.file};
   JobRun run(disk_, std::move(job));
   while (!run.step())
     if (stopping_.load(std::memory_order_relaxed)) run.abandon();

@@ -27,7 +27,7 @@ namespace millrace::storage {
 class RealDiskWorkers {
  public:
   struct Hooks {
-    std::function<Errc(FileId)> sync;
+    std::function<Errc(const Job&)> sync;
     std::function<void()> wake;
   };
 

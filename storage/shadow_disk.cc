@@ -63,7 +63,7 @@ Result<std::unique_ptr<ShadowDisk>> ShadowDisk::open_directory(const std::string
   if (!real) return fail(real.error());
   disk->real_ = std::move(real).value();
   if (const Status prepared = disk->prepare_folders(); !prepared) return fail(prepared.error());
-  disk->workers_.emplace(*disk, RealDiskWorkers::Hooks{.sync = [](FileId) { return Errc::ok; },
+  disk->workers_.emplace(*disk, RealDiskWorkers::Hooks{.sync = [](const Job&) { return Errc::ok; },
                                                        .wake = std::move(wake)});
   return disk;
 }
