@@ -148,7 +148,7 @@ class Damage(DirectoryTest):
         os.remove(os.path.join(data, "shard-0", self.sealed[0]))
         repair = millrace("log", "repair", data, "--audit", audit)
         self.assertEqual(0, repair.returncode, repair.stderr)
-        lines = [json.loads(line) for line in read(audit).decode().splitlines()]
+        lines = [json.loads(line) for line in read(audit).splitlines()]
         events = [line["event"] for line in lines]
         self.assertEqual(["server.started", "shard.fenced", "server.stopped", "data.quarantined", "clock.accepted",
                           "server.started", "server.stopped"], events[:7])
