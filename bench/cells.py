@@ -14,9 +14,12 @@ import tempfile
 import time
 from typing import Callable
 
+from memory import warm
 from servers import RUN_S, Millrace, pinned
 
 CONNECTIONS = 16
+LOG_BYTES_PER_S = 2 << 30  # as fast as any cell writes
+REST_S = 5  # memory and files that were let go of keep a machine and its host busy for so long
 
 
 @dataclasses.dataclass
@@ -43,7 +46,16 @@ class Place:
         self.build, self.server_core, self.load_core = build, server_core, load_core
         self.seconds, self.scale = seconds, scale
 
-    def server(self, durability, *flags, http=False):
+    def warm(self, messages=0):
+        """For what is written as long as a run is, or for so many messages: what a page took, in us."""
+        return warm(int(max(self.seconds * LOG_BYTES_PER_S, messages * 160)))
+
+    def server(self, durability, *flags, http=False, warm_for=0):
+        """One to start, after warm(); `warm_for` None: after a rest, for latencies."""
+        if warm_for is None:
+            time.sleep(REST_S * min(1, self.seconds))
+        else:
+            self.warm(warm_for)
         return Millrace(self.build, durability, self.server_core, *flags, http=http)
 
     def bench(self, server, workload, *flags):
@@ -68,7 +80,7 @@ def rate(title, floor, goal, durability, workload, *flags):
 def latency(title, durability, figures, *flags):
     """`figures`: (percentile as millrace-bench names it, floor, goal) in us."""
     def measure(place):
-        with place.server(durability) as server:
+        with place.server(durability, warm_for=None) as server:
             # The load has a core of its own: were it to sleep, its own waking would be what is measured.
             found = place.bench(server, "latency", "--spin", *flags)
             return [found[f"{name}_us"] for name, _, _ in figures]
@@ -79,7 +91,7 @@ def half_of_saturation(title, durability, figures):
     def measure(place):
         with place.server(durability) as server:
             full = place.bench(server, "e2e", "--batch", 10)["msgs_per_s"]
-        with place.server(durability) as server:
+        with place.server(durability, warm_for=None) as server:
             found = place.bench(server, "latency", "--spin", "--batch", 10, "--rate", int(full / 2))
             return [found[f"{name}_us"] for name, _, _ in figures]
     return Cell(title, [Figure(f"{title}: {name}", "us", floor, goal, less=True) for name, floor, goal in figures], measure)
@@ -98,6 +110,7 @@ def ratio(title, floor, goal, workload, few, many):
 
 def embedded(title, floor, goal, *flags):
     def measure(place):
+        place.warm()
         with tempfile.TemporaryDirectory(prefix="millrace-bench-") as folder:
             server = Millrace(place.build, "none", place.server_core)
             found = server.bench(place.load_core, "--embedded", "--durability", "none", "--data", f"{folder}/data",
@@ -119,7 +132,7 @@ def http(place):
 def backlog(place):
     rates = []
     for depth in (place.count(1_000_000), place.count(100_000_000)):
-        with place.server("none") as server:
+        with place.server("none", warm_for=depth) as server:
             rates.append(place.bench(server, "consume", "--messages", depth)["msgs_per_s"])
     return [rates[1] / rates[0]]
 
@@ -146,10 +159,10 @@ def memory(place):
 
 def restart(place):
     """Seconds from a start to the first message received: with a checkpoint, and after kill -9 without one."""
-    found = []
-    with place.server("none") as server:
+    found, messages = [], place.count(10_000_000)
+    with place.server("none", warm_for=messages) as server:
         server.tool("queue", "create", "kept")
-        place.bench(server, "produce", "--queue", "kept", "--messages", place.count(10_000_000))
+        place.bench(server, "produce", "--queue", "kept", "--messages", messages)
         for how in (signal.SIGTERM, signal.SIGKILL):
             server.end(how)
             if how == signal.SIGKILL:

@@ -62,13 +62,14 @@ MACHINE = [
     (("frames_per_s",), "msg/s", "frames of 128 bytes echoed, 100 a write"),
     (("stolen", 0), "of it", "time that a thread on the server's core is not run, in gaps above 100 us"),
     (("stolen", 1), "of it", "the same on the load's core"),
+    (("page_us",), "us", "a page of 4 KiB used for the first time, in the mean (done before each run)"),
 ]
 
 
-def machine_floor(build):
-    done = subprocess.run([build / "bench/machine_floor", "--json", tempfile.gettempdir()], capture_output=True, text=True,
+def machine_floor(place):
+    done = subprocess.run([place.build / "bench/machine_floor", "--json", tempfile.gettempdir()], capture_output=True, text=True,
                           timeout=120, check=True)
-    found = json.loads(done.stdout)
+    found = {**json.loads(done.stdout), "page_us": place.warm()}
     values = []
     for path, _, _ in MACHINE:
         value = found
@@ -118,7 +119,7 @@ def main():
     values = {cell.title: [] for cell in chosen}
     floors = []
     for turn in range(options.rounds):
-        floors.append(machine_floor(place.build))
+        floors.append(machine_floor(place))
         for cell in chosen:
             if not cell.slow or turn % 3 == 0:
                 values[cell.title].append(cell.measure(place))

@@ -67,7 +67,7 @@ def open_loop(place, options):
         with place.server(durability) as server:
             full = place.bench(server, "e2e", "--batch", batch, "--inflight", 64)["msgs_per_s"]
         for share in SHARES[:1] if options.smoke else SHARES:
-            with place.server(durability) as server:
+            with place.server(durability, warm_for=None) as server:
                 run = place.bench(server, "latency", "--spin", "--batch", batch, "--rate", max(100, int(full * share)))
             rows.append({"durability": durability, "batch": batch, "share": share, "msgs_per_s": run["msgs_per_s"],
                          **{f"{name}_us": run[f"{name}_us"] for name in ("p50", "p99", "p999")}})
