@@ -18,6 +18,7 @@ import sys
 import time
 
 import cells
+from floors import short
 
 WORKLOADS = {"produce": "send", "consume": "lease + ack", "e2e": "end to end"}
 SIZES = [128, 1024, 16384]
@@ -110,13 +111,7 @@ def tell(row):
 
 
 def rounded(value):
-    if isinstance(value, str) or value is None:
-        return str(value)
-    if value >= 1e6:
-        return f"{value / 1e6:.2f} M"
-    if value >= 1e4:
-        return f"{value / 1e3:,.0f} k"
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+    return value if isinstance(value, str) else short(value, "msg/s" if value >= 1e4 else "")
 
 
 def table(rows):

@@ -17,6 +17,10 @@ def finish(figure, axes, path, xlabel, ylabel):
     axes.set_ylabel(ylabel)
     axes.grid(True, which="both", alpha=0.3)
     axes.legend(frameon=False, fontsize="small")
+    save(figure, path)
+
+
+def save(figure, path):
     figure.tight_layout()
     figure.savefig(path, metadata={"Date": None})
     pyplot.close(figure)
@@ -65,9 +69,7 @@ def rate_against_shape(rows, path):
         axes.grid(True, which="both", alpha=0.3)
     left.set_ylabel("messages a second")
     left.legend(frameon=False, fontsize="small")
-    figure.tight_layout()
-    figure.savefig(path, metadata={"Date": None})
-    pyplot.close(figure)
+    save(figure, path)
 
 
 def draw(result, folder: pathlib.Path):
